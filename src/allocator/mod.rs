@@ -1,0 +1,1 @@
+//! Nodes × walltime from work: pure formulas, chosen by name.

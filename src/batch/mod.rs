@@ -1,0 +1,1 @@
+//! Batch schedulers: Slurm, Moab and the embedded local one, behind one trait.

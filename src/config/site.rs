@@ -1,0 +1,363 @@
+//! `outrigger.yaml`: sites and how they are reached (design §7).
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::units::{Bytes, Seconds};
+
+/// The whole of `outrigger.yaml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The batch clusters, by name.
+    pub sites: IndexMap<String, Site>,
+    /// Glob of the stage recipes, relative to this file.
+    #[serde(default = "default_stages")]
+    pub stages: String,
+    /// The database, relative to this file.
+    #[serde(default = "default_state")]
+    pub state: PathBuf,
+    /// Where run directories are written, relative to this file.
+    #[serde(default = "default_runs")]
+    pub runs: PathBuf,
+    /// How file names of a URI scheme (`neb`, `path`, …) turn into paths.
+    #[serde(default)]
+    pub names: BTreeMap<String, NameScheme>,
+    /// Programs and options that a legacy dbinfo command line may use; anything else is refused.
+    #[serde(default)]
+    pub legacy_dbinfo: BTreeMap<String, AllowedProgram>,
+    /// Who is told when a human is needed.
+    #[serde(default)]
+    pub notify: Notify,
+}
+
+/// One batch cluster: its scheduler, its nodes, its limits, and the way there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// A built-in set of defaults to start from: `lanl` or `uhcray` (spec/remote.md, recipe table).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Which batch scheduler takes the jobs.
+    #[serde(default)]
+    pub scheduler: SchedulerKind,
+    /// Directory of the scheduler's commands on the site, where they are not in PATH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler_path: Option<PathBuf>,
+    /// Account that is charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Queue (Moab class).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Quality of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qos: Option<String>,
+    /// Slurm partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// Advance reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
+    /// Node features asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<String>,
+    /// Further directives, each without its `#SBATCH` or `#MSUB`.
+    #[serde(default)]
+    pub directives: Vec<String>,
+    /// Shell lines that set up the environment at the top of the batch script.
+    #[serde(default)]
+    pub environment: Vec<String>,
+    /// Environment modules loaded at the top of the batch script.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Shape and number of the nodes.
+    #[serde(default)]
+    pub nodes: Nodes,
+    /// Shortest and longest walltime that may be asked for.
+    #[serde(default)]
+    pub walltime: Walltime,
+    /// Share of an allocation that work should fill, above 0 and at most 1.
+    #[serde(default = "default_fill_factor")]
+    pub fill_factor: f64,
+    /// Formula that turns work into nodes × walltime.
+    #[serde(default)]
+    pub formula: Formula,
+    /// What starts the jobs inside an allocation.
+    #[serde(default)]
+    pub launcher: LauncherKind,
+    /// Limits of one `srun --multi-prog` step.
+    #[serde(default)]
+    pub chunk: ChunkLimits,
+    /// Directory on the site under which everything of ours lives; absolute.
+    pub scratch: PathBuf,
+    /// Name of the site that is recorded as processing host; the site's key if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// The way there: `none` for this host, or an OpenSSH ControlMaster.
+    #[serde(default)]
+    pub connection: Connection,
+    /// How files travel.
+    #[serde(default)]
+    pub transfer: Transfer,
+    /// Paths that are permanent on the site: checked before a submission, never shipped.
+    #[serde(default)]
+    pub resident: Vec<PathBuf>,
+    /// How often a failed component is bundled again by itself.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+}
+
+/// The batch schedulers that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerKind {
+    /// The embedded one: runs batch scripts on this machine.
+    #[default]
+    Local,
+    /// `sbatch`, `squeue`, `sacct` or `scontrol`.
+    Slurm,
+    /// `msub`, `showq`, `checkjob`, `canceljob`.
+    Moab,
+}
+
+/// What starts jobs inside an allocation (design §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LauncherKind {
+    /// `srun --multi-prog` steps cut to the site's limits.
+    #[default]
+    Chunks,
+}
+
+/// Allocation formulas by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Formula {
+    /// The worked example of the developer notes (seed 003).
+    Seed,
+    /// The final formula of the original (spec/remote.md §4), which may exceed the limits.
+    Ipp,
+    /// Never over the site's limits; an oversized bundle is split.
+    #[default]
+    Bounded,
+}
+
+/// Shape and number of a site's nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Nodes {
+    /// Cores of one node.
+    pub cores: u32,
+    /// Memory of one node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Bytes>,
+    /// Fewest nodes a request may name.
+    pub min: u32,
+    /// Most nodes a request may name.
+    pub max: u32,
+}
+
+/// Shortest and longest walltime.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Walltime {
+    /// Shortest walltime a request may name.
+    pub min: Seconds,
+    /// Longest walltime a request may name.
+    pub max: Seconds,
+}
+
+/// Limits of one `srun --multi-prog` step (spec/remote.md §4, lab README §2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChunkLimits {
+    /// Largest config file in bytes.
+    pub max_bytes: Bytes,
+    /// Longest line in bytes.
+    pub max_line: Bytes,
+    /// Most ranks of one step; the allocation's slots if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tasks: Option<u32>,
+}
+
+/// The way to a site.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Connection {
+    /// The site is this host.
+    #[default]
+    #[serde(with = "none_word")]
+    #[schemars(with = "none_word::NoneWord")]
+    None,
+    /// Over an OpenSSH ControlMaster that a human opened.
+    Ssh(SshConnection),
+}
+
+/// An OpenSSH ControlMaster and what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshConnection {
+    /// The front end, as ssh knows it (a name or a `Host` of the ssh config).
+    pub host: String,
+    /// The bastion in front of it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<String>,
+    /// Login name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Control socket of the master; `~/.ssh/or-<site>` if absent. At most 85 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// ssh config file to use instead of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_file: Option<PathBuf>,
+    /// Sessions of the master that we may use at once.
+    #[serde(default = "default_sessions")]
+    pub sessions: u32,
+    /// How long the site lets a connection live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Seconds>,
+    /// The ssh program (or an HPN build of it).
+    #[serde(default = "default_ssh")]
+    pub ssh: PathBuf,
+    /// The scp program.
+    #[serde(default = "default_scp")]
+    pub scp: PathBuf,
+}
+
+/// How files travel to and from a site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transfer {
+    /// Parallel streams; never more than the connection's sessions.
+    pub streams: u32,
+}
+
+/// How names of one URI scheme turn into paths (spec/remote.md §3, rules R1–R3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameScheme {
+    /// Directory that stands for what rule R1 strips (everything through the third slash).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// Named directories of `scheme://NAME/…`.
+    #[serde(default)]
+    pub sites: BTreeMap<String, PathBuf>,
+    /// Program that prints the disk path of a name given as its last argument.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locate: Option<Vec<String>>,
+}
+
+/// A program that a legacy dbinfo line may run, and the options it may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllowedProgram {
+    /// The program's path here.
+    pub path: PathBuf,
+    /// Options it may be given, with their dashes.
+    pub options: Vec<String>,
+}
+
+/// Who is told when a human is needed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// URL that gets a JSON message by POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// Program (argv) that gets the message on its standard input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Self {
+            cores: 1,
+            memory: None,
+            min: 1,
+            max: 1,
+        }
+    }
+}
+
+impl Default for Walltime {
+    fn default() -> Self {
+        Self {
+            min: Seconds(60),
+            max: Seconds(8 * 3600),
+        }
+    }
+}
+
+impl Default for ChunkLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: Bytes(60_000),
+            max_line: Bytes(16_382),
+            max_tasks: None,
+        }
+    }
+}
+
+impl Default for Transfer {
+    fn default() -> Self {
+        Self { streams: 4 }
+    }
+}
+
+fn default_stages() -> String {
+    "stages/*.yaml".into()
+}
+
+fn default_state() -> PathBuf {
+    "state.db".into()
+}
+
+fn default_runs() -> PathBuf {
+    "runs".into()
+}
+
+fn default_fill_factor() -> f64 {
+    0.8
+}
+
+fn default_retries() -> u32 {
+    2
+}
+
+fn default_sessions() -> u32 {
+    5
+}
+
+fn default_ssh() -> PathBuf {
+    "/usr/bin/ssh".into()
+}
+
+fn default_scp() -> PathBuf {
+    "/usr/bin/scp".into()
+}
+
+/// `none` as a word in YAML for a unit variant of an untagged enum.
+mod none_word {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub(super) enum NoneWord {
+        None,
+    }
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        NoneWord::None.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        NoneWord::deserialize(deserializer).map(|_| ())
+    }
+}

@@ -1,0 +1,29 @@
+//! Reaching a site: this host, or an OpenSSH ControlMaster that a human opened.
+
+/// What a command on a site answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Output {
+    /// Exit code; 128 + N if signal N ended it.
+    pub code: i32,
+    /// All of its standard output.
+    pub stdout: Vec<u8>,
+    /// All of its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it exited with 0.
+    pub fn ok(&self) -> bool {
+        self.code == 0
+    }
+
+    /// Standard output as text, bytes that are not UTF-8 replaced.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text, bytes that are not UTF-8 replaced.
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}

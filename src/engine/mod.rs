@@ -1,0 +1,3 @@
+//! The small core that every policy shares.
+
+pub mod clock;

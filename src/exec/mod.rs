@@ -1,0 +1,1 @@
+//! Taking a prepared run to its site: stage in, submit exactly once.

@@ -1,0 +1,22 @@
+//! Outrigger runs an observatory's pipeline at home and on somebody else's supercomputer.
+//!
+//! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
+//! of the floors below it. From the ground up:
+//! `metadata, config, state` ← `engine, connection` ← `batch, allocator, transfer`
+//! ← `prepare` ← `exec` ← `poll` ← `remote` ← `sky, remotetool, cli`.
+
+pub mod allocator;
+pub mod batch;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod engine;
+pub mod exec;
+pub mod metadata;
+pub mod poll;
+pub mod prepare;
+pub mod remote;
+pub mod remotetool;
+pub mod sky;
+pub mod state;
+pub mod transfer;

@@ -1,0 +1,1 @@
+//! psLib metadata-config text: reader and writer.

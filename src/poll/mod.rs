@@ -1,0 +1,1 @@
+//! Asking for a run's status, harvesting its journal, bringing products back, importing dbinfo.

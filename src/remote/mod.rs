@@ -1,0 +1,1 @@
+//! The remote policy: what to define, prepare, exec and poll next.

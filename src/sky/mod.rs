@@ -1,0 +1,1 @@
+//! Small image programs that the binary carries: making, measuring and combining test frames.

@@ -1,0 +1,1 @@
+//! Moving files between home and a site, verified.
