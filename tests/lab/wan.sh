@@ -13,12 +13,7 @@ wan_conf() {
 }
 
 wan_pids() {
-	local exe
-	for exe in /proc/[0-9]*/exe; do
-		case $(readlink "$exe") in
-		"$RUN/bin/wanem" | "$RUN/bin/wanem (deleted)") basename "$(dirname "$exe")" ;;
-		esac
-	done
+	find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$RUN/bin/wanem*" 2>/dev/null | cut -d/ -f3
 }
 
 wan_start() {
