@@ -8,7 +8,10 @@ mod lab_harness;
 
 #[cfg(test)]
 mod site {
-    use std::io::{BufRead, BufReader};
+    use std::{
+        io::{BufRead, BufReader},
+        process::Command,
+    };
 
     use outrigger::config::site::{Config, Connection, SchedulerKind};
 
@@ -89,8 +92,6 @@ mod site {
         let queue = lab.fe(["showq", "--xml"]).success();
         let job = format!("JobID=\"{id}\" JobName=\"or-7-1-deadbeef\"");
         assert_eq!(queue.matches(&job).count(), 1, "{queue}");
-
-        lab.fe(["scancel", "--user", "lanluser"]).success();
     }
 
     #[test]
@@ -151,7 +152,6 @@ mod site {
             .fe(["squeue", "-h", "--name", "or-10-1-deadbeef", "-o", "%i"])
             .success();
         assert_eq!(found.lines().count(), 1);
-        lab.fe(["scancel", found.trim()]).success();
     }
 
     #[test]
@@ -177,6 +177,17 @@ mod site {
             let code = rider.wait().unwrap().code();
             assert_eq!(code, Some(if ready { 0 } else { 255 }));
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "logins accepted (left) must be the masters opened (right)")]
+    fn a_login_beside_the_masters_fails_its_test() {
+        let lab = Lab::get();
+        let master = lab.open_master(Login::Key);
+        let mut hidden = Command::new("ssh");
+        hidden.arg("-F").arg(master.config());
+        hidden.args(["-o", "BatchMode=yes", master.host(), "true"]);
+        assert!(hidden.output().unwrap().status.success());
     }
 
     #[test]

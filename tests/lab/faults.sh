@@ -29,8 +29,8 @@ cmd_node() {
 			for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/uts")" != "$uts" ] || kill -9 "${p#/proc/}"; done' bash "$node"
 		;;
 	up)
-		inside cluster root bash -c '. "$1"; slurmd_start "$2"; scontrol update nodename="$2" state=resume 2>/dev/null; true' \
-			bash /opt/lab/slurm.sh "$node"
+		inside cluster root bash -c '. /opt/lab/slurm.sh; slurmd_start "$1"; scontrol update nodename="$1" state=resume 2>/dev/null; true' \
+			bash "$node"
 		;;
 	*) die "lab node down|up nodeNN" ;;
 	esac
@@ -40,7 +40,7 @@ cmd_node() {
 cmd_slurmctld() {
 	case ${1:-} in
 	stop)
-		inside cluster root sh -c 'pid=$(cat /run/slurmctld.pid); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done'
+		inside cluster root sh -c 'pid=$(cat /run/slurmctld.pid); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -f /run/slurmctld.pid'
 		;;
 	start)
 		inside cluster root /usr/sbin/slurmctld
@@ -71,12 +71,21 @@ cmd_break() {
 	done
 }
 
-# mend: undoes every break, the Moab faults and the WAN's
+# mend: the front end, the nodes, the WAN and the Moab commands as after `up`, and no jobs
 cmd_mend() {
-	inside cluster root sh -c 'sed -i "/^echo Welcome/d" "/home/$1/.bashrc"
+	local nodes
+	mapfile -t nodes < <(node_names)
+	inside cluster root bash -c 'sed -i "/^echo Welcome/d" "/home/$1/.bashrc"
 		rm -f /usr/local/bin/date
-		[ ! -e /opt/lab/hidden ] || while read -r p; do mv "$p.hidden" "$p"; done </opt/lab/hidden
-		rm -f /opt/lab/hidden' sh "$REMOTE_USER"
+		[ ! -e /opt/lab/hidden ] || while read -r program; do mv "$program.hidden" "$program"; done </opt/lab/hidden
+		rm -f /opt/lab/hidden
+		kill -0 "$(cat /run/slurmctld.pid)" 2>/dev/null || /usr/sbin/slurmctld
+		. /opt/lab/slurm.sh
+		for node in "${@:2}"; do
+			[ -e "/run/slurmd-$node.pid" ] || slurmd_start "$node"
+		done
+		sinfo -h -N -t down,drain -o %N | sort -u | xargs -rI{} scontrol update nodename={} state=resume
+		scancel --user "$1"' bash "$REMOTE_USER" "${nodes[@]}" || die "cannot mend the cluster"
 	maxsessions "$LAB_MAXSESSIONS"
 	cmd_moab
 	cmd_wan on

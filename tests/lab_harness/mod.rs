@@ -58,12 +58,11 @@ pub(crate) struct Lab {
     run: PathBuf,
     before: Accepted,
     masters: Cell<u32>,
-    faulty: Cell<bool>,
     _turn: File,
 }
 
 impl Lab {
-    /// The lab that `OUTRIGGER_LAB` names, as soon as no other test uses it.
+    /// The lab that `OUTRIGGER_LAB` names, as soon as no other test uses it; mended, without jobs.
     pub(crate) fn get() -> Self {
         let run = std::env::var_os("OUTRIGGER_LAB").map(PathBuf::from).expect(
             "this test needs the lab: run `./test`, or as root `tests/lab/lab up` and then \
@@ -76,11 +75,12 @@ impl Lab {
         );
         let turn = File::create(run.join("turn")).unwrap();
         turn.lock().unwrap();
+        // also what a test left that was killed
+        lab(&run, ["mend"]).success();
         Self {
             before: accepted(&run),
             run,
             masters: Cell::new(0),
-            faulty: Cell::new(false),
             _turn: turn,
         }
     }
@@ -133,11 +133,10 @@ impl Lab {
         .success();
     }
 
-    /// Runs a `lab` command that makes something fail: `drop`, `wan off`, `moab …`, `break …`.
-    /// All but a dropped link is mended when the test ends.
+    /// Runs a `lab` command that makes something fail: `drop`, `wan off`, `moab …`, `break …`,
+    /// `node down …`, `slurmctld stop`. The next test begins with a mended lab.
     pub(crate) fn control<A: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = A>) {
-        self.faulty.set(true);
-        self.lab(argv).success();
+        lab(&self.run, argv).success();
     }
 
     /// Opens a ControlMaster to the front end, through the bastion.
@@ -154,17 +153,10 @@ impl Lab {
             cluster: now.cluster - self.before.cluster,
         }
     }
-
-    fn lab<A: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = A>) -> Answer {
-        lab(&self.run, argv)
-    }
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.faulty.get() {
-            self.lab(["mend"]);
-        }
         if !std::thread::panicking() {
             let opened = self.masters.get();
             assert_eq!(
