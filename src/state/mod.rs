@@ -11,6 +11,7 @@ pub mod event;
 pub mod file;
 pub mod import;
 pub mod job;
+pub mod legacy;
 pub mod queue;
 pub mod record;
 pub mod run;
@@ -18,4 +19,4 @@ pub mod run_dir;
 pub mod schema;
 mod store;
 
-pub use store::{StateError, Store};
+pub use store::{IllegalMove, StateError, Store};

@@ -118,6 +118,16 @@ CREATE TABLE results (
     FOREIGN KEY (run_id, seq) REFERENCES jobs (run_id, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE outbox (
+    run_id    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('begun', 'done')),
+    what      TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq),
+    FOREIGN KEY (run_id, seq) REFERENCES jobs (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE queue (
     stage    TEXT NOT NULL,
     stage_id INTEGER NOT NULL,
