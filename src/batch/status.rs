@@ -1,0 +1,90 @@
+//! Where a job is in its life.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where a job is, as the scheduler says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Waits for its turn.
+    Queued {
+        /// Why it waits, in the scheduler's words; empty if it gave none.
+        reason: String,
+    },
+    /// Will not start before somebody releases it.
+    Held {
+        /// Why, in the scheduler's words.
+        reason: String,
+    },
+    /// Has its nodes: starting, running, suspended or cleaning up.
+    Running {
+        /// How many nodes it has, if known.
+        node_count: Option<u32>,
+        /// When it started, if known.
+        started: Option<Timestamp>,
+    },
+    /// Is over.
+    Ended(Ending),
+    /// Nobody remembers it, or its state is a word we do not know. Not an end state.
+    Unknown,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Its script exited with 0.
+    Completed,
+    /// Its script failed.
+    Failed {
+        /// Exit code of the script.
+        code: i32,
+        /// Signal that ended it, 0 if none.
+        signal: i32,
+    },
+    /// Its walltime was over.
+    Timeout,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// A node failed under it, or it was driven off its nodes.
+    NodeFailure,
+    /// It used more memory than it may.
+    OutOfMemory,
+    /// Something else, in the scheduler's word.
+    Other(String),
+}
+
+impl Ending {
+    /// The ending that an exit code and a signal stand for.
+    pub(super) fn of_exit(code: i32, signal: i32) -> Self {
+        if code == 0 && signal == 0 {
+            Self::Completed
+        } else {
+            Self::Failed { code, signal }
+        }
+    }
+}
+
+impl JobStatus {
+    /// The state of a job array of which `self` and `other` are parts: what still lives decides;
+    /// among ended parts, one that did not complete decides.
+    pub(super) fn join(self, other: Self) -> Self {
+        if other.weight() > self.weight() {
+            other
+        } else {
+            self
+        }
+    }
+
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Running { .. } => 5,
+            Self::Queued { .. } => 4,
+            Self::Held { .. } => 3,
+            Self::Ended(Ending::Completed) => 1,
+            Self::Ended(_) => 2,
+            Self::Unknown => 0,
+        }
+    }
+}
