@@ -76,13 +76,22 @@ mod tests {
     fn a_line_has_no_byte_that_shells_disagree_about() {
         let line = far_line(&[b"sh", b"-c", b"echo 'it''s'\necho !x\\y \xff"]);
         let inner = line.rsplit(" sh '").next().unwrap().trim_end_matches('\'');
-        assert!(inner.bytes().all(|b| (b' '..0x7f).contains(&b) && b != b'\'' && b != b'!'));
+        assert!(
+            inner
+                .bytes()
+                .all(|b| (b' '..0x7f).contains(&b) && b != b'\'' && b != b'!')
+        );
     }
 
     #[test]
     fn the_exit_code_of_a_word_killed_by_a_signal_is_128_and_the_signal() {
         let line = far_line(&[b"sh", b"-c", b"kill -9 $$"]);
-        let status = Command::new("sh").arg("-c").arg(line).output().unwrap().status;
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(line)
+            .output()
+            .unwrap()
+            .status;
         assert_eq!(status.code(), Some(137));
     }
 

@@ -113,11 +113,7 @@ impl Host {
         self.run_words(&words, stdin).await
     }
 
-    async fn run_words(
-        &self,
-        words: &[&[u8]],
-        stdin: Option<&[u8]>,
-    ) -> Result<Output, LinkError> {
+    async fn run_words(&self, words: &[&[u8]], stdin: Option<&[u8]>) -> Result<Output, LinkError> {
         if words.is_empty() || words.iter().any(|word| word.contains(&0)) {
             return Err(LinkError::Io {
                 what: "a command needs at least one word, and no word may hold NUL".into(),

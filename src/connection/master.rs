@@ -68,12 +68,7 @@ pub(super) struct Master {
 }
 
 impl Master {
-    pub(super) fn at(
-        site: &str,
-        ssh: &SshConnection,
-        socket: PathBuf,
-        patience: Patience,
-    ) -> Self {
+    pub(super) fn at(site: &str, ssh: &SshConnection, socket: PathBuf, patience: Patience) -> Self {
         let sessions = usize::try_from(ssh.sessions.max(1)).unwrap_or(1);
         Self {
             site: site.to_owned(),
@@ -288,9 +283,7 @@ impl Master {
             openssh::Error::Disconnected => {
                 format!("the control socket {socket} is stale: its master is gone")
             },
-            openssh::Error::RemoteProcessTerminated => {
-                "its master lost the connection".to_owned()
-            },
+            openssh::Error::RemoteProcessTerminated => "its master lost the connection".to_owned(),
             openssh::Error::SshMux(inner) => format!("control socket {socket}: {inner}"),
             other => format!("control socket {socket}: {other}"),
         }

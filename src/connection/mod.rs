@@ -14,6 +14,7 @@ mod scp;
 mod socket;
 
 pub use error::LinkError;
+pub(crate) use far_line::escape_b;
 pub use host::Host;
 pub use master::Patience;
 

@@ -1,10 +1,10 @@
 //! `scp` as a rider on a master: it can use the socket, and nothing else.
 
-use std::{ffi::OsString, io, os::unix::ffi::OsStrExt, path::Path, sync::atomic::Ordering};
+use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path, sync::atomic::Ordering};
 
 use tokio::{process::Command, time::sleep};
 
-use super::{LinkError, Output, Patience, local, master::Master, socket};
+use super::{LinkError, Output, Patience, local, master::Master};
 use crate::config::site::SshConnection;
 
 /// What one `scp` carries.
@@ -58,7 +58,11 @@ pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, 
         let legacy = master.legacy_scp.load(Ordering::Relaxed);
         let command = command(master, copied, legacy);
         let what = format!("cannot run {}", master.ssh.scp.display());
-        let work = async { local::capture(command, None).await.map_err(LinkError::io(what)) };
+        let work = async {
+            local::capture(command, None)
+                .await
+                .map_err(LinkError::io(what))
+        };
         let output = master.watched(Box::pin(work)).await?;
         if output.ok() {
             return Ok(output);
@@ -93,7 +97,14 @@ fn command(master: &Master, copied: Copied<'_>, legacy: bool) -> Command {
             let mut target = into.as_os_str().to_owned();
             target.push("/");
             command.current_dir(from).args(names);
-            command.arg(far_path(ssh, &if legacy { shell_quoted(&target) } else { target }));
+            command.arg(far_path(
+                ssh,
+                &if legacy {
+                    shell_quoted(&target)
+                } else {
+                    target
+                },
+            ));
         },
         Copied::From { from, into } => {
             let dir = from.as_os_str().to_owned();

@@ -93,7 +93,12 @@ mod tests {
 
     #[test]
     fn the_default_socket_lies_in_the_ssh_directory_and_is_named_after_the_site() {
-        let found = path("lanl", &connection("host: fe"), Some(Path::new("/home/ipp"))).unwrap();
+        let found = path(
+            "lanl",
+            &connection("host: fe"),
+            Some(Path::new("/home/ipp")),
+        )
+        .unwrap();
         assert_eq!(found, Path::new("/home/ipp/.ssh/or-lanl"));
     }
 
