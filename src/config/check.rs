@@ -67,7 +67,10 @@ impl Walk<'_> {
             Some(Variant {
                 shape: Shape::Words(words),
                 ..
-            }) if !node.text().is_some_and(|text| words.iter().any(|w| w == text)) => {
+            }) if !node
+                .text()
+                .is_some_and(|text| words.iter().any(|w| w == text)) =>
+            {
                 self.wrong_kind(node, &whole(), path)
             },
             Some(variant) => self.node(node, &variant.shape, path),
@@ -75,13 +78,7 @@ impl Walk<'_> {
         }
     }
 
-    fn list(
-        &mut self,
-        node: &Node,
-        items: &[Node],
-        inner: &Shape,
-        path: &KeyPath,
-    ) -> Option<Yaml> {
+    fn list(&mut self, node: &Node, items: &[Node], inner: &Shape, path: &KeyPath) -> Option<Yaml> {
         // `pre: [mkdir, -p, x]`: one element written where a list of them belongs.
         let words = !items.is_empty() && items.iter().all(|item| item.text().is_some());
         if words && inner.takes_list() && !inner.takes_scalar() {
@@ -98,7 +95,12 @@ impl Walk<'_> {
             let path = path.index(index);
             if item.is_null() {
                 let message = format!("{} is empty", name(&path));
-                self.report(item.span, &path, message, Some("remove it, or fill it".into()));
+                self.report(
+                    item.span,
+                    &path,
+                    message,
+                    Some("remove it, or fill it".into()),
+                );
                 return None;
             }
             self.node(item, inner, &path)
@@ -158,16 +160,24 @@ impl Walk<'_> {
             }
         }
         for field in fields.iter().filter(|field| field.required) {
-            if !entries.iter().any(|entry| entry.key == field.name) {
+            if entries.iter().any(|entry| entry.key == field.name) {
+                continue;
+            }
+            whole = false;
+            // A misspelt key has been reported; that it is missing too says nothing new.
+            let misspelt = entries.iter().any(|entry| match fields {
+                [_] => true,
+                _ => closest(&entry.key, names(fields)) == Some(&field.name),
+            });
+            if !misspelt {
                 self.missing(field, path);
-                whole = false;
             }
         }
         whole.then_some(Yaml::Mapping(map))
     }
 
     fn choice(&mut self, entries: &[Entry], fields: &[Field], path: &KeyPath) -> Option<Yaml> {
-        let names = one_of(fields.iter().map(|field| field.name.as_str()));
+        let names = one_of(names(fields));
         let mut known = Vec::new();
         for entry in entries {
             let path = path.key(entry.key.as_str());
@@ -315,16 +325,15 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, entry: &Entry, fields: &[Field], path: &KeyPath) {
-        let names = || fields.iter().map(|field| field.name.as_str());
         let nested = fields
             .iter()
             .find(|field| field.shape.field(&entry.key).is_some());
-        let help = match (closest(&entry.key, names()), nested) {
+        let help = match (closest(&entry.key, names(fields)), nested) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(outer)) => {
                 format!("it belongs under `{0}`: `{0}.{1}`", outer.name, entry.key)
             },
-            (None, None) => format!("known here: {}", one_of(names())),
+            (None, None) => format!("known here: {}", one_of(names(fields))),
         };
         let message = format!("unknown key `{}`", entry.key);
         self.report(entry.key_span, path, message, Some(help));
@@ -365,6 +374,10 @@ pub(crate) fn name(path: &KeyPath) -> String {
     }
 }
 
+fn names(fields: &[Field]) -> impl Iterator<Item = &str> {
+    fields.iter().map(|field| field.name.as_str())
+}
+
 fn meant(field: &Field) -> Option<String> {
     Some(field.meaning.clone()).filter(|meaning| !meaning.is_empty())
 }
@@ -395,7 +408,7 @@ fn kind_of(shape: &Shape) -> String {
         },
         Shape::Map(_) => "a map".into(),
         Shape::Choice(fields) => {
-            let names = one_of(fields.iter().map(|field| field.name.as_str()));
+            let names = one_of(names(fields));
             format!("a map with {names}")
         },
         Shape::Record(fields) => {

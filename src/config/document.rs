@@ -138,10 +138,7 @@ impl Tree {
         offset: Option<usize>,
         message: impl Into<String>,
     ) -> Problem {
-        let span = offset.map_or_else(
-            || self.locate(path),
-            |offset| self.locate_in(path, offset),
-        );
+        let span = offset.map_or_else(|| self.locate(path), |offset| self.locate_in(path, offset));
         self.problem_at(span, message).about(path)
     }
 

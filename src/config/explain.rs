@@ -143,17 +143,31 @@ impl<'a> Here<'a> {
         match (self.shape, self.value) {
             (Shape::Record(fields), Json::Object(map)) => fields
                 .iter()
-                .map(|Field { name, shape, meaning, .. }| {
-                    let value = map.get(name).unwrap_or(&Json::Null);
-                    child(Seg::Key(name.clone()), shape, value, meaning)
-                })
+                .map(
+                    |Field {
+                         name,
+                         shape,
+                         meaning,
+                         ..
+                     }| {
+                        let value = map.get(name).unwrap_or(&Json::Null);
+                        child(Seg::Key(name.clone()), shape, value, meaning)
+                    },
+                )
                 .collect(),
             (Shape::Choice(fields), Json::Object(map)) => fields
                 .iter()
-                .filter_map(|Field { name, shape, meaning, .. }| {
-                    let value = map.get(name)?;
-                    Some(child(Seg::Key(name.clone()), shape, value, meaning))
-                })
+                .filter_map(
+                    |Field {
+                         name,
+                         shape,
+                         meaning,
+                         ..
+                     }| {
+                        let value = map.get(name)?;
+                        Some(child(Seg::Key(name.clone()), shape, value, meaning))
+                    },
+                )
                 .collect(),
             (Shape::Map(inner), Json::Object(map)) => map
                 .iter()
@@ -217,14 +231,7 @@ fn walk(mut here: Here<'_>, key: &str, prefix: String) -> Result<Vec<Explanation
             })
             .max_by_key(|(length, ..)| *length);
         let Some((_, seg, child, behind)) = next else {
-            let known: Vec<String> = children.iter().map(|(seg, _)| seg_text(seg)).collect();
-            let asked = rest.split('.').next().unwrap_or(rest);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let mut unknown = UnknownName::new("key", asked, known);
-            if !name.is_empty() {
-                unknown.name = format!("{name}.{asked}");
-            }
-            return Err(unknown);
+            return Err(unknown(&name, rest, &children));
         };
         name = joined(&name, seg);
         rest = behind;
@@ -233,6 +240,24 @@ fn walk(mut here: Here<'_>, key: &str, prefix: String) -> Result<Vec<Explanation
     let mut list = Vec::new();
     collect(&here, &name, &mut list);
     Ok(list)
+}
+
+fn unknown(name: &str, rest: &str, children: &[(Seg, Here<'_>)]) -> UnknownName {
+    let asked = rest.split('.').next().unwrap_or(rest);
+    let known: Vec<String> = children.iter().map(|(seg, _)| seg_text(seg)).collect();
+    let known = known.iter().map(String::as_str);
+    let mut unknown = UnknownName::new("key", asked, known.collect::<Vec<_>>());
+    unknown.hint = match children.first() {
+        None => "the key above it holds no others".into(),
+        Some((Seg::Index(_), _)) => format!("the list has {} elements", children.len()),
+        Some((Seg::Key(_), _)) => unknown.hint,
+    };
+    unknown.name = match name {
+        "" => asked.to_owned(),
+        name if asked.starts_with('[') => format!("{name}{asked}"),
+        name => format!("{name}.{asked}"),
+    };
+    unknown
 }
 
 fn collect(here: &Here<'_>, name: &str, list: &mut Vec<Explanation>) {

@@ -165,7 +165,10 @@ pub fn find(start: &Path) -> Option<PathBuf> {
 /// lies. Gives every error of `outrigger.yaml` and of all recipes at once, each located.
 pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
     let place = std::path::absolute(place).map_err(|error| {
-        vec![Problem::error(place, format!("the path cannot be used: {error}"))]
+        vec![Problem::error(
+            place,
+            format!("the path cannot be used: {error}"),
+        )]
     })?;
     let path = if place.is_dir() {
         find(&place).ok_or_else(|| {
@@ -185,9 +188,13 @@ pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
         None => return Err(problems),
     };
     let found = files::matching(&root, &pattern);
-    problems.extend(found.problem.map(|message| match &config {
-        Some((tree, _)) => tree.problem(&KeyPath::root().key("stages"), None, message).warning(),
-        None => Problem::error(&path, message),
+    problems.extend(found.problem.map(|message| {
+        match &config {
+            Some((tree, _)) => tree
+                .problem(&KeyPath::root().key("stages"), None, message)
+                .warning(),
+            None => Problem::error(&path, message),
+        }
     }));
     let mut recipes = Vec::new();
     for file in found.files {
@@ -282,7 +289,9 @@ fn parse<T: serde::de::DeserializeOwned>(
 /// What a wrong `outrigger.yaml` says of its recipes, else the default.
 fn stages_of(tree: &Tree) -> String {
     let node = tree.get(&KeyPath::root().key("stages"));
-    let text = node.filter(|node| !node.is_null()).and_then(|node| node.text());
+    let text = node
+        .filter(|node| !node.is_null())
+        .and_then(|node| node.text());
     text.unwrap_or("stages/*.yaml").to_owned()
 }
 

@@ -1,10 +1,6 @@
 //! What is wrong in a configuration: place, message and mend.
 
-use std::{
-    fmt::{self, Write as _},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -146,9 +142,8 @@ pub fn render(problems: &[Problem], look: Look) -> String {
     };
     let mut out = String::new();
     for problem in problems {
-        let text = renderer.render(&[group(problem)]);
-        // Writing to a String cannot fail.
-        drop(writeln!(out, "{text}\n"));
+        out.push_str(&renderer.render(&[group(problem)]));
+        out.push_str("\n\n");
     }
     out
 }
@@ -180,8 +175,6 @@ pub(crate) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     let place = |p: &Problem| p.span.map(|span| (span.start, span.end));
     problems.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
     // One mistake behind an alias is found once for each use.
-    problems.dedup_by(|a, b| {
-        (&a.file, place(a), &a.message) == (&b.file, place(b), &b.message)
-    });
+    problems.dedup_by(|a, b| (&a.file, place(a), &a.message) == (&b.file, place(b), &b.message));
     problems
 }

@@ -32,7 +32,10 @@ pub fn profile(name: &str) -> Option<Site> {
 
 /// The shape of one site.
 fn site_shape() -> Shape {
-    match Shape::of(SchemaKind::Config).field("sites").map(|f| f.shape.clone()) {
+    match Shape::of(SchemaKind::Config)
+        .field("sites")
+        .map(|f| f.shape.clone())
+    {
         Some(Shape::Map(site)) => *site,
         _ => Shape::Any,
     }
@@ -68,7 +71,10 @@ pub(crate) fn apply(tree: &mut Tree) -> Vec<Problem> {
     };
     for site in sites {
         let named = site.value.entry(&"profile".into());
-        let Some(name) = named.and_then(|entry| entry.value.text()).map(str::to_owned) else {
+        let Some(name) = named
+            .and_then(|entry| entry.value.text())
+            .map(str::to_owned)
+        else {
             continue;
         };
         match self::tree(&name) {
@@ -127,8 +133,14 @@ mod tests {
     ) {
         let site = profile(name).unwrap();
         assert_eq!(site.scheduler, scheduler);
-        assert_eq!((site.nodes.cores, site.nodes.min, site.nodes.max), (cores, 1, max_nodes));
-        assert_eq!((site.walltime.min, site.walltime.max), (Seconds(3600), Seconds(28_800)));
+        assert_eq!(
+            (site.nodes.cores, site.nodes.min, site.nodes.max),
+            (cores, 1, max_nodes)
+        );
+        assert_eq!(
+            (site.walltime.min, site.walltime.max),
+            (Seconds(3600), Seconds(28_800))
+        );
         assert_eq!(site.hostname.as_deref(), Some(hostname));
         assert!(matches!(site.connection, Connection::Ssh(_)));
     }

@@ -31,7 +31,10 @@ pub(crate) enum Shape {
     Text,
     Boolean,
     /// A whole number within bounds.
-    Integer { min: i64, max: i64 },
+    Integer {
+        min: i64,
+        max: i64,
+    },
     Number,
     /// An amount of bytes with a unit.
     Size,
@@ -122,7 +125,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn shape(&self, schema: &Value, depth: usize) -> Shape {
-        let Some(object) = self.resolve(schema).as_object().filter(|_| depth < MAX_DEPTH) else {
+        let Some(object) = self
+            .resolve(schema)
+            .as_object()
+            .filter(|_| depth < MAX_DEPTH)
+        else {
             return Shape::Any;
         };
         if let Some(words) = words(object) {
@@ -159,9 +166,9 @@ impl Reader<'_> {
             (_, "object") if object.contains_key("properties") => {
                 Shape::Record(self.fields(schema, depth))
             },
-            (_, "object") => {
-                Shape::Map(Box::new(self.inner(object.get("additionalProperties"), depth)))
-            },
+            (_, "object") => Shape::Map(Box::new(
+                self.inner(object.get("additionalProperties"), depth),
+            )),
             _ => Shape::Any,
         }
     }

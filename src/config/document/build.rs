@@ -23,7 +23,11 @@ pub(super) fn tree(file: PathBuf, source: Arc<str>) -> (Option<Tree>, Vec<Proble
     let mut builder = Builder::new(&source);
     let whole = if source.len() > MAX_BYTES {
         let top = Span::new(&source, 0, 0);
-        builder.complain(top, format!("the file is larger than {MAX_BYTES} bytes"), None);
+        builder.complain(
+            top,
+            format!("the file is larger than {MAX_BYTES} bytes"),
+            None,
+        );
         None
     } else {
         builder.run()
@@ -78,12 +82,20 @@ struct Frame {
     open: Open,
 }
 
+/// What an alias stands for.
+#[derive(Clone)]
+struct Anchored {
+    node: Node,
+    cost: usize,
+    height: usize,
+}
+
 struct Builder<'a> {
     source: &'a str,
     /// Byte offset of each character; empty for ASCII, where they are the same.
     bytes: Vec<usize>,
     frames: Vec<Frame>,
-    anchors: BTreeMap<usize, (Node, usize)>,
+    anchors: BTreeMap<usize, Anchored>,
     cost: usize,
     root: Option<Node>,
     found: Vec<(Span, String, Option<String>)>,
@@ -144,15 +156,21 @@ impl<'a> Builder<'a> {
             profile: None,
             value: Value::Map(Vec::new()),
         };
-        Some(self.root.take().filter(|root| !root.is_null()).unwrap_or(empty))
+        Some(
+            self.root
+                .take()
+                .filter(|root| !root.is_null())
+                .unwrap_or(empty),
+        )
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Stop> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let node = self.scalar(text.into_owned(), style, tag.as_deref(), span);
+                let cost_before = self.cost;
                 self.spend(1 + node.text().map_or(0, str::len) / 100, span)?;
-                self.put(node, anchor, self.cost)
+                self.put(node, anchor, cost_before)
             },
             Event::SequenceStart(anchor, tag) => {
                 self.open(Open::List(Vec::new()), anchor, tag.as_deref(), span)
@@ -198,10 +216,7 @@ impl<'a> Builder<'a> {
         span: Span,
     ) -> Result<(), Stop> {
         self.is_text_tag(tag, span);
-        if self.frames.len() >= MAX_DEPTH {
-            self.complain(span, format!("nested deeper than {MAX_DEPTH} levels"), None);
-            return Err(Stop);
-        }
+        self.deepen(1, span)?;
         let cost_before = self.cost;
         self.spend(1, span)?;
         self.frames.push(Frame {
@@ -232,7 +247,8 @@ impl<'a> Builder<'a> {
         };
         let span = Span {
             end: match first {
-                _ if flow => end.end,
+                // A comment behind the bracket is not part of the value.
+                _ if flow => end.start + 1,
                 Some(first) => first.end.max(written.end),
                 None => written.end,
             },
@@ -276,7 +292,7 @@ impl<'a> Builder<'a> {
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stop> {
-        let Some((node, cost)) = self.anchors.get(&anchor).cloned() else {
+        let Some(known) = self.anchors.get(&anchor) else {
             self.complain(
                 span,
                 "an alias inside the value it stands for",
@@ -284,8 +300,13 @@ impl<'a> Builder<'a> {
             );
             return Err(Stop);
         };
+        let (cost, height) = (known.cost, known.height);
+        self.deepen(height, span)?;
         self.spend(cost, span)?;
-        self.put(node, 0, self.cost)
+        match self.anchors.get(&anchor).map(|known| known.node.clone()) {
+            Some(node) => self.put(node, 0, self.cost),
+            None => Ok(()),
+        }
     }
 
     /// Puts a finished node where it belongs.
@@ -293,7 +314,9 @@ impl<'a> Builder<'a> {
         if anchor != 0 {
             let cost = self.cost.saturating_sub(cost_before) + 1;
             self.spend(cost, node.span)?;
-            self.anchors.insert(anchor, (node.clone(), cost));
+            let height = height(&node);
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchored { node, cost, height });
         }
         match self.frames.last_mut().map(|frame| &mut frame.open) {
             None => self.root = Some(node),
@@ -302,6 +325,15 @@ impl<'a> Builder<'a> {
                 let complaint = put_in_map(map, node, self.source);
                 self.found.extend(complaint);
             },
+        }
+        Ok(())
+    }
+
+    /// Whether a value of this height may stand here.
+    fn deepen(&mut self, height: usize, span: Span) -> Result<(), Stop> {
+        if self.frames.len() + height > MAX_DEPTH {
+            self.complain(span, too_deep(), None);
+            return Err(Stop);
         }
         Ok(())
     }
@@ -341,10 +373,26 @@ impl<'a> Builder<'a> {
             end: self.next_char(at),
             ..self.at(*error.marker(), at)
         };
-        let line_start = self.source.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |n| n + 1);
+        let line_start = self
+            .source
+            .get(..at)
+            .and_then(|t| t.rfind('\n'))
+            .map_or(0, |n| n + 1);
         let line = self.source.get(line_start..).and_then(|t| t.lines().next());
         let template = line.is_some_and(|line| line.contains("{{"));
+        if template
+            && self
+                .found
+                .last()
+                .is_some_and(|(before, ..)| before.line == span.line)
+        {
+            return;
+        }
         let info = error.info();
+        if info.contains("recursion limit") {
+            self.complain(span, too_deep(), None);
+            return;
+        }
         let help = if template {
             Some("a value with a `{{ template }}` must be in quotes")
         } else if info.contains("mapping values are not allowed") {
@@ -391,6 +439,22 @@ impl<'a> Builder<'a> {
     fn next_char(&self, at: usize) -> usize {
         let next = self.source.get(at..).and_then(|rest| rest.chars().next());
         at + next.map_or(0, char::len_utf8)
+    }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MAX_DEPTH} levels")
+}
+
+/// How many lists and maps are in one another here.
+fn height(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar(..) => 0,
+        Value::List(items) => 1 + items.iter().map(height).max().unwrap_or(0),
+        Value::Map(entries) => {
+            let heights = entries.iter().map(|entry| height(&entry.value));
+            1 + heights.max().unwrap_or(0)
+        },
     }
 }
 

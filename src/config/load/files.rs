@@ -33,7 +33,10 @@ pub(super) fn matching(root: &Path, pattern: &str) -> Found {
             problem: None,
         };
     }
-    let rest: PathBuf = whole.components().skip_while(|part| !is_glob(part)).collect();
+    let rest: PathBuf = whole
+        .components()
+        .skip_while(|part| !is_glob(part))
+        .collect();
     let glob = GlobBuilder::new(&rest.to_string_lossy())
         .literal_separator(true)
         .build();
@@ -47,15 +50,24 @@ pub(super) fn matching(root: &Path, pattern: &str) -> Found {
         },
     };
     let deep = rest.to_string_lossy().contains("**");
-    let depth = if deep { MAX_DEPTH } else { rest.components().count() };
+    let depth = if deep {
+        MAX_DEPTH
+    } else {
+        rest.components().count()
+    };
     let mut files = Vec::new();
     collect(&fixed, depth, &mut |file| {
-        if file.strip_prefix(&fixed).is_ok_and(|below| glob.is_match(below)) {
+        if file
+            .strip_prefix(&fixed)
+            .is_ok_and(|below| glob.is_match(below))
+        {
             files.push(file.to_owned());
         }
     });
     files.sort();
-    let problem = files.is_empty().then(|| format!("no file matches `{pattern}`"));
+    let problem = files
+        .is_empty()
+        .then(|| format!("no file matches `{pattern}`"));
     Found { files, problem }
 }
 

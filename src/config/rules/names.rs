@@ -12,7 +12,9 @@ const TEMPLATE_NAMES: [&str; 12] = [
 /// A name of a template language or of SQL: a letter or `_`, then letters, digits and `_`.
 pub(super) fn is_identifier(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+    bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && text.len() <= 63
 }

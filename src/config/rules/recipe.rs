@@ -37,7 +37,12 @@ pub(crate) fn recipe(recipe: &Recipe, report: &mut Report<'_>) {
     }
     for (index, output) in recipe.outputs.iter().enumerate() {
         let path = top.key("outputs").index(index);
-        repeat(report, output.each.as_deref(), output.item.as_deref(), &path);
+        repeat(
+            report,
+            output.each.as_deref(),
+            output.item.as_deref(),
+            &path,
+        );
     }
     distinct_outputs(report, &recipe.outputs, &top.key("outputs"));
     steps(report, recipe, &top);
@@ -112,7 +117,11 @@ fn lookup(report: &mut Report<'_>, name: &str, lookup: &Lookup, path: &KeyPath) 
             format!("`{param}` cannot be a name in templates"),
             "use letters, digits and `_`, and begin with a letter",
         );
-        let twice = lookup.params.iter().take(index).any(|before| before == param);
+        let twice = lookup
+            .params
+            .iter()
+            .take(index)
+            .any(|before| before == param);
         report.require(!twice, &at, format!("`{param}` is given twice"), "");
     }
 }
@@ -194,7 +203,12 @@ fn step(report: &mut Report<'_>, step: &Step, path: &KeyPath) {
                     "the first element is the program",
                     "optional arguments come after it",
                 );
-                report.require(!group.args.is_empty(), &at.key("args"), "`args` is empty", "");
+                report.require(
+                    !group.args.is_empty(),
+                    &at.key("args"),
+                    "`args` is empty",
+                    "",
+                );
                 repeat(report, group.each.as_deref(), group.item.as_deref(), &at);
             },
         }

@@ -38,7 +38,12 @@ pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
     for (scheme, rules) in &config.names {
         let path = top.key("names").key(scheme.as_str());
         let program = rules.locate.as_ref().is_none_or(|argv| !argv.is_empty());
-        report.require(program, &path.key("locate"), "`locate` names no program", "");
+        report.require(
+            program,
+            &path.key("locate"),
+            "`locate` names no program",
+            "",
+        );
         for (name, directory) in &rules.sites {
             absolute(report, directory, &path.key("sites").key(name.as_str()));
         }
@@ -58,12 +63,26 @@ pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
         }
     }
     let notify = top.key("notify");
-    let command = config.notify.command.as_ref().is_none_or(|argv| !argv.is_empty());
-    report.require(command, &notify.key("command"), "`command` names no program", "");
+    let command = config
+        .notify
+        .command
+        .as_ref()
+        .is_none_or(|argv| !argv.is_empty());
+    report.require(
+        command,
+        &notify.key("command"),
+        "`command` names no program",
+        "",
+    );
     if let Some(url) = &config.notify.webhook {
         let http = url.starts_with("http://") || url.starts_with("https://");
         let message = format!("`{url}` is not a URL");
-        report.require(http, &notify.key("webhook"), message, "begin with `http://` or `https://`");
+        report.require(
+            http,
+            &notify.key("webhook"),
+            message,
+            "begin with `http://` or `https://`",
+        );
     }
 }
 
@@ -128,7 +147,12 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
         );
     }
     let streams = path.key("transfer").key("streams");
-    report.require(site.transfer.streams > 0, &streams, "`streams` must be at least 1", "");
+    report.require(
+        site.transfer.streams > 0,
+        &streams,
+        "`streams` must be at least 1",
+        "",
+    );
     if let Connection::Ssh(ssh) = &site.connection {
         connection(ssh, &path.key("connection"), report);
     }
@@ -151,7 +175,10 @@ fn limits(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     report.require(
         site.nodes.min <= site.nodes.max,
         &nodes.key("max"),
-        format!("`max` ({}) is less than `min` ({})", site.nodes.max, site.nodes.min),
+        format!(
+            "`max` ({}) is less than `min` ({})",
+            site.nodes.max, site.nodes.min
+        ),
         "no number of nodes would do",
     );
     report.require(
@@ -179,7 +206,10 @@ fn limits(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     report.require(
         site.fill_factor > 0.0 && site.fill_factor <= 1.0,
         &path.key("fill_factor"),
-        format!("`fill_factor` must be above 0 and at most 1, not {}", site.fill_factor),
+        format!(
+            "`fill_factor` must be above 0 and at most 1, not {}",
+            site.fill_factor
+        ),
         "0.8 leaves a fifth of an allocation as a margin",
     );
 }
@@ -189,13 +219,19 @@ fn chunk(chunk: &ChunkLimits, path: &KeyPath, report: &mut Report<'_>) {
     report.require(
         sane.contains(&chunk.max_bytes),
         &path.key("max_bytes"),
-        format!("`max_bytes` must be from 1 KiB to 512 MiB, not {}", chunk.max_bytes),
+        format!(
+            "`max_bytes` must be from 1 KiB to 512 MiB, not {}",
+            chunk.max_bytes
+        ),
         "srun before 25.05.2 takes up to 60000 bytes, later ones up to 512 MiB",
     );
     report.require(
         (Bytes(64)..=Bytes(16_382)).contains(&chunk.max_line),
         &path.key("max_line"),
-        format!("`max_line` must be from 64 to 16382 bytes, not {}", chunk.max_line),
+        format!(
+            "`max_line` must be from 64 to 16382 bytes, not {}",
+            chunk.max_line
+        ),
         "srun refuses longer lines",
     );
     report.require(

@@ -128,7 +128,12 @@ fn columns(report: &mut Report<'_>, dbinfo: &Dbinfo, path: &KeyPath) {
         );
         if let Some(first) = seen.insert(column.to_ascii_lowercase(), column) {
             let message = format!("`{first}` and `{column}` are one column to SQL");
-            report.require_key(false, &at, message, "it does not tell upper from lower case");
+            report.require_key(
+                false,
+                &at,
+                message,
+                "it does not tell upper from lower case",
+            );
         }
     }
 }
