@@ -1,5 +1,7 @@
 //! Where a job is in its life.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,21 @@ pub enum Ending {
     OutOfMemory,
     /// Something else, in the scheduler's word.
     Other(String),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Failed { code, signal: 0 } => write!(f, "failed with exit code {code}"),
+            Self::Failed { signal, .. } => write!(f, "killed by signal {signal}"),
+            Self::Timeout => f.write_str("killed at walltime"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::NodeFailure => f.write_str("its node failed"),
+            Self::OutOfMemory => f.write_str("out of memory"),
+            Self::Other(word) => f.write_str(word),
+        }
+    }
 }
 
 impl Ending {

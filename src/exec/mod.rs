@@ -7,7 +7,7 @@ mod refuse;
 mod stage_in;
 mod submit;
 
-use std::path::Path;
+use std::{fmt, path::Path, time::Duration};
 
 use crate::{
     batch::Scheduler,
@@ -25,8 +25,11 @@ use crate::{
 
 /// Who acts, in the event log.
 const ACTOR: &str = "exec";
+/// How long a site may take to answer a probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A site and all that is needed to bring runs to it.
+#[derive(Debug)]
 pub struct Exec<'a> {
     /// The way there.
     pub host: &'a Host,
@@ -63,6 +66,17 @@ pub enum Executed {
         /// Why.
         why: String,
     },
+}
+
+impl fmt::Display for Executed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submitted { job_id } => write!(f, "submitted as {job_id}"),
+            Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::InDoubt { why } => write!(f, "in doubt: {why}"),
+            Self::Failed { why } => write!(f, "error: {why}"),
+        }
+    }
 }
 
 /// Why exec had to stop, leaving the run where it was.
@@ -145,7 +159,7 @@ impl Exec<'_> {
         let id = run.run_id;
         let mut state = run.state;
         if let RunState::Auth(_) = state {
-            self.host.probe(crate::connection::PROBE_LIMIT).await?;
+            self.host.probe(PROBE_LIMIT).await?;
             state = self.advance(store, id, RunEvent::LinkUp, "the link is back")?;
         }
         let mut fresh = false;
@@ -183,6 +197,8 @@ impl Exec<'_> {
 /// Reads a file of the run directory.
 fn read(run_dir: &Path, name: &str) -> Result<String, ExecError> {
     let path = run_dir.join(name);
-    std::fs::read_to_string(&path)
-        .map_err(|error| ExecError::Io { path: path.display().to_string(), error })
+    std::fs::read_to_string(&path).map_err(|error| ExecError::Io {
+        path: path.display().to_string(),
+        error,
+    })
 }

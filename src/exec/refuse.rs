@@ -14,12 +14,17 @@ pub(super) fn refused(jobs: &[JobLine], missing: &BTreeMap<u64, String>) -> BTre
         return BTreeMap::new();
     }
     let why = |job: &JobLine| job.inputs.iter().find_map(|id| missing.get(id)).cloned();
-    jobs.iter().filter_map(|job| Some((job.seq, why(job)?))).collect()
+    jobs.iter()
+        .filter_map(|job| Some((job.seq, why(job)?)))
+        .collect()
 }
 
 /// The list as the wrapper reads it: `seq`, tab, reason.
 pub(super) fn list(refused: &BTreeMap<u64, String>) -> String {
-    refused.iter().map(|(seq, why)| format!("{seq}\t{}\n", Field(why.as_bytes()))).collect()
+    refused
+        .iter()
+        .map(|(seq, why)| format!("{seq}\t{}\n", Field(why.as_bytes())))
+        .collect()
 }
 
 #[cfg(test)]

@@ -40,12 +40,21 @@ impl Exec<'_> {
         run_dir: &Path,
     ) -> Result<String, Stop> {
         let decision = Decision::read(run_dir)?;
-        let files = manifest::read(&read(run_dir, run_dir::MANIFEST)?)
-            .map_err(|error| ExecError::Format { path: run_dir::MANIFEST.into(), error })?;
-        let jobs = jobs::read(&read(run_dir, run_dir::JOBS)?)
-            .map_err(|error| ExecError::Format { path: run_dir::JOBS.into(), error })?;
+        let files = manifest::read(&read(run_dir, run_dir::MANIFEST)?).map_err(|error| {
+            ExecError::Format {
+                path: run_dir::MANIFEST.into(),
+                error,
+            }
+        })?;
+        let jobs =
+            jobs::read(&read(run_dir, run_dir::JOBS)?).map_err(|error| ExecError::Format {
+                path: run_dir::JOBS.into(),
+                error,
+            })?;
 
-        let gone = self.absent(decision.resident.iter().map(PathBuf::as_path)).await?;
+        let gone = self
+            .absent(decision.resident.iter().map(PathBuf::as_path))
+            .await?;
         if let Some(path) = gone.first().and_then(|at| decision.resident.get(*at)) {
             let path = path.display();
             return Err(Stop::Fail(format!(
@@ -57,7 +66,10 @@ impl Exec<'_> {
         let mut missing: BTreeMap<u64, String> = BTreeMap::new();
         let there: Vec<&ManifestLine> =
             files.iter().filter(|f| f.kind == FileKind::There).collect();
-        for at in self.absent(there.iter().map(|f| f.remote.as_path())).await? {
+        for at in self
+            .absent(there.iter().map(|f| f.remote.as_path()))
+            .await?
+        {
             if let Some(file) = there.get(at) {
                 missing.insert(
                     file.id,
@@ -89,7 +101,10 @@ impl Exec<'_> {
             return Err(Stop::Fail(format!("no job has all its inputs: {why}")));
         }
         std::fs::write(run_dir.join(refuse::REFUSED), refuse::list(&refused)).map_err(|error| {
-            ExecError::Io { path: refuse::REFUSED.into(), error }
+            ExecError::Io {
+                path: refuse::REFUSED.into(),
+                error,
+            }
         })?;
         items = run_files(run_dir, &decision);
         for (item, outcome) in items.iter().zip(self.push(store, &items).await?) {
@@ -97,17 +112,30 @@ impl Exec<'_> {
                 return Err(Stop::Fail(format!("{}: {error}", item.local.display())));
             }
         }
-        let fresh = sent.iter().filter(|o| matches!(o, Outcome::Done { .. })).count();
-        let mut why = format!("{fresh} of {} inputs sent, the others were there", sent.len());
+        let fresh = sent
+            .iter()
+            .filter(|o| matches!(o, Outcome::Done { .. }))
+            .count();
+        let mut why = format!(
+            "{fresh} of {} inputs sent, the others were there",
+            sent.len()
+        );
         if !refused.is_empty() {
-            why.push_str(&format!("; {} jobs refused for want of inputs", refused.len()));
+            why.push_str(&format!(
+                "; {} jobs refused for want of inputs",
+                refused.len()
+            ));
         }
         Ok(why)
     }
 
     async fn push(&self, store: &mut Store, items: &[Item]) -> Result<Vec<Outcome>, Stop> {
-        let ledger = crate::state::file::Ledger::new(store)?;
-        let options = TransferOptions { streams: self.site.transfer.streams, ledger: &ledger };
+        let ledger = transfer::Ledger::new(store)?;
+        let options = TransferOptions {
+            streams: self.site.transfer.streams,
+            staging: self.site.staging(),
+            ledger: &ledger,
+        };
         let outcomes = transfer::push(self.host, items, &options, self.progress).await;
         let fresh = ledger.into_fresh();
         store.remember_hashes(&fresh)?;
@@ -115,10 +143,7 @@ impl Exec<'_> {
     }
 
     /// Places in `paths` of those that are not on the site.
-    async fn absent<'p>(
-        &self,
-        paths: impl Iterator<Item = &'p Path>,
-    ) -> Result<Vec<usize>, Stop> {
+    async fn absent<'p>(&self, paths: impl Iterator<Item = &'p Path>) -> Result<Vec<usize>, Stop> {
         let mut list = String::new();
         let mut count = 0_usize;
         for path in paths {
@@ -129,7 +154,10 @@ impl Exec<'_> {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let answer = self.host.script_fed(LOOK, &[], Some(list.as_bytes())).await?;
+        let answer = self
+            .host
+            .script_fed(LOOK, &[], Some(list.as_bytes()))
+            .await?;
         let out = answer.out();
         if !out.ends_with(&format!("looked at {count}\n")) {
             return Err(Stop::Fail(format!(
@@ -144,17 +172,22 @@ impl Exec<'_> {
 /// The files of the run directory that the batch job needs.
 fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
     let chunks = usize::try_from(decision.chunks).unwrap_or_default();
-    [run_dir::COMMANDS, run_dir::WRAPPER, run_dir::BATCH_SCRIPT, refuse::REFUSED]
-        .into_iter()
-        .map(str::to_owned)
-        .chain((0..chunks).map(run_dir::chunk_name))
-        .map(|name| Item {
-            local: run_dir.join(&name),
-            remote: decision.remote_dir.join(&name),
-            size: None,
-            hash: None,
-        })
-        .collect()
+    [
+        run_dir::COMMANDS,
+        run_dir::WRAPPER,
+        run_dir::BATCH_SCRIPT,
+        refuse::REFUSED,
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain((0..chunks).map(run_dir::chunk_name))
+    .map(|name| Item {
+        local: run_dir.join(&name),
+        remote: decision.remote_dir.join(&name),
+        size: None,
+        hash: None,
+    })
+    .collect()
 }
 
 /// Bytes as `printf %b` reads them back, one line whatever they are.

@@ -17,11 +17,15 @@ use crate::{
 };
 
 /// Waits between the looks for a job whose submission is in doubt.
-const SETTLE: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(6)];
+const SETTLE: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(6),
+];
 
 /// Prints the job id that the batch script left in its claim, or nothing if there is no claim.
-const CLAIMANT: &str = r#"if [ -d "$1" ]; then cat "$1/job_id" 2>/dev/null || printf 'claimed\n'; fi"#;
+const CLAIMANT: &str =
+    r#"if [ -d "$1" ]; then cat "$1/job_id" 2>/dev/null || printf 'claimed\n'; fi"#;
 
 impl Exec<'_> {
     /// Submits the batch job, or finds the one that was submitted before. `fresh` tells that
@@ -49,9 +53,9 @@ impl Exec<'_> {
         let answer = self.host.run(&self.scheduler.submit(&job), None).await?;
         match self.scheduler.parse_submit(&answer) {
             Ok(id) => self.record(store, run, id.as_str(), "submitted"),
-            Err(SubmitError::Refused { message }) => {
-                Err(Stop::Fail(format!("the scheduler refused the job: {message}")))
-            },
+            Err(SubmitError::Refused { message }) => Err(Stop::Fail(format!(
+                "the scheduler refused the job: {message}"
+            ))),
             Err(SubmitError::Doubt { message }) => {
                 for wait in SETTLE {
                     tokio::time::sleep(wait).await;
@@ -72,8 +76,17 @@ impl Exec<'_> {
     async fn adopt(&self, run: &Run, decision: &Decision) -> Result<Option<String>, Stop> {
         let claim = decision.remote_dir.join(format!("{}.claim", run.token));
         let claim = claim.to_string_lossy().into_owned();
-        let claimant = self.host.script(CLAIMANT, &[claim]).await?.out().trim().to_owned();
-        let answer = self.host.run(&self.scheduler.find(&run.token), None).await?;
+        let claimant = self
+            .host
+            .script(CLAIMANT, &[claim])
+            .await?
+            .out()
+            .trim()
+            .to_owned();
+        let answer = self
+            .host
+            .run(&self.scheduler.find(&run.token), None)
+            .await?;
         let found = self.scheduler.parse_find(&answer, &run.token);
         let found: Vec<JobId> = match found {
             Ok(found) => found,

@@ -18,6 +18,7 @@
 
 mod error;
 mod float;
+mod json;
 mod line;
 mod reader;
 mod record;

@@ -55,7 +55,11 @@ impl Poll<'_> {
         let wanted = wanted(&files, &journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions { streams: self.site.transfer.streams, ledger: &ledger };
+        let options = TransferOptions {
+            streams: self.site.transfer.streams,
+            staging: self.site.staging(),
+            ledger: &ledger,
+        };
         let outcomes = transfer::pull(self.host, &items, &options, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
         let outcomes = outcomes?;
@@ -68,7 +72,11 @@ impl Poll<'_> {
                     return Err(Stop::Fail(format!(
                         "job {}: {}: {error}; mend that and `outrigger remote revert {}`: the products are still on the site",
                         want.file.job,
-                        want.file.local.as_deref().unwrap_or(Path::new("")).display(),
+                        want.file
+                            .local
+                            .as_deref()
+                            .unwrap_or(Path::new(""))
+                            .display(),
                         run.run_id
                     )));
                 },
@@ -115,15 +123,21 @@ fn wanted<'a>(files: &'a [ManifestLine], journal: &Journal) -> Vec<Wanted<'a>> {
         .filter(|file| matches!(file.kind, FileKind::Out | FileKind::OutOptional))
         .filter_map(|file| {
             let (size, hash) = evidence.get(&file.id)?;
-            Some(Wanted { file, size: *size, hash: hash.parse().ok() })
+            Some(Wanted {
+                file,
+                size: *size,
+                hash: hash.parse().ok(),
+            })
         })
         .collect()
 }
 
 /// The manifest of a run directory.
 pub(super) fn read_manifest(run_dir: &Path) -> Result<Vec<ManifestLine>, PollError> {
-    manifest::read(&read(run_dir, run_dir::MANIFEST)?)
-        .map_err(|error| PollError::Format { path: run_dir::MANIFEST.into(), error })
+    manifest::read(&read(run_dir, run_dir::MANIFEST)?).map_err(|error| PollError::Format {
+        path: run_dir::MANIFEST.into(),
+        error,
+    })
 }
 
 /// `returned.tsv`: manifest id and `ok`, or why it did not come home.
@@ -142,15 +156,21 @@ pub(super) fn read_returned(text: &str) -> Result<Brought, PollError> {
     use run_dir::tsv;
     let line = |number: usize, line: &str| {
         let [id, word, why] = tsv::fields(number, line)?;
-        let result =
-            if word == "ok" { Ok(()) } else { Err(tsv::text(number, "reason", why)?) };
+        let result = if word == "ok" {
+            Ok(())
+        } else {
+            Err(tsv::text(number, "reason", why)?)
+        };
         Ok((tsv::parse(number, "id", id)?, result))
     };
     text.lines()
         .enumerate()
         .map(|(index, text)| line(index + 1, text))
         .collect::<Result<_, _>>()
-        .map_err(|error| PollError::Format { path: run_dir::RETURNED.into(), error })
+        .map_err(|error| PollError::Format {
+            path: run_dir::RETURNED.into(),
+            error,
+        })
 }
 
 /// Where a product is here.

@@ -28,11 +28,16 @@ impl Poll<'_> {
     ) -> Result<Counts, Stop> {
         let decision = Decision::read(run_dir)?;
         let files = harvest::read_manifest(run_dir)?;
-        let jobs = jobs::read(&read(run_dir, run_dir::JOBS)?)
-            .map_err(|error| PollError::Format { path: run_dir::JOBS.into(), error })?;
+        let jobs =
+            jobs::read(&read(run_dir, run_dir::JOBS)?).map_err(|error| PollError::Format {
+                path: run_dir::JOBS.into(),
+                error,
+            })?;
         let path = run_dir.join(run_dir::JOURNAL);
-        let bytes = std::fs::read(&path)
-            .map_err(|error| PollError::Io { path: path.display().to_string(), error })?;
+        let bytes = std::fs::read(&path).map_err(|error| PollError::Io {
+            path: path.display().to_string(),
+            error,
+        })?;
         let journal = journal::read(&bytes);
         let brought = harvest::read_returned(&read(run_dir, run_dir::RETURNED)?)?;
         let mut outcomes = outcome::judge(&jobs, &files, &journal, &brought, decision.report);
@@ -56,12 +61,17 @@ impl Poll<'_> {
             .collect();
         let import = Import {
             run_id: run.run_id,
-            schema: decision.schema.as_ref().filter(|_| decision.report != Report::Legacy),
+            schema: decision
+                .schema
+                .as_ref()
+                .filter(|_| decision.report != Report::Legacy),
             next: decision.next.as_deref(),
             attempts: self.site.retries + 1,
         };
         let act = Act::new(self.clock.now(), ACTOR, "imported");
-        Ok(store.import(&import, &outcomes, &products, act).map_err(PollError::from)?)
+        Ok(store
+            .import(&import, &outcomes, &products, act)
+            .map_err(PollError::from)?)
     }
 
     /// Runs the legacy dbinfo lines of jobs that passed. Each is noted before and after, so that
@@ -73,8 +83,14 @@ impl Poll<'_> {
         journal: &journal::Journal,
         outcomes: &mut [JobOutcome],
     ) -> Result<(), Stop> {
-        for outcome in outcomes.iter_mut().filter(|outcome| outcome.event == JobEvent::Pass) {
-            let line = journal.jobs.get(&outcome.seq).map_or("", |job| job.record.as_str());
+        for outcome in outcomes
+            .iter_mut()
+            .filter(|outcome| outcome.event == JobEvent::Pass)
+        {
+            let line = journal
+                .jobs
+                .get(&outcome.seq)
+                .map_or("", |job| job.record.as_str());
             let done = match legacy::read(line, self.allowed) {
                 Ok(command) => {
                     let now = self.clock.now();
@@ -114,5 +130,9 @@ async fn execute(command: &legacy::Command) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program}: {}: {}", output.status, said.trim().lines().next_back().unwrap_or("")))
+    Err(format!(
+        "{program}: {}: {}",
+        output.status,
+        said.trim().lines().next_back().unwrap_or("")
+    ))
 }

@@ -27,20 +27,26 @@ pub(super) fn read(
     if let Some(more) = lines.next() {
         return Err(format!("its dbinfo has more than one line: `{more}`"));
     }
-    let words = shlex::split(line).ok_or_else(|| format!("its dbinfo is badly quoted: `{line}`"))?;
+    let words =
+        shlex::split(line).ok_or_else(|| format!("its dbinfo is badly quoted: `{line}`"))?;
     let (name, arguments) = words.split_first().ok_or("its dbinfo is empty")?;
     let program = allowed.get(name).ok_or_else(|| {
         format!("its dbinfo asks for `{name}`, which `legacy_dbinfo` does not allow")
     })?;
     let is_option = |word: &&String| word.starts_with('-') && word.parse::<f64>().is_err();
-    if let Some(option) =
-        arguments.iter().filter(is_option).find(|word| !program.options.contains(word))
+    if let Some(option) = arguments
+        .iter()
+        .filter(is_option)
+        .find(|word| !program.options.contains(word))
     {
         return Err(format!(
             "its dbinfo gives `{name}` the option `{option}`, which `legacy_dbinfo` does not allow"
         ));
     }
-    Ok(Command { program: program.path.clone(), arguments: arguments.to_vec() })
+    Ok(Command {
+        program: program.path.clone(),
+        arguments: arguments.to_vec(),
+    })
 }
 
 #[cfg(test)]
@@ -48,8 +54,16 @@ mod tests {
     use super::*;
 
     fn allowed() -> BTreeMap<String, AllowedProgram> {
-        let options = ["-addprocessedimfile", "-exp_id", "-bg", "-dbname"].map(String::from).to_vec();
-        BTreeMap::from([("chiptool".into(), AllowedProgram { path: "/opt/chiptool".into(), options })])
+        let options = ["-addprocessedimfile", "-exp_id", "-bg", "-dbname"]
+            .map(String::from)
+            .to_vec();
+        BTreeMap::from([(
+            "chiptool".into(),
+            AllowedProgram {
+                path: "/opt/chiptool".into(),
+                options,
+            },
+        )])
     }
 
     #[test]
@@ -67,7 +81,10 @@ mod tests {
             ("chiptool -dropeverything", "`-dropeverything`"),
             ("chiptool -exp_id 'x", "badly quoted"),
             ("", "empty"),
-            ("chiptool -exp_id 1\nchiptool -exp_id 2", "more than one line"),
+            (
+                "chiptool -exp_id 1\nchiptool -exp_id 2",
+                "more than one line",
+            ),
         ] {
             let error = read(line, &allowed()).unwrap_err();
             assert!(error.contains(word), "{error}");

@@ -11,9 +11,10 @@ mod outcome;
 mod report;
 mod status;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 pub use outcome::{Brought, judge};
+pub use status::Watched;
 
 use crate::{
     batch::Scheduler,
@@ -76,6 +77,33 @@ pub enum Polled {
         /// Why.
         why: String,
     },
+}
+
+impl fmt::Display for Polled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queued { why } if why.is_empty() => f.write_str("queued"),
+            Self::Queued { why } => write!(f, "queued ({why})"),
+            Self::Running => f.write_str("running"),
+            Self::Ended => f.write_str("ended"),
+            Self::Unseen => f.write_str("not known to the scheduler (yet)"),
+            Self::Full(counts) => {
+                write!(f, "full: {} jobs passed", counts.passed)?;
+                for (count, word) in [(counts.failed, "failed"), (counts.lost, "lost")]
+                    .iter()
+                    .filter(|(n, _)| *n > 0)
+                {
+                    write!(f, ", {count} {word}")?;
+                }
+                if counts.retried > 0 {
+                    write!(f, "; {} components go into a new bundle", counts.retried)?;
+                }
+                Ok(())
+            },
+            Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::Failed { why } => write!(f, "error: {why}"),
+        }
+    }
 }
 
 /// Why poll had to stop, leaving the run where it was.
@@ -170,7 +198,12 @@ impl Poll<'_> {
             return self.import(store, run, run_dir, home).await;
         }
         let run = store.run(run.run_id)?;
-        Ok(Counts { passed: run.passed, failed: run.failed, lost: run.lost, retried: run.retried })
+        Ok(Counts {
+            passed: run.passed,
+            failed: run.failed,
+            lost: run.lost,
+            retried: run.retried,
+        })
     }
 
     fn advance(
@@ -187,13 +220,18 @@ impl Poll<'_> {
 /// Reads a file of the run directory.
 fn read(run_dir: &Path, name: &str) -> Result<String, PollError> {
     let path = run_dir.join(name);
-    std::fs::read_to_string(&path)
-        .map_err(|error| PollError::Io { path: path.display().to_string(), error })
+    std::fs::read_to_string(&path).map_err(|error| PollError::Io {
+        path: path.display().to_string(),
+        error,
+    })
 }
 
 /// Writes a file of the run directory so that it is whole or not there.
 fn write(run_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PollError> {
-    let at = |path: &Path, error| PollError::Io { path: path.display().to_string(), error };
+    let at = |path: &Path, error| PollError::Io {
+        path: path.display().to_string(),
+        error,
+    };
     let (part, path) = (run_dir.join(format!("{name}.part")), run_dir.join(name));
     std::fs::write(&part, bytes).map_err(|error| at(&part, error))?;
     std::fs::rename(&part, &path).map_err(|error| at(&path, error))

@@ -39,7 +39,11 @@ pub fn judge(
             let outputs = outputs.get(&job.seq).unwrap_or(&none);
             match journal.jobs.get(&job.seq) {
                 Some(record) => verdict(job, outputs, record, brought, report),
-                None => lost(job.seq, None, "it never started: its batch job ended before its turn"),
+                None => lost(
+                    job.seq,
+                    None,
+                    "it never started: its batch job ended before its turn",
+                ),
             }
         })
         .collect()
@@ -88,13 +92,22 @@ fn failure(
     brought: &Brought,
 ) -> Option<String> {
     if end.exit_code != 0 {
-        let said = record.message.trim().lines().next_back().unwrap_or_default();
+        let said = record
+            .message
+            .trim()
+            .lines()
+            .next_back()
+            .unwrap_or_default();
         let how = match end.exit_code {
             124 => "ran over its time limit".to_owned(),
             code @ 129.. => format!("was killed by signal {}", code - 128),
             code => format!("exited with {code}"),
         };
-        return Some(if said.is_empty() { how } else { format!("{how}: {said}") });
+        return Some(if said.is_empty() {
+            how
+        } else {
+            format!("{how}: {said}")
+        });
     }
     if end.skipped {
         return None;
@@ -102,7 +115,10 @@ fn failure(
     outputs.iter().find_map(|file| {
         let there = record.outputs.iter().any(|output| output.id == file.id);
         match brought.get(&file.id) {
-            Some(Err(why)) => Some(format!("{} did not come home: {why}", file.remote.display())),
+            Some(Err(why)) => Some(format!(
+                "{} did not come home: {why}",
+                file.remote.display()
+            )),
             _ if !there && file.kind.is_required() => {
                 Some(format!("output {} is missing", file.remote.display()))
             },

@@ -33,17 +33,26 @@ pub(super) fn record(
 
 /// All fields of the blocks of a psLib metadata text; a later one of the same name wins.
 fn from_metadata(text: &str) -> Result<Map<String, Value>, String> {
-    let document =
-        metadata::read(text).map_err(|error| format!("its dbinfo is not metadata text: {error}"))?;
-    Ok(document.flat_fields().map(|(name, value)| (name.to_owned(), value.to_json())).collect())
+    metadata::read(text)
+        .map(|document| document.to_flat_json())
+        .map_err(|error| format!("its dbinfo is not metadata text: {error}"))
 }
 
 /// `name value` or `name=value` lines; `#` begins a comment.
 fn from_lines(text: &str) -> Map<String, Value> {
     text.lines()
-        .map(|line| line.split_once('#').map_or(line, |(before, _)| before).trim())
+        .map(|line| {
+            line.split_once('#')
+                .map_or(line, |(before, _)| before)
+                .trim()
+        })
         .filter_map(|line| line.split_once(|c: char| c == '=' || c.is_whitespace()))
-        .map(|(name, value)| (name.trim().to_owned(), Value::from(value.trim_start_matches('=').trim())))
+        .map(|(name, value)| {
+            (
+                name.trim().to_owned(),
+                Value::from(value.trim_start_matches('=').trim()),
+            )
+        })
         .collect()
 }
 
@@ -52,14 +61,24 @@ mod tests {
     use super::*;
 
     fn wrote(text: &str) -> JobRecord {
-        JobRecord { record: text.into(), ..JobRecord::default() }
+        JobRecord {
+            record: text.into(),
+            ..JobRecord::default()
+        }
     }
 
     #[test]
     fn what_the_job_wrote_is_joined_with_what_was_known() {
-        let record = record(Report::Lines, r#"{"exp_id":7}"#, &wrote("bg = 8.5 # mean\nn 3\n"));
+        let record = record(
+            Report::Lines,
+            r#"{"exp_id":7}"#,
+            &wrote("bg = 8.5 # mean\nn 3\n"),
+        );
         let record = Value::Object(record.unwrap().unwrap());
-        assert_eq!(record, serde_json::json!({"exp_id": 7, "bg": "8.5", "n": "3"}));
+        assert_eq!(
+            record,
+            serde_json::json!({"exp_id": 7, "bg": "8.5", "n": "3"})
+        );
     }
 
     #[test]

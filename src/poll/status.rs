@@ -44,7 +44,12 @@ impl Poll<'_> {
     ) -> Result<Vec<(i64, Polled)>, PollError> {
         let waiting: Vec<&Watched> = runs
             .iter()
-            .filter(|w| matches!(w.run.state, RunState::Active(Stage::Run) | RunState::Auth(Stage::Run)))
+            .filter(|w| {
+                matches!(
+                    w.run.state,
+                    RunState::Active(Stage::Run) | RunState::Auth(Stage::Run)
+                )
+            })
             .collect();
         let ids: Vec<JobId> = waiting.iter().filter_map(|w| id(&w.run)).collect();
         let statuses = match self.statuses(&ids).await {
@@ -69,7 +74,12 @@ impl Poll<'_> {
                 state = self.advance(store, run.run_id, RunEvent::LinkUp, "the link is back")?;
             }
             let answer = if state == RunState::Active(Stage::Run) {
-                self.take(store, run, &status(&statuses, run), ended.contains(&run.run_id))?
+                self.take(
+                    store,
+                    run,
+                    &status(&statuses, run),
+                    ended.contains(&run.run_id),
+                )?
             } else {
                 Polled::Ended
             };
@@ -89,7 +99,9 @@ impl Poll<'_> {
         let unseen = store.polled(run.run_id, seen, self.clock.now())?;
         let why = match status {
             JobStatus::Queued { reason } | JobStatus::Held { reason } => {
-                return Ok(Polled::Queued { why: reason.clone() });
+                return Ok(Polled::Queued {
+                    why: reason.clone(),
+                });
             },
             JobStatus::Running { .. } => return Ok(Polled::Running),
             JobStatus::Ended(ending) => format!("its batch job is over: {ending}"),
@@ -125,10 +137,16 @@ impl Poll<'_> {
             return Ok(Vec::new());
         }
         let dirs: Vec<String> = unknown.iter().map(|w| w.remote_dir.clone()).collect();
-        let answer = self.host.script(MARKS, &dirs).await.map_err(|error| error.to_string())?;
+        let answer = self
+            .host
+            .script(MARKS, &dirs)
+            .await
+            .map_err(|error| error.to_string())?;
         let places = answer.out();
         let places = places.lines().filter_map(|line| line.parse::<usize>().ok());
-        Ok(places.filter_map(|place| unknown.get(place).map(|w| w.run.run_id)).collect())
+        Ok(places
+            .filter_map(|place| unknown.get(place).map(|w| w.run.run_id))
+            .collect())
     }
 
     fn all_auth(
@@ -142,7 +160,12 @@ impl Poll<'_> {
                 if !matches!(watched.run.state, RunState::Auth(_)) {
                     self.advance(store, watched.run.run_id, RunEvent::LinkDown, why)?;
                 }
-                Ok((watched.run.run_id, Polled::Auth { why: why.to_owned() }))
+                Ok((
+                    watched.run.run_id,
+                    Polled::Auth {
+                        why: why.to_owned(),
+                    },
+                ))
             })
             .collect()
     }
@@ -159,5 +182,7 @@ fn id(run: &Run) -> Option<JobId> {
 
 /// What the scheduler said of a run; one that was not asked for is unknown.
 fn status(statuses: &BTreeMap<JobId, JobStatus>, run: &Run) -> JobStatus {
-    id(run).and_then(|id| statuses.get(&id).cloned()).unwrap_or(JobStatus::Unknown)
+    id(run)
+        .and_then(|id| statuses.get(&id).cloned())
+        .unwrap_or(JobStatus::Unknown)
 }

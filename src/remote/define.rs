@@ -77,17 +77,30 @@ impl Workplace {
             ));
             return Ok(defined);
         }
-        defined.stage_ids = eligible.iter().map(|candidate| candidate.stage_id).collect();
+        defined.stage_ids = eligible
+            .iter()
+            .map(|candidate| candidate.stage_id)
+            .collect();
         if request.pretend || eligible.is_empty() {
             return Ok(defined);
         }
 
         let reader = self.store.reader()?;
-        let jobs = prepare::job_counts(&loaded.recipe, loaded.directory(), &reader, &request.label, &eligible)?;
+        let jobs = prepare::job_counts(
+            &loaded.recipe,
+            loaded.directory(),
+            &reader,
+            &request.label,
+            &eligible,
+        )?;
         let cost = &loaded.recipe.cost;
         let work = Work {
             stage: stage.clone(),
-            jobs: jobs.iter().map(|count| u64::from(*count)).sum::<u64>().max(1),
+            jobs: jobs
+                .iter()
+                .map(|count| u64::from(*count))
+                .sum::<u64>()
+                .max(1),
             threads: cost.threads,
             seconds_per_job: seconds(cost.seconds.0),
             longest: None,
@@ -101,7 +114,11 @@ impl Workplace {
             if part.oversized {
                 defined.notes.push(format!(
                     "component {} alone has {} jobs, more than one request of {site_name} can hold",
-                    defined.stage_ids.get(part.components.start).copied().unwrap_or_default(),
+                    defined
+                        .stage_ids
+                        .get(part.components.start)
+                        .copied()
+                        .unwrap_or_default(),
                     part.jobs
                 ));
             }
@@ -141,7 +158,11 @@ impl Workplace {
             &request.label,
             &mut |candidate| {
                 let full = request.limit > 0 && eligible.len() >= request.limit;
-                if !full && self.store.is_free(&loaded.recipe.stage, candidate.stage_id)? {
+                if !full
+                    && self
+                        .store
+                        .is_free(&loaded.recipe.stage, candidate.stage_id)?
+                {
                     eligible.push(candidate);
                 }
                 Ok(!full)
@@ -155,7 +176,9 @@ impl Workplace {
 fn is_label(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with(['.', '-'])
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
 }
 
 /// A random number for a token.
@@ -165,7 +188,10 @@ pub(super) fn secret() -> u32 {
     (state.build_hasher().finish() >> 16) as u32
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds of a job are far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of a job are far below 2^52"
+)]
 pub(super) fn seconds(seconds: u64) -> f64 {
     seconds.max(1) as f64
 }

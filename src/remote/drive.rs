@@ -1,6 +1,6 @@
 //! The driver: takes runs through define, prepare, exec and poll until nothing is left to do.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ const NEAR: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Who watches the driver at work.
-pub trait Observer: Progress + fmt::Debug {
+pub trait Observer: Progress {
     /// Something happened to a run, or to none in particular.
     fn note(&self, run: Option<&Run>, text: &str);
     /// Where the jobs stand after each round.
@@ -70,6 +70,17 @@ pub struct DriveOptions {
     pub limit: usize,
 }
 
+/// Which network steps to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Staging in and submitting.
+    Exec,
+    /// Polling, returning and importing.
+    Poll,
+    /// Whatever is next.
+    Both,
+}
+
 /// How a drive ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Driven {
@@ -95,7 +106,10 @@ impl Workplace {
             observer.round(&standing);
             let waiting = options.wait_for_login && standing.auth > 0;
             if options.once || (standing.active == 0 && !changed && !waiting) {
-                return Ok(Driven { standing, failed_components: self.failed(options)? });
+                return Ok(Driven {
+                    standing,
+                    failed_components: self.failed(options)?,
+                });
             }
             if changed {
                 wait = shortest;
@@ -121,8 +135,10 @@ impl Workplace {
 
     /// The runs of a drive.
     fn driven(&self, options: &DriveOptions) -> Result<Vec<Run>, StateError> {
-        let runs =
-            self.store.runs(&RunFilter { labels: vec![options.label.clone()], ..RunFilter::default() })?;
+        let runs = self.store.runs(&RunFilter {
+            labels: vec![options.label.clone()],
+            ..RunFilter::default()
+        })?;
         let ours = |run: &Run| options.stages.is_empty() || options.stages.contains(&run.stage);
         Ok(runs.into_iter().filter(ours).collect())
     }
@@ -151,8 +167,10 @@ impl Workplace {
         let mut failed = 0;
         for run in self.driven(options)? {
             let components = self.store.components(run.run_id)?;
-            failed +=
-                components.iter().filter(|c| matches!(c.state, Failed | Partial | PrepFailed)).count();
+            failed += components
+                .iter()
+                .filter(|c| matches!(c.state, Failed | Partial | PrepFailed))
+                .count();
         }
         Ok(failed)
     }
@@ -183,17 +201,42 @@ impl Workplace {
                 observer.note(Some(&run), "defined");
             }
         }
-        for run in self.driven(options)? {
-            if run.state == RunState::Active(Stage::New) {
-                changed |= self.prepare_one(&run, observer)?;
-            }
+        let runs = self.driven(options)?;
+        changed |= self.prepare_all(&runs, observer)?;
+        let runs = self.driven(options)?;
+        changed |= self.visit_sites(runs, Work::Both, observer).await?;
+        Ok(changed)
+    }
+
+    /// Prepares those of `runs` that are new; tells whether there were any.
+    pub fn prepare_all(
+        &mut self,
+        runs: &[Run],
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let mut changed = false;
+        for run in runs
+            .iter()
+            .filter(|run| run.state == RunState::Active(Stage::New))
+        {
+            changed |= self.prepare_one(run, observer)?;
         }
+        Ok(changed)
+    }
+
+    /// Does the network steps of `runs` that belong to `work`, site by site; tells whether
+    /// anything changed.
+    pub async fn visit_sites(
+        &mut self,
+        runs: Vec<Run>,
+        work: Work,
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
         let mut by_site: BTreeMap<String, Vec<Run>> = BTreeMap::new();
-        for run in self.driven(options)? {
-            if on_the_way(run.state) {
-                by_site.entry(run.site.clone()).or_default().push(run);
-            }
+        for run in runs.into_iter().filter(|run| work.includes(run.state)) {
+            by_site.entry(run.site.clone()).or_default().push(run);
         }
+        let mut changed = false;
         for (site, runs) in by_site {
             changed |= self.visit(&site, runs, observer).await?;
         }
@@ -254,7 +297,10 @@ impl Workplace {
                     return Ok(changed);
                 }
             } else {
-                let remote_dir = Decision::read(&run_dir)?.remote_dir.to_string_lossy().into_owned();
+                let remote_dir = Decision::read(&run_dir)?
+                    .remote_dir
+                    .to_string_lossy()
+                    .into_owned();
                 watched.push(Watched { run, remote_dir });
             }
         }
@@ -267,15 +313,17 @@ impl Workplace {
             progress: observer,
         };
         let home = self.loaded.root.clone();
-        let asked = poll.ask(&mut self.store, &watched).await;
-        let mut told = None;
+        let dirs: Vec<_> = watched
+            .iter()
+            .map(|watched| self.run_dir(&watched.run))
+            .collect();
         let mut answers = Vec::new();
-        match asked {
+        match poll.ask(&mut self.store, &watched).await {
             Ok(polled) => {
-                for (watched, (_, polled)) in watched.iter().zip(polled) {
+                for ((watched, run_dir), (_, polled)) in watched.iter().zip(dirs).zip(polled) {
                     let polled = if polled == Polled::Ended {
-                        let run_dir = self.loaded.root.join(&watched.run.path_base);
-                        poll.finish(&mut self.store, &watched.run, &run_dir, &home).await?
+                        poll.finish(&mut self.store, &watched.run, &run_dir, &home)
+                            .await?
                     } else {
                         polled
                     };
@@ -285,6 +333,7 @@ impl Workplace {
             Err(crate::poll::PollError::Query(why)) => observer.note(None, &why),
             Err(error) => return Err(error.into()),
         }
+        let mut told = None;
         for (run, polled) in answers {
             match &polled {
                 Polled::Queued { .. } | Polled::Running | Polled::Unseen => {},
@@ -335,17 +384,25 @@ impl Workplace {
     }
 }
 
-/// Whether a run has a network step before it.
-fn on_the_way(state: RunState) -> bool {
-    match state {
-        RunState::Active(stage) | RunState::Auth(stage) => stage != Stage::New,
-        _ => false,
+impl Work {
+    /// Whether a run in `state` has such a step before it.
+    pub fn includes(self, state: RunState) -> bool {
+        let (RunState::Active(stage) | RunState::Auth(stage)) = state else {
+            return false;
+        };
+        match self {
+            Self::Exec => is_exec(state),
+            Self::Poll => stage != Stage::New && !is_exec(state),
+            Self::Both => stage != Stage::New,
+        }
     }
 }
 
 /// Whether that step belongs to exec.
 fn is_exec(state: RunState) -> bool {
-    let (RunState::Active(stage) | RunState::Auth(stage)) = state else { return false };
+    let (RunState::Active(stage) | RunState::Auth(stage)) = state else {
+        return false;
+    };
     matches!(stage, Stage::Pending | Stage::Staging | Stage::Submitting)
 }
 

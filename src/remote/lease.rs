@@ -14,13 +14,18 @@ pub(super) fn is_gone(owner: &str) -> bool {
     let (Some(start), Some(pid), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    let Ok(pid) = pid.parse::<u32>() else { return false };
+    let Ok(pid) = pid.parse::<u32>() else {
+        return false;
+    };
     name == host() && start_of(pid).is_none_or(|now| now != start)
 }
 
 /// Name of the host and of its boot: a pid means nothing after a reboot.
 fn host() -> String {
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let node = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     format!("{node}:{}", boot.split('-').next().unwrap_or_default())
 }
@@ -31,7 +36,9 @@ fn start_of(pid: u32) -> Option<String> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace();
     let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18).map(str::to_owned)).flatten()
+    (state != "Z")
+        .then(|| fields.nth(18).map(str::to_owned))
+        .flatten()
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ mod lease;
 mod notice;
 mod operate;
 mod prepare;
+mod standing;
 mod workplace;
 
 pub use define::{DefineRequest, Defined};
-pub use drive::{DriveOptions, Driven, Observer};
+pub use drive::{DriveOptions, Driven, Observer, Standing, Work};
 pub use operate::Cleaned;
-pub use prepare::Prepared;
+pub use prepare::{Prepared, Rehearsal};
+pub use standing::StageStanding;
 pub use workplace::{RemoteError, Workplace};

@@ -32,7 +32,12 @@ async fn post(url: &str, message: &serde_json::Value) -> Result<(), reqwest::Err
     // Installing twice is refused and harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().timeout(LIMIT).build()?;
-    client.post(url).json(message).send().await?.error_for_status()?;
+    client
+        .post(url)
+        .json(message)
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(())
 }
 
@@ -51,5 +56,9 @@ async fn pipe(program: &str, arguments: &[String], message: &str) -> std::io::Re
     let status = tokio::time::timeout(LIMIT, child.wait())
         .await
         .map_err(|elapsed| std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed))??;
-    if status.success() { Ok(()) } else { Err(std::io::Error::other(status.to_string())) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(status.to_string()))
+    }
 }

@@ -39,7 +39,10 @@ impl Workplace {
         if run.state == RunState::Error(Step::Prepare) {
             self.revert_components_of(run_id, |state| state == ComponentState::PrepFailed)?;
             let left = self.store.components(run_id)?;
-            if left.iter().all(|component| component.state != ComponentState::New) {
+            if left
+                .iter()
+                .all(|component| component.state != ComponentState::New)
+            {
                 let act = act.because("its components are free to be bundled again");
                 return Ok(self.store.advance(run_id, RunEvent::Cancel, act)?);
             }
@@ -61,7 +64,9 @@ impl Workplace {
     /// Frees failed components of a run to be bundled again; tells how many.
     pub fn revert_components(&mut self, run_id: i64) -> Result<usize, RemoteError> {
         use ComponentState::{Failed, Partial, PrepFailed};
-        self.revert_components_of(run_id, |state| matches!(state, Failed | Partial | PrepFailed))
+        self.revert_components_of(run_id, |state| {
+            matches!(state, Failed | Partial | PrepFailed)
+        })
     }
 
     fn revert_components_of(
@@ -74,15 +79,26 @@ impl Workplace {
             .components(run_id)?
             .into_iter()
             .filter(|component| which(component.state))
-            .map(|component| (component.component_id, ComponentEvent::Revert, component.reason))
+            .map(|component| {
+                (
+                    component.component_id,
+                    ComponentEvent::Revert,
+                    component.reason,
+                )
+            })
             .collect();
-        self.store.advance_components(&moves, Act::new(self.clock.now(), ACTOR, ""))?;
+        self.store
+            .advance_components(&moves, Act::new(self.clock.now(), ACTOR, ""))?;
         Ok(moves.len())
     }
 
     /// Holds a run where it is.
     pub fn hold(&mut self, run_id: i64, why: &str) -> Result<RunState, RemoteError> {
-        Ok(self.store.advance(run_id, RunEvent::Hold, Act::new(self.clock.now(), ACTOR, why))?)
+        Ok(self.store.advance(
+            run_id,
+            RunEvent::Hold,
+            Act::new(self.clock.now(), ACTOR, why),
+        )?)
     }
 
     /// Lets a held run go on.
@@ -101,12 +117,17 @@ impl Workplace {
 
     async fn cancel_claimed(&mut self, run_id: i64, why: &str) -> Result<(), RemoteError> {
         let run = self.store.run(run_id)?;
-        run.state.after(RunEvent::Cancel).map_err(StateError::from)?;
+        run.state
+            .after(RunEvent::Cancel)
+            .map_err(StateError::from)?;
         if may_be_queued(&run) {
             let site = self.loaded.site(&run.site)?.clone();
             let host = Host::open(&run.site, &site).await?;
             let scheduler = self.scheduler(&site);
-            let known = run.job_id.as_deref().and_then(|id| id.parse::<JobId>().ok());
+            let known = run
+                .job_id
+                .as_deref()
+                .and_then(|id| id.parse::<JobId>().ok());
             let ids = match known {
                 Some(id) => vec![id],
                 None => {
@@ -130,10 +151,17 @@ impl Workplace {
             .components(run_id)?
             .into_iter()
             .filter(|component| {
-                !matches!(component.state, ComponentState::Passed | ComponentState::Retry)
+                !matches!(
+                    component.state,
+                    ComponentState::Passed | ComponentState::Retry
+                )
             })
             .map(|component| {
-                (component.component_id, ComponentEvent::Abandon, "its run was cancelled".to_owned())
+                (
+                    component.component_id,
+                    ComponentEvent::Abandon,
+                    "its run was cancelled".to_owned(),
+                )
             })
             .collect();
         Ok(self.store.advance_components(&moves, act)?)
@@ -150,11 +178,11 @@ impl Workplace {
             self.store.advance(run_id, RunEvent::Clean, act)?;
             return Ok(Cleaned::Nothing);
         };
-        if !is_ours(&decision.remote_dir, &site.scratch) {
+        if !is_ours(&decision.remote_dir, &site.own_directory()) {
             return Err(RemoteError::Site(format!(
                 "{} is not a run directory below {}: not removed",
                 decision.remote_dir.display(),
-                site.scratch.display()
+                site.own_directory().display()
             )));
         }
         let directory = decision.remote_dir.to_string_lossy().into_owned();
@@ -162,7 +190,10 @@ impl Workplace {
         let argv = ["rm", "-rf", "--", &directory].map(str::to_owned);
         let answer = host.run(&argv, None).await?;
         if !answer.ok() {
-            return Err(RemoteError::Site(format!("{directory}: {}", answer.err().trim())));
+            return Err(RemoteError::Site(format!(
+                "{directory}: {}",
+                answer.err().trim()
+            )));
         }
         self.store.advance(run_id, RunEvent::Clean, act)?;
         Ok(Cleaned::Removed(directory))
@@ -173,7 +204,8 @@ impl Workplace {
         let attempt = run.attempt + 1;
         let token = run::token(run.run_id, attempt, secret());
         let path = self.run_dir(run).join(run_dir::BATCH_SCRIPT);
-        let failed = |error: std::io::Error| RemoteError::Site(format!("{}: {error}", path.display()));
+        let failed =
+            |error: std::io::Error| RemoteError::Site(format!("{}: {error}", path.display()));
         let script = std::fs::read_to_string(&path).map_err(failed)?;
         std::fs::write(&path, script.replace(&run.token, &token)).map_err(failed)?;
         Ok(self.store.new_attempt(run.run_id, attempt, &token)?)
@@ -191,9 +223,11 @@ fn may_be_queued(run: &Run) -> bool {
 }
 
 /// Whether a directory is one that we made for a run: below our own directory in scratch.
-fn is_ours(directory: &Path, scratch: &Path) -> bool {
-    directory.parent() == Some(&scratch.join(super::prepare::RUNS))
-        && directory.components().all(|part| part != std::path::Component::ParentDir)
+fn is_ours(directory: &Path, own: &Path) -> bool {
+    directory.parent() == Some(own)
+        && directory
+            .components()
+            .all(|part| part != std::path::Component::ParentDir)
 }
 
 #[cfg(test)]
@@ -202,10 +236,13 @@ mod tests {
 
     #[test]
     fn only_a_run_directory_may_be_removed() {
-        let scratch = Path::new("/scratch/us");
-        assert!(is_ours(Path::new("/scratch/us/outrigger/chip.1.0a1b2c3d"), scratch));
-        assert!(!is_ours(Path::new("/scratch/us"), scratch));
-        assert!(!is_ours(Path::new("/scratch/us/outrigger/x/.."), scratch));
-        assert!(!is_ours(Path::new("/home/us/outrigger/chip.1"), scratch));
+        let own = Path::new("/scratch/us/outrigger");
+        assert!(is_ours(
+            Path::new("/scratch/us/outrigger/chip.1.0a1b2c3d"),
+            own
+        ));
+        assert!(!is_ours(Path::new("/scratch/us"), own));
+        assert!(!is_ours(Path::new("/scratch/us/outrigger/x/.."), own));
+        assert!(!is_ours(Path::new("/home/us/outrigger/chip.1"), own));
     }
 }

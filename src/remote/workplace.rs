@@ -76,16 +76,31 @@ impl Workplace {
     /// Opens a workplace.
     pub fn new(loaded: Loaded, store: Store, program: PathBuf) -> Self {
         let clock = Box::new(SystemClock);
-        Self { loaded, store, clock, program, owner: lease::own_name() }
+        Self {
+            loaded,
+            store,
+            clock,
+            program,
+            owner: lease::own_name(),
+        }
     }
 
     /// The site of that name, or the first one.
     pub fn site_name<'a>(&'a self, name: Option<&'a str>) -> Result<&'a str, RemoteError> {
         match name {
-            Some(name) => self.loaded.site(name).map(|_| name).map_err(RemoteError::from),
-            None => {
-                self.loaded.config.sites.keys().next().map(String::as_str).ok_or(RemoteError::NoSite)
-            },
+            Some(name) => self
+                .loaded
+                .site(name)
+                .map(|_| name)
+                .map_err(RemoteError::from),
+            None => self
+                .loaded
+                .config
+                .sites
+                .keys()
+                .next()
+                .map(String::as_str)
+                .ok_or(RemoteError::NoSite),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{StateError, Store};
@@ -81,20 +81,6 @@ impl Store {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// The remembered hash of a local file, if the file is still as it was.
-    pub fn known_hash(&self, file: FileIdentity) -> Result<Option<String>, StateError> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT hash FROM hashes WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
-            )?
-            .query_row(
-                params![file.device.cast_signed(), file.inode.cast_signed(), file.size, file.mtime_ns],
-                |row| row.get(0),
-            )
-            .optional()?)
     }
 
     /// Remembers hashes of local files, in one transaction.

@@ -35,7 +35,11 @@ impl Store {
             )
             .optional()?;
         if let Some(state) = known {
-            return Ok(if state == "done" { Begun::Done } else { Begun::Cut });
+            return Ok(if state == "done" {
+                Begun::Done
+            } else {
+                Begun::Cut
+            });
         }
         transaction.execute(
             "INSERT INTO outbox (run_id, seq, state, what, at) VALUES (?, ?, 'begun', ?, ?)",

@@ -10,6 +10,7 @@ mod drive;
 mod far;
 mod hash;
 mod land;
+mod ledger;
 mod plan;
 mod pull;
 mod push;
@@ -18,6 +19,7 @@ mod source;
 use std::path::PathBuf;
 
 pub use hash::{FileKey, Hash, HashError, HashLedger, NoLedger};
+pub use ledger::Ledger;
 
 use crate::connection::{Host, LinkError};
 
@@ -122,6 +124,22 @@ pub enum TransferError {
     },
 }
 
+impl TransferError {
+    /// Whether this machine could not take the file; the site still has it.
+    pub fn is_at_home(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSpace {
+                place: Place::Here,
+                ..
+            } | Self::Write {
+                place: Place::Here,
+                ..
+            }
+        )
+    }
+}
+
 /// A side of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -163,7 +181,7 @@ impl std::fmt::Debug for TransferOptions<'_> {
 
 /// Who is told how far a transfer is. What was already there counts too, so a bar over all items
 /// reaches its end; what failed counts as a file without bytes.
-pub trait Progress: Send + Sync {
+pub trait Progress: std::fmt::Debug + Send + Sync {
     /// `n` more bytes are at their destination.
     fn bytes(&self, n: u64);
     /// `n` more files have an outcome.
