@@ -7,7 +7,7 @@ use words::{found, kind_of, meant, mend, name, names};
 
 use super::{
     document::{Entry, KeyPath, Node, Seg, Span, Style, Tree, Value},
-    problem::Problem,
+    problem::{MAX_PROBLEMS, Problem},
     shape::{Field, Shape, Variant},
     suggest::{closest, one_of},
     units::{Bytes, Seconds},
@@ -355,12 +355,15 @@ impl Walk<'_> {
     }
 
     fn report(&mut self, span: Span, path: &KeyPath, message: String, help: Option<String>) {
+        self.bad.push(path.clone());
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let problem = self.tree.problem_at(span, message).about(path);
         self.problems.push(match help {
             Some(help) => problem.help(help),
             None => problem,
         });
-        self.bad.push(path.clone());
     }
 }
 

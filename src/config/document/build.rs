@@ -8,7 +8,7 @@ use open_map::OpenMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::{Node, Span, Style, Tree, Value, place::closed};
-use crate::config::problem::Problem;
+use crate::config::problem::{MAX_PROBLEMS, Problem};
 
 /// Largest file, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -220,7 +220,11 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         let written = frame.span;
-        let flow = written.start != written.end;
+        let closes = self
+            .source
+            .get(end.start..)
+            .is_some_and(|t| t.starts_with([']', '}']));
+        let flow = written.start != written.end && closes;
         let (value, odd_key, first) = match frame.open {
             Open::List(items) => {
                 let first = items.first().map(|item| item.span);
@@ -230,7 +234,7 @@ impl<'a> Builder<'a> {
                 let odd = map.odd_key;
                 let first = map.entries.first().map(|entry| entry.key_span);
                 let (entries, complaints) = map.finish();
-                self.found.extend(complaints);
+                self.note(complaints);
                 (Value::Map(entries), odd, first)
             },
         };
@@ -287,7 +291,10 @@ impl<'a> Builder<'a> {
         match self.frames.last_mut().map(|frame| &mut frame.open) {
             None => self.root = Some(node),
             Some(Open::List(items)) => items.push(node),
-            Some(Open::Map(map)) => self.found.extend(map.put(node, self.source)),
+            Some(Open::Map(map)) => {
+                let complaint = map.put(node, self.source);
+                self.note(complaint);
+            },
         }
         Ok(())
     }
@@ -319,11 +326,8 @@ impl<'a> Builder<'a> {
         match tag {
             Some(tag) if tag.is_yaml_core_schema() => tag.suffix == "str",
             Some(tag) => {
-                self.complain(
-                    span,
-                    format!("the tag `{tag}` has no meaning here"),
-                    Some("remove the tag".into()),
-                );
+                let message = format!("the tag `{tag}` has no meaning here");
+                self.note([(span, message, Some("remove the tag".into()))]);
                 false
             },
             None => false,
@@ -370,6 +374,12 @@ impl<'a> Builder<'a> {
 
     fn complain(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         self.found.push((span, message.into(), help));
+    }
+
+    /// Notes what may come thousands of times, as long as there is room.
+    fn note(&mut self, complaints: impl IntoIterator<Item = Complaint>) {
+        let room = MAX_PROBLEMS.saturating_sub(self.found.len());
+        self.found.extend(complaints.into_iter().take(room));
     }
 
     fn span(&self, place: &saphyr_parser::Span) -> Span {

@@ -304,6 +304,18 @@ fn a_problem_inside_a_template_points_at_the_character() {
 }
 
 #[test]
+fn a_file_full_of_mistakes_is_told_in_bounds() {
+    let unknown: Vec<String> = (0..20_000).map(|key| format!("k{key}: 1")).collect();
+    let text = format!("sites: {{mu: {{scratch: /s, {}}}}}", unknown.join(", "));
+    let (_, problems) = parse_config("outrigger.yaml".into(), text);
+    assert_eq!(problems.len(), 100);
+    assert_eq!(
+        render(&problems, Look::Plain).matches("error: ").count(),
+        100
+    );
+}
+
+#[test]
 fn a_problem_as_json_has_place_and_text() {
     let (_, problems) = parse_config(
         "outrigger.yaml".into(),
