@@ -233,14 +233,14 @@ type Read<T> = (Option<(Tree, Option<T>)>, Vec<Problem>);
 fn read_config(path: &Path) -> Read<Config> {
     match files::text(path) {
         Ok(text) => parse_config(files::label(path), text),
-        Err(problem) => (None, vec![problem]),
+        Err(problem) => (None, vec![*problem]),
     }
 }
 
 fn read_recipe(path: &Path) -> Read<Recipe> {
     match files::text(path) {
         Ok(text) => parse_recipe(files::label(path), text),
-        Err(problem) => (None, vec![problem]),
+        Err(problem) => (None, vec![*problem]),
     }
 }
 

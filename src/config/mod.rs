@@ -5,6 +5,8 @@
 
 mod check;
 pub mod document;
+#[cfg(test)]
+mod documented;
 mod explain;
 mod load;
 pub mod problem;

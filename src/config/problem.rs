@@ -1,11 +1,14 @@
 //! What is wrong in a configuration: place, message and mend.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, io::IsTerminal, path::PathBuf, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use super::document::{KeyPath, Span};
+
+/// Most problems that one pass over one document notes: more than anybody mends at once.
+pub(crate) const MAX_PROBLEMS: usize = 100;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
@@ -48,6 +51,17 @@ pub enum Look {
     Plain,
     /// With colours: for a terminal.
     Coloured,
+}
+
+impl Look {
+    /// Colours for a terminal, else text alone.
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        if stream.is_terminal() {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
 }
 
 impl Problem {

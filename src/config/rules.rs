@@ -11,7 +11,7 @@ pub(crate) use stages::stages;
 
 use super::{
     document::{KeyPath, Seg, Tree},
-    problem::Problem,
+    problem::{MAX_PROBLEMS, Problem},
 };
 
 /// Collects violations in one document. A rule about a part that is already known to be wrong
@@ -35,17 +35,19 @@ impl<'a> Report<'a> {
         self.problems
     }
 
-    /// Whether nothing in the value at `path`, and nothing it is in, is known to be wrong. A list
-    /// with a wrong element counts as wrong whole: the others have moved up.
+    /// Whether nothing in the value at `path`, and nothing it is in, is known to be wrong (and
+    /// there is room for another problem). A list with a wrong element counts as wrong whole: the
+    /// others have moved up.
     fn sound(&self, path: &KeyPath) -> bool {
-        !self.bad.iter().any(|bad| {
-            let pairs = bad.segments().iter().zip(path.segments());
-            let difference = pairs.into_iter().find(|(theirs, ours)| theirs != ours);
-            match difference {
-                None | Some((Seg::Index(_), Seg::Index(_))) => true,
-                Some(_) => false,
-            }
-        })
+        self.problems.len() < MAX_PROBLEMS
+            && !self.bad.iter().any(|bad| {
+                let pairs = bad.segments().iter().zip(path.segments());
+                let difference = pairs.into_iter().find(|(theirs, ours)| theirs != ours);
+                match difference {
+                    None | Some((Seg::Index(_), Seg::Index(_))) => true,
+                    Some(_) => false,
+                }
+            })
     }
 
     /// Reports on the value at `path` unless the rule holds.

@@ -1,15 +1,14 @@
 //! From parser events to a tree, within bounds.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::Arc,
-};
+mod open_map;
 
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use open_map::OpenMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Entry, Node, Span, Style, Tree, Value};
-use crate::config::problem::Problem;
+use super::{Node, Span, Style, Tree, Value, place::closed};
+use crate::config::problem::{MAX_PROBLEMS, Problem};
 
 /// Largest file, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -47,32 +46,20 @@ pub(super) fn tree(file: PathBuf, source: Arc<str>) -> (Option<Tree>, Vec<Proble
     (tree, problems)
 }
 
+/// The empty span at a marker.
+fn empty_at(marker: Marker, byte: usize) -> Span {
+    Span {
+        start: byte,
+        end: byte,
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
+}
+
 /// What is under construction.
 enum Open {
     List(Vec<Node>),
     Map(OpenMap),
-}
-
-#[derive(Default)]
-struct OpenMap {
-    entries: Vec<Entry>,
-    /// Where each key was first seen.
-    seen: HashMap<String, Span>,
-    merges: Vec<Node>,
-    key: Key,
-    /// A key was a map or list: most often an unquoted `{{ template }}`.
-    odd_key: bool,
-}
-
-#[derive(Default)]
-enum Key {
-    /// The next node is a key.
-    #[default]
-    Awaited,
-    /// The next node is the value of this key.
-    Read(String, Span),
-    /// The next node is the value of a key that was refused.
-    Refused,
 }
 
 struct Frame {
@@ -98,7 +85,7 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, Anchored>,
     cost: usize,
     root: Option<Node>,
-    found: Vec<(Span, String, Option<String>)>,
+    found: Vec<Complaint>,
 }
 
 /// Reading cannot go on; the reason has been noted.
@@ -233,7 +220,11 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         let written = frame.span;
-        let flow = written.start != written.end;
+        let closes = self
+            .source
+            .get(end.start..)
+            .is_some_and(|t| t.starts_with([']', '}']));
+        let flow = written.start != written.end && closes;
         let (value, odd_key, first) = match frame.open {
             Open::List(items) => {
                 let first = items.first().map(|item| item.span);
@@ -242,7 +233,9 @@ impl<'a> Builder<'a> {
             Open::Map(map) => {
                 let odd = map.odd_key;
                 let first = map.entries.first().map(|entry| entry.key_span);
-                (Value::Map(self.merged(map)), odd, first)
+                let (entries, complaints) = map.finish();
+                self.note(complaints);
+                (Value::Map(entries), odd, first)
             },
         };
         let span = Span {
@@ -266,29 +259,6 @@ impl<'a> Builder<'a> {
             value,
         };
         self.put(node, frame.anchor, frame.cost_before)
-    }
-
-    /// The entries of a map with what `<<` brings in under them.
-    fn merged(&mut self, map: OpenMap) -> Vec<Entry> {
-        let mut entries = map.entries;
-        let mut known: std::collections::HashSet<String> =
-            entries.iter().map(|e| e.key.clone()).collect();
-        for merge in map.merges {
-            let span = merge.span;
-            let sources = match merge.value {
-                Value::List(items) => items,
-                value => vec![Node { value, ..merge }],
-            };
-            for source in sources {
-                if let Value::Map(brought) = source.value {
-                    let new = brought.into_iter().filter(|e| known.insert(e.key.clone()));
-                    entries.extend(new);
-                } else {
-                    self.complain(span, "`<<` needs a map, or a list of maps", None);
-                }
-            }
-        }
-        entries
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stop> {
@@ -322,8 +292,8 @@ impl<'a> Builder<'a> {
             None => self.root = Some(node),
             Some(Open::List(items)) => items.push(node),
             Some(Open::Map(map)) => {
-                let complaint = put_in_map(map, node, self.source);
-                self.found.extend(complaint);
+                let complaint = map.put(node, self.source);
+                self.note(complaint);
             },
         }
         Ok(())
@@ -356,11 +326,8 @@ impl<'a> Builder<'a> {
         match tag {
             Some(tag) if tag.is_yaml_core_schema() => tag.suffix == "str",
             Some(tag) => {
-                self.complain(
-                    span,
-                    format!("the tag `{tag}` has no meaning here"),
-                    Some("remove the tag".into()),
-                );
+                let message = format!("the tag `{tag}` has no meaning here");
+                self.note([(span, message, Some("remove the tag".into()))]);
                 false
             },
             None => false,
@@ -371,7 +338,7 @@ impl<'a> Builder<'a> {
         let at = self.byte(error.marker());
         let span = Span {
             end: self.next_char(at),
-            ..self.at(*error.marker(), at)
+            ..empty_at(*error.marker(), at)
         };
         let line_start = self
             .source
@@ -409,20 +376,17 @@ impl<'a> Builder<'a> {
         self.found.push((span, message.into(), help));
     }
 
+    /// Notes what may come thousands of times, as long as there is room.
+    fn note(&mut self, complaints: impl IntoIterator<Item = Complaint>) {
+        let room = MAX_PROBLEMS.saturating_sub(self.found.len());
+        self.found.extend(complaints.into_iter().take(room));
+    }
+
     fn span(&self, place: &saphyr_parser::Span) -> Span {
         let start = self.byte(&place.start);
         Span {
             end: self.byte(&place.end).max(start),
-            ..self.at(place.start, start)
-        }
-    }
-
-    fn at(&self, marker: Marker, byte: usize) -> Span {
-        Span {
-            start: byte,
-            end: byte,
-            line: marker.line().max(1),
-            column: marker.col() + 1,
+            ..empty_at(place.start, start)
         }
     }
 
@@ -458,89 +422,5 @@ fn height(node: &Node) -> usize {
     }
 }
 
+/// Place, message and mend.
 type Complaint = (Span, String, Option<String>);
-
-/// Takes a node as the next key or value of a map.
-fn put_in_map(map: &mut OpenMap, node: Node, source: &str) -> Option<Complaint> {
-    match std::mem::take(&mut map.key) {
-        Key::Awaited => match node.value {
-            Value::Scalar(key, style) => {
-                let merge = key == "<<" && style == Style::Plain;
-                if !merge && let Some(first) = map.seen.get(&key) {
-                    map.key = Key::Refused;
-                    let help = format!("it was given in line {} already: keep one", first.line);
-                    return Some((node.span, format!("`{key}` is given twice"), Some(help)));
-                }
-                map.seen.insert(key.clone(), node.span);
-                map.key = Key::Read(key, node.span);
-                None
-            },
-            Value::List(_) | Value::Map(_) => {
-                map.key = Key::Refused;
-                map.odd_key = true;
-                let braces = source
-                    .get(..node.span.start)
-                    .is_some_and(|before| before.ends_with('{'));
-                Some(if braces {
-                    let span = Span {
-                        start: node.span.start - 1,
-                        column: node.span.column.saturating_sub(1).max(1),
-                        ..node.span
-                    };
-                    let help = "write `\"{{ … }}\"`: without quotes, YAML reads braces as a map";
-                    (span, "a template needs quotes".into(), Some(help.into()))
-                } else {
-                    (node.span, "a key must be a word".into(), None)
-                })
-            },
-        },
-        Key::Read(key, _) if key == "<<" => {
-            map.merges.push(node);
-            None
-        },
-        Key::Read(key, key_span) => {
-            map.entries.push(Entry {
-                key,
-                key_span,
-                value: node,
-            });
-            None
-        },
-        Key::Refused => None,
-    }
-}
-
-/// The span of a quoted scalar up to its closing quote (the parser's own may run on).
-fn closed(source: &str, span: Span) -> Span {
-    let text = source.get(span.start..span.end).unwrap_or_default();
-    let Some(open) = text.find(['"', '\'']) else {
-        return span;
-    };
-    let mut bytes = text.bytes().enumerate().skip(open);
-    let quote = bytes.next().map(|(_, byte)| byte);
-    let mut previous_quote = None;
-    while let Some((at, byte)) = bytes.next() {
-        if quote == Some(b'"') && byte == b'\\' {
-            bytes.next();
-        } else if Some(byte) == quote {
-            if quote == Some(b'"') {
-                return to(span, at);
-            }
-            previous_quote = match previous_quote {
-                Some(before) if before + 1 == at => None,
-                _ => Some(at),
-            };
-        } else if let Some(before) = previous_quote {
-            return to(span, before);
-        }
-    }
-    previous_quote.map_or(span, |at| to(span, at))
-}
-
-/// The span ended after the byte at `last`, counted from its start.
-fn to(span: Span, last: usize) -> Span {
-    Span {
-        end: span.start + last + 1,
-        ..span
-    }
-}

@@ -71,3 +71,38 @@ pub(super) fn inside(
     }
     None
 }
+
+/// The span of a quoted scalar up to its closing quote (the parser's own may run on).
+pub(super) fn closed(source: &str, span: Span) -> Span {
+    let text = source.get(span.start..span.end).unwrap_or_default();
+    let Some(open) = text.find(['"', '\'']) else {
+        return span;
+    };
+    let mut bytes = text.bytes().enumerate().skip(open);
+    let quote = bytes.next().map(|(_, byte)| byte);
+    let mut previous_quote = None;
+    while let Some((at, byte)) = bytes.next() {
+        if quote == Some(b'"') && byte == b'\\' {
+            bytes.next();
+        } else if Some(byte) == quote {
+            if quote == Some(b'"') {
+                return to(span, at);
+            }
+            previous_quote = match previous_quote {
+                Some(before) if before + 1 == at => None,
+                _ => Some(at),
+            };
+        } else if let Some(before) = previous_quote {
+            return to(span, before);
+        }
+    }
+    previous_quote.map_or(span, |at| to(span, at))
+}
+
+/// The span ended after the byte at `last`, counted from its start.
+fn to(span: Span, last: usize) -> Span {
+    Span {
+        end: span.start + last + 1,
+        ..span
+    }
+}

@@ -127,7 +127,7 @@ fn a_billion_laughs_are_refused_at_once() {
     for level in 1..20 {
         let before = format!("*a{}", level - 1);
         let list = vec![before; 9].join(", ");
-        text += &format!("a{level}: &a{level} [{list}]\n");
+        text = format!("{text}a{level}: &a{level} [{list}]\n");
     }
     assert_eq!(
         messages(&text),

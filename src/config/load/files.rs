@@ -91,22 +91,23 @@ fn collect(directory: &Path, depth: usize, take: &mut dyn FnMut(&Path)) {
 }
 
 /// The text of a file.
-pub(super) fn text(path: &Path) -> Result<String, Problem> {
+pub(super) fn text(path: &Path) -> Result<String, Box<Problem>> {
     let unreadable = |error: std::io::Error| {
-        Problem::error(label(path), format!("the file cannot be read: {error}"))
+        let message = format!("the file cannot be read: {error}");
+        Box::new(Problem::error(label(path), message))
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_BYTES {
         let message = format!("the file has {size} bytes; a configuration is smaller");
-        return Err(Problem::error(label(path), message));
+        return Err(Box::new(Problem::error(label(path), message)));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let good = error.as_bytes().get(..at).unwrap_or_default();
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Problem::error(label(path), format!("line {line} is not UTF-8"))
-            .help("save the file as UTF-8")
+        let line = good.split(|byte| *byte == b'\n').count();
+        let problem = Problem::error(label(path), format!("line {line} is not UTF-8"));
+        Box::new(problem.help("save the file as UTF-8"))
     })
 }
 

@@ -69,12 +69,10 @@ fn names(tree: &Tree) -> impl Iterator<Item = (&str, KeyPath)> {
 fn next(tree: &Tree) -> Option<(&str, KeyPath)> {
     let path: KeyPath = std::iter::once(Seg::from("next")).collect();
     let node = tree.get(&path).filter(|node| !node.is_null())?;
-    match node.text() {
-        Some(text) => Some((text, path)),
-        None => {
-            let path = path.key("stage");
-            let text = tree.get(&path)?.text()?;
-            Some((text, path))
-        },
+    if let Some(text) = node.text() {
+        return Some((text, path));
     }
+    let path = path.key("stage");
+    let text = tree.get(&path)?.text()?;
+    Some((text, path))
 }
