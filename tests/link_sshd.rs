@@ -11,7 +11,7 @@ mod sshd;
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -338,6 +338,7 @@ async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice() {
             let top = sshd.path().join(name);
             let site = top.join("a site's [scratch]");
             let files = odd_items(&top.join("from"), &site);
+            fs::set_permissions(&files[0].0, fs::Permissions::from_mode(0o750)).unwrap();
             let opts = options(&site);
             let out: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
             let sent = transfer::push(&host, &out, &opts, &Quiet).await.unwrap();
@@ -355,6 +356,12 @@ async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice() {
                 .collect();
             let came = transfer::pull(&host, &back, &opts, &Quiet).await.unwrap();
             assert!(came.iter().all(done), "{came:?}");
+            for path in [&out[0].remote, &back[0].local] {
+                assert_eq!(
+                    fs::metadata(path).unwrap().permissions().mode() & 0o777,
+                    0o750
+                );
+            }
             for ((_, remote, content), back) in files.iter().zip(&back) {
                 assert_eq!(&fs::read(remote).unwrap(), content);
                 assert_eq!(&fs::read(&back.local).unwrap(), content);
@@ -466,6 +473,93 @@ async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
         assert!(!home.join("y2").exists());
         assert_eq!(leftovers(&top), Vec::<PathBuf>::new());
     }
+}
+
+/// A file system of its own, small enough to fill.
+struct Small(PathBuf);
+
+impl Small {
+    fn at(path: PathBuf) -> Self {
+        fs::create_dir_all(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(&path);
+        assert!(
+            mount.status().unwrap().success(),
+            "mounting a tmpfs needs root"
+        );
+        Self(path)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let remote = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let big = sshd.path().join("big");
+    let small = sshd.path().join("small");
+    fs::write(&big, vec![7; 3_000_000]).unwrap();
+    fs::write(&small, "small").unwrap();
+    for (host, name) in [(remote, "ssh"), (Host::local(), "local")] {
+        for pulling in [false, true] {
+            let full = Small::at(sshd.path().join(format!("full-{name}-{pulling}")));
+            let target = |name: &str| full.0.join(name);
+            let outcomes = if pulling {
+                let items = [item(target("big"), &big), item(target("small"), &small)];
+                let opts = options(sshd.path());
+                transfer::pull(&host, &items, &opts, &Quiet).await.unwrap()
+            } else {
+                let items = [item(&big, target("big")), item(&small, target("small"))];
+                transfer::push(&host, &items, &options(&full.0), &Quiet)
+                    .await
+                    .unwrap()
+            };
+            assert!(
+                matches!(outcomes[0], Outcome::Failed(TransferError::NoSpace { .. })),
+                "{outcomes:?}"
+            );
+            assert!(done(&outcomes[1]), "{outcomes:?}");
+            assert!(!target("big").exists());
+            assert_eq!(leftovers(&full.0), Vec::<PathBuf>::new());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_at_all() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let other = Small::at(sshd.path().join("other"));
+    let source = sshd.path().join("source");
+    fs::write(&source, "content").unwrap();
+    let items = [
+        item(&source, sshd.path().join("site/a")),
+        item(&source, other.0.join("b")),
+    ];
+    let opts = TransferOptions {
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let sent = transfer::push(&host, &items, &opts, &Quiet).await.unwrap();
+    assert!(sent.iter().all(done), "{sent:?}");
+    let back = [
+        item(sshd.path().join("home/a"), &items[0].remote),
+        item(other.0.join("c"), &items[1].remote),
+    ];
+    let came = transfer::pull(&host, &back, &opts, &Quiet).await.unwrap();
+    assert!(came.iter().all(done), "{came:?}");
+    assert_eq!(fs::read(other.0.join("b")).unwrap(), b"content");
+    assert_eq!(fs::read(other.0.join("c")).unwrap(), b"content");
+    assert_eq!(leftovers(&other.0), Vec::<PathBuf>::new());
 }
 
 /// Ends the link when the first file has its outcome.

@@ -56,7 +56,9 @@ pub(super) fn opening_argv(socket: &Path, ssh: &SshConnection) -> Vec<String> {
     if ssh.jump.is_some() {
         argv.push("nohup".into());
     }
-    argv.extend([text(&ssh.ssh), "-M".into(), "-S".into(), text(socket)]);
+    // ssh expands percent signs in a socket's path.
+    let socket = text(socket).replace('%', "%%");
+    argv.extend([text(&ssh.ssh), "-M".into(), "-S".into(), socket]);
     for option in [
         "ControlPersist=yes",
         "ServerAliveInterval=15",

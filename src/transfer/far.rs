@@ -48,8 +48,8 @@ echo or end
 /// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
 /// each stream, and removes what other transfers left long ago.
 const BEGIN: &str = r#"
-umask 077
 mkdir -p -- "$1" || exit 3
+umask 077
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
 mkdir -- "$1/$2" || exit 3
 n=0

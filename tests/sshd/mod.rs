@@ -49,6 +49,8 @@ impl Sshd {
             "ListenAddress 127.0.0.1",
             &format!("HostKey {}", at("host")),
             &format!("AuthorizedKeysFile {}", at("authorized")),
+            // The user's own shell start-up files stay out of it.
+            &format!("SetEnv HOME={}", dir.path().display()),
             "PidFile none",
             "StrictModes no",
             "UsePAM no",
