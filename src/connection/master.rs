@@ -105,6 +105,7 @@ impl Master {
         match timeout(limit, ask).await {
             Ok(Ok(()) | Err(openssh::Error::Remote(_))) => Ok(()),
             Ok(Err(error)) if refused(&error) => Ok(()),
+            Ok(Err(error)) if ours(&error) => Err(self.other(error)),
             Ok(Err(error)) => Err(self.down(self.why(&error))),
             Err(_) => Err(self.down(format!("no answer within {} s", limit.as_secs_f64()))),
         }
@@ -250,10 +251,14 @@ impl Master {
         }
         match self.probe(self.patience.limit).await {
             Err(down) => down,
-            Ok(()) => LinkError::Io {
-                what: format!("a session on site `{}`", self.site),
-                source: io::Error::other(error),
-            },
+            Ok(()) => self.other(error),
+        }
+    }
+
+    fn other(&self, error: openssh::Error) -> LinkError {
+        LinkError::Io {
+            what: format!("a session on site `{}`", self.site),
+            source: io::Error::other(error),
         }
     }
 
@@ -287,6 +292,15 @@ impl Master {
             openssh::Error::SshMux(inner) => format!("control socket {socket}: {inner}"),
             other => format!("control socket {socket}: {other}"),
         }
+    }
+}
+
+/// Whether this process lacks file descriptors, which says nothing about the link.
+fn ours(error: &openssh::Error) -> bool {
+    match error {
+        openssh::Error::ChildIo(_) => true,
+        openssh::Error::SshMux(inner) => inner.to_string().contains("Too many open files"),
+        _ => false,
     }
 }
 

@@ -49,38 +49,44 @@ pub(super) fn rider_options(socket: &Path, ssh: &SshConnection) -> Vec<String> {
     options
 }
 
-/// Runs one `scp`, again where the site refused the session or turned out to have no sftp
-/// server.
+/// Runs one `scp`: by sftp, or by the old protocol where the site has no sftp server.
 pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
     let _permit = master.permit().await?;
-    let mut tried = 0;
-    loop {
-        let legacy = master.legacy_scp.load(Ordering::Relaxed);
+    if !master.legacy_scp.load(Ordering::Relaxed) {
+        let output = granted(master, copied, false).await?;
+        // All that a rider sees of a site without an sftp server is a closed connection.
+        if output.ok() || !output.err().contains("Connection closed") {
+            return Ok(output);
+        }
+    }
+    let output = granted(master, copied, true).await?;
+    if output.ok() {
+        master.legacy_scp.store(true, Ordering::Relaxed);
+    }
+    Ok(output)
+}
+
+/// Runs one `scp`, again with growing pauses while the site refuses it a session. Where it
+/// failed, the link is known to live.
+async fn granted(master: &Master, copied: Copied<'_>, legacy: bool) -> Result<Output, LinkError> {
+    for tried in 0..master.patience.tries.max(1) {
         let command = command(master, copied, legacy);
         let what = format!("cannot run {}", master.ssh.scp.display());
         let work = async {
-            local::capture(command, None)
-                .await
-                .map_err(LinkError::io(what))
+            let ran = local::capture(command, None).await;
+            ran.map_err(LinkError::io(what))
         };
         let output = master.watched(Box::pin(work)).await?;
         if output.ok() {
             return Ok(output);
         }
-        let said = output.err();
-        if !legacy && said.contains("subsystem request failed") {
-            master.legacy_scp.store(true, Ordering::Relaxed);
-        } else if said.contains("Session open refused by peer") {
-            tried += 1;
-            if tried >= master.patience.tries.max(1) {
-                return Err(master.busy());
-            }
-            sleep(Patience::pause(tried)).await;
-        } else {
+        if !output.err().contains("Session open refused by peer") {
             master.probe(master.patience.limit).await?;
             return Ok(output);
         }
+        sleep(Patience::pause(tried)).await;
     }
+    Err(master.busy())
 }
 
 fn command(master: &Master, copied: Copied<'_>, legacy: bool) -> Command {

@@ -56,7 +56,9 @@ pub(super) fn opening_argv(socket: &Path, ssh: &SshConnection) -> Vec<String> {
     if ssh.jump.is_some() {
         argv.push("nohup".into());
     }
-    argv.extend([text(&ssh.ssh), "-M".into(), "-S".into(), text(socket)]);
+    // ssh expands percent signs in a socket's path.
+    let socket = text(socket).replace('%', "%%");
+    argv.extend([text(&ssh.ssh), "-M".into(), "-S".into(), socket]);
     for option in [
         "ControlPersist=yes",
         "ServerAliveInterval=15",
@@ -77,10 +79,18 @@ pub(super) fn opening_argv(socket: &Path, ssh: &SshConnection) -> Vec<String> {
 
 /// What to tell a human whose link is down.
 pub(super) fn mend(socket: &Path, ssh: &SshConnection) -> String {
-    let argv = opening_argv(socket, ssh);
-    let words = argv.iter().map(String::as_str);
-    let line = shlex::try_join(words).unwrap_or_else(|_| argv.join(" "));
-    format!("open the master with: {line}")
+    let words = opening_argv(socket, ssh);
+    let line: Vec<String> = words.iter().map(|word| pasteable(word)).collect();
+    format!("open the master with: {}", line.join(" "))
+}
+
+/// `word` quoted for a shell, where it needs that.
+fn pasteable(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=@:,+%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 #[cfg(test)]

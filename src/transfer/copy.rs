@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use super::{
     Item, Outcome, Progress, TransferError, TransferOptions,
     drive::{BatchResult, Ledgered, Piece, Settled, drive},
+    far,
     land::Berth,
     source,
 };
@@ -39,7 +40,10 @@ pub(super) async fn copy(
         .zip(targets)
         .zip(from.into_iter().zip(to));
     for (index, (((known, target), (from, to)), item)) in both.zip(items).enumerate() {
-        match known.and_then(|known| source::as_expected(&from, item.hash, known)) {
+        let copyable = far::absolute(&item.remote)
+            .and(known)
+            .and_then(|known| source::as_expected(&from, item.hash, known));
+        match copyable {
             Err(error) => outcomes.set(index, Outcome::Failed(error)),
             Ok(known) if target.is_ok_and(|target| target.hash == known.hash) => {
                 let (size, hash) = (known.key.size, known.hash);

@@ -99,7 +99,8 @@ impl<'a> Ledgered<'a> {
 }
 
 /// Moves `pieces` in batches by `work`, at most `streams` at once; what comes back as
-/// [`Settled::Again`] gets one more batch of its own kind. Ends at the first link error.
+/// [`Settled::Again`] is tried once more. `work` is told which stream it is. Ends at the first
+/// link error.
 pub(super) async fn drive<F>(
     pieces: Vec<Piece>,
     streams: usize,
@@ -117,15 +118,15 @@ where
         .map(|batch| (true, batch.into_iter().filter_map(&mut take).collect()))
         .collect();
     let mut running = JoinSet::new();
-    let mut number = 0;
+    let mut free: Vec<usize> = (0..streams.max(1)).collect();
     loop {
-        while running.len() < streams.max(1) {
+        while let Some(stream) = free.pop() {
             let Some((fresh, batch)) = queue.pop_front() else {
+                free.push(stream);
                 break;
             };
-            let moving = work(number, batch);
-            running.spawn(async move { (fresh, moving.await) });
-            number += 1;
+            let moving = work(stream, batch);
+            running.spawn(async move { (stream, fresh, moving.await) });
         }
         let Some(joined) = running.join_next().await else {
             return Ok(());
@@ -134,7 +135,8 @@ where
             what: "a transfer stream".into(),
             source: error.into(),
         };
-        let (fresh, batch) = joined.map_err(stopped)?;
+        let (stream, fresh, batch) = joined.map_err(stopped)?;
+        free.push(stream);
         let mut again = Vec::new();
         for (piece, settled) in batch? {
             match settled {

@@ -45,18 +45,20 @@ flush "$@"
 echo or end
 "#;
 
-/// `$1` staging directory, `$2` name of ours in it: makes it, and removes what others left long
-/// ago.
+/// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
+/// each stream, and removes what other transfers left long ago.
 const BEGIN: &str = r#"
-umask 077
 mkdir -p -- "$1" || exit 3
+umask 077
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
-mkdir -- "$1/$2" && echo or end
+mkdir -- "$1/$2" || exit 3
+n=0
+while [ $n -lt "$3" ]; do mkdir -- "$1/$2/$n" || exit 3; n=$((n + 1)); done
 "#;
 
-/// `$1` directory to make and fill with links, from `INDEX TAB PATH` lines.
+/// `$1` directory to make anew and fill with links, from `INDEX TAB PATH` lines.
 const LINK: &str = r#"
-mkdir -p -- "$1" && cd -- "$1" || exit 3
+rm -rf -- "$1" && mkdir -p -- "$1" && cd -- "$1" || exit 3
 while IFS='	' read -r i p; do
     case $p in *\\*) q=$(printf '%b.' "$p"); q=${q%.} ;; *) q=$p ;; esac
     if [ -f "$q" ] && [ -r "$q" ]; then ln -s -- "$q" "$i" || echo "or $i error cannot link"
@@ -137,14 +139,16 @@ pub(super) async fn facts(
 }
 
 impl Stage {
-    /// Makes `<staging>/or-<name>` on the site; the inner error is why that cannot be.
+    /// Makes `<staging>/or-<random>` on the site; the inner error is why that cannot be.
     pub(super) async fn begin(
         host: &Host,
         staging: &Path,
-        name: &str,
+        streams: usize,
     ) -> Result<Result<Self, TransferError>, LinkError> {
-        let name = format!("or-{name}");
-        let args: [&[u8]; 2] = [staging.as_os_str().as_bytes(), name.as_bytes()];
+        let name = format!("or-{:016x}", fastrand::u64(..));
+        let streams = streams.to_string();
+        let staging_bytes = staging.as_os_str().as_bytes();
+        let args: [&[u8]; 3] = [staging_bytes, name.as_bytes(), streams.as_bytes()];
         let output = host.script_fed(BEGIN, &args, None).await?;
         let dir = staging.join(&name);
         if output.ok() {
@@ -167,20 +171,20 @@ impl Stage {
         Ok(())
     }
 
-    /// The directory of batch `number`.
-    pub(super) fn batch(&self, number: usize) -> PathBuf {
-        self.dir.join(number.to_string())
+    /// The directory of a stream.
+    pub(super) fn stream(&self, stream: usize) -> PathBuf {
+        self.dir.join(stream.to_string())
     }
 
-    /// Fills the directory of a batch with links to the files of `pieces`; those that cannot be
+    /// Fills the directory of a stream with links to the files of `pieces`; those that cannot be
     /// had come back.
     pub(super) async fn link(
         &self,
-        number: usize,
+        stream: usize,
         pieces: &[Piece],
     ) -> Result<HashMap<usize, TransferError>, LinkError> {
         let input = listing(pieces.iter().map(|p| (p.name(), None, p.from.as_path())));
-        let dir = self.batch(number);
+        let dir = self.stream(stream);
         let args: [&[u8]; 1] = [dir.as_os_str().as_bytes()];
         let output = complete(
             self.host
@@ -204,16 +208,11 @@ impl Stage {
         Ok(refused.collect())
     }
 
-    /// Makes the directory of a batch that is to be pushed.
-    pub(super) async fn make(&self, number: usize) -> Result<(), LinkError> {
-        self.link(number, &[]).await.map(drop)
-    }
-
-    /// Verifies what arrived for `pieces` in a batch's directory and renames it into place.
+    /// Verifies what arrived for `pieces` in a stream's directory and renames it into place.
     /// `said` is what the carrier complained about.
     pub(super) async fn land(
         &self,
-        number: usize,
+        stream: usize,
         pieces: Vec<Piece>,
         said: &str,
     ) -> Result<Vec<(Piece, Settled)>, LinkError> {
@@ -221,7 +220,7 @@ impl Stage {
             .iter()
             .map(|p| (p.name(), Some(p.hash), p.to.as_path()));
         let input = listing(lines);
-        let dir = self.batch(number);
+        let dir = self.stream(stream);
         let word = self.dir.file_name().unwrap_or_default().as_bytes();
         let args: [&[u8]; 2] = [dir.as_os_str().as_bytes(), word];
         let output = complete(

@@ -236,9 +236,3 @@ fn streams(host: &Host, opts: &TransferOptions<'_>) -> usize {
     let most = host.sessions().unwrap_or(u32::MAX);
     usize::try_from(opts.streams.min(most).max(1)).unwrap_or(1)
 }
-
-/// A word that no other transfer uses, from the name of a temporary directory: random, and
-/// checked against its neighbours by whoever makes a directory of that name.
-fn token() -> String {
-    format!("{:016x}", fastrand::u64(..))
-}

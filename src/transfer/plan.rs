@@ -6,6 +6,8 @@ const MOST_BYTES: u64 = 256 << 20;
 const MOST_FILES: usize = 500;
 /// Below this a batch is not worth a stream's start.
 const FEW_BYTES: u64 = 4 << 20;
+/// The same in files: a batch costs about as many round trips as a few files do.
+const FEW_FILES: usize = 8;
 
 /// Batches of indices into `sizes` (bytes), largest files first, so that `streams` streams that
 /// take the next batch whenever they are free end at about the same time. A batch above the byte
@@ -17,7 +19,11 @@ pub(super) fn batches(sizes: &[u64], streams: usize) -> Vec<Vec<usize>> {
         .fold(0u64, |sum, size| sum.saturating_add(*size));
     let share = total / u64::try_from(shares).unwrap_or(u64::MAX);
     let most_bytes = share.clamp(FEW_BYTES, MOST_BYTES);
-    let most_files = sizes.len().div_ceil(shares).clamp(1, MOST_FILES);
+    let most_files = sizes
+        .len()
+        .div_ceil(shares)
+        .max(sizes.len().div_ceil(streams.max(1)).min(FEW_FILES))
+        .clamp(1, MOST_FILES);
     let mut order: Vec<(usize, u64)> = sizes.iter().copied().enumerate().collect();
     order.sort_by_key(|(index, size)| (std::cmp::Reverse(*size), *index));
     let mut batches: Vec<Vec<usize>> = Vec::new();

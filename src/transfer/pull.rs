@@ -63,7 +63,8 @@ pub(super) async fn pull(
     if pieces.is_empty() {
         return Ok(outcomes.finish());
     }
-    let stage = match Stage::begin(host, &opts.staging, &super::token()).await? {
+    let streams = super::streams(host, opts);
+    let stage = match Stage::begin(host, &opts.staging, streams).await? {
         Ok(stage) => stage,
         Err(error) => {
             for piece in pieces {
@@ -72,8 +73,8 @@ pub(super) async fn pull(
             return Ok(outcomes.finish());
         },
     };
-    let work = |number, batch| fetch(host.clone(), stage.clone(), number, batch);
-    drive(pieces, super::streams(host, opts), &mut outcomes, work).await?;
+    let work = |stream, batch| fetch(host.clone(), stage.clone(), stream, batch);
+    drive(pieces, streams, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())
@@ -116,8 +117,8 @@ async fn wishes(
 }
 
 /// One batch: links on the site, one scp into a directory beside the destination, and landing.
-async fn fetch(host: Host, stage: Stage, number: usize, batch: Vec<Piece>) -> BatchResult {
-    let mut refused = stage.link(number, &batch).await?;
+async fn fetch(host: Host, stage: Stage, stream: usize, batch: Vec<Piece>) -> BatchResult {
+    let mut refused = stage.link(stream, &batch).await?;
     let mut settled = Vec::new();
     let mut coming = Vec::new();
     for piece in batch {
@@ -135,7 +136,7 @@ async fn fetch(host: Host, stage: Stage, number: usize, batch: Vec<Piece>) -> Ba
             Err(error) => settled.push((coming.remove(0), Settled::Failed(error))),
         }
     };
-    let came = host.scp_from(&stage.batch(number), berth.path()).await?;
+    let came = host.scp_from(&stage.stream(stream), berth.path()).await?;
     let said = came.err();
     let landing = tokio::task::spawn_blocking(move || berth.land(coming, &said));
     let stopped = |error: tokio::task::JoinError| LinkError::Io {

@@ -49,7 +49,8 @@ pub(super) async fn push(
     if pieces.is_empty() {
         return Ok(outcomes.finish());
     }
-    let stage = match Stage::begin(host, &opts.staging, &super::token()).await? {
+    let streams = super::streams(host, opts);
+    let stage = match Stage::begin(host, &opts.staging, streams).await? {
         Ok(stage) => stage,
         Err(error) => {
             for piece in pieces {
@@ -58,8 +59,8 @@ pub(super) async fn push(
             return Ok(outcomes.finish());
         },
     };
-    let work = |number, batch| send(host.clone(), stage.clone(), number, batch);
-    drive(pieces, super::streams(host, opts), &mut outcomes, work).await?;
+    let work = |stream, batch| send(host.clone(), stage.clone(), stream, batch);
+    drive(pieces, streams, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())
@@ -81,7 +82,7 @@ async fn ask_all(host: &Host, items: &[Item]) -> Result<Vec<Fact>, LinkError> {
 }
 
 /// One batch: one scp of links named by number, then verification and renames on the site.
-async fn send(host: Host, stage: Stage, number: usize, batch: Vec<Piece>) -> BatchResult {
+async fn send(host: Host, stage: Stage, stream: usize, batch: Vec<Piece>) -> BatchResult {
     let links = tempfile::tempdir().map_err(LinkError::io("a temporary directory for links"))?;
     let mut names = Vec::new();
     for piece in &batch {
@@ -90,9 +91,8 @@ async fn send(host: Host, stage: Stage, number: usize, batch: Vec<Piece>) -> Bat
             .map_err(LinkError::io(format!("a link to {}", piece.from.display())))?;
         names.push(piece.name());
     }
-    stage.make(number).await?;
     let sent = host
-        .scp_to(links.path(), &names, &stage.batch(number))
+        .scp_to(links.path(), &names, &stage.stream(stream))
         .await?;
     let still = |piece: &Piece| match piece.key {
         Some(key) => source::unchanged(&piece.from, key),
@@ -106,7 +106,7 @@ async fn send(host: Host, stage: Stage, number: usize, batch: Vec<Piece>) -> Bat
             Err(error) => settled.push((piece, Settled::Failed(error))),
         }
     }
-    settled.extend(stage.land(number, arrived, &sent.err()).await?);
+    settled.extend(stage.land(stream, arrived, &sent.err()).await?);
     Ok(settled.into_iter().map(source_at_fault).collect())
 }
 
