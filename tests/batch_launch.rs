@@ -1,5 +1,11 @@
 //! The built-in multi-prog launcher with real processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::{
     fs::{self, File},
     path::PathBuf,

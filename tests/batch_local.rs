@@ -1,5 +1,11 @@
 //! The embedded scheduler with real processes: what happens to jobs when anybody dies.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 use std::{
     fs,
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -260,6 +266,18 @@ fn a_job_has_time_to_end_in_order() {
     assert_eq!(site.cancel(&id), Cancelled::Asked);
     assert_eq!(site.ending(&id), Ending::Cancelled);
     assert_eq!(fs::read_to_string(site.path("saved")).unwrap(), "saved\n");
+}
+
+#[test]
+fn what_a_job_started_has_time_to_end_in_order_too() {
+    let site = Site::new(1);
+    let child =
+        "trap \"sleep 0.2; touch saved; exit\" TERM; touch ready; while :; do sleep 0.05; done";
+    let id = site.submit(NAME, 60, &format!("setsid sh -c '{child}' &\nwait"));
+    site.until_file("ready");
+    assert_eq!(site.cancel(&id), Cancelled::Asked);
+    assert_eq!(site.ending(&id), Ending::Cancelled);
+    assert!(site.path("saved").exists());
 }
 
 #[test]

@@ -10,8 +10,8 @@
 
 mod answer;
 mod job_id;
-pub mod launch;
-pub mod local;
+mod launch;
+mod local;
 mod moab;
 mod multi_prog;
 mod request;

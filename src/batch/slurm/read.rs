@@ -137,14 +137,10 @@ pub(super) fn statuses(
     }
 }
 
+/// Whether there is no accounting to ask: it is off, or its command is not there.
 fn accounting_is_off(section: &Section<'_>) -> bool {
-    let off = [
-        "accounting storage is disabled",
-        "not found",
-        "No such file",
-    ];
-    let says = |sign: &&str| section.lines.iter().any(|line| line.contains(*sign));
-    section.name == "sacct" && off.iter().any(says)
+    let says = |line: &&str| line.contains("accounting storage is disabled");
+    section.name == "sacct" && (section.code == 127 || section.lines.iter().any(says))
 }
 
 fn unknown_id(section: &Section<'_>) -> bool {
