@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What sbatch says when the controller's answer did not arrive.
-const NO_ANSWER: [&str; 8] = [
+const NO_ANSWER: [&str; 11] = [
     "timed out",
     "unable to contact",
     "zero bytes",
@@ -22,6 +22,9 @@ const NO_ANSWER: [&str; 8] = [
     "communication",
     "receive failure",
     "send failure",
+    "unexpected message",
+    "unspecified error",
+    "header lengths",
 ];
 
 /// What sbatch says before it has talked to the controller at all.
