@@ -10,8 +10,8 @@
 
 mod answer;
 mod job_id;
-pub mod launch;
-pub mod local;
+mod launch;
+mod local;
 mod moab;
 mod multi_prog;
 mod request;
@@ -70,7 +70,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     /// back as the scheduler remembers.
     fn find(&self, name: &str) -> Vec<String>;
 
-    /// The jobs that [`Scheduler::find`] saw, each once, in ascending order.
+    /// The jobs that [`Scheduler::find`] saw, each once, in ascending order. A job whose
+    /// submission is in doubt may show late: an empty list right afterwards proves little.
     ///
     /// # Errors
     /// If the answer does not prove what it says: an empty list means "asked, and none there".
@@ -166,4 +167,41 @@ fn script(text: &str, path: Option<&Path>, arguments: impl Iterator<Item = Strin
         .chain([directory])
         .chain(arguments)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("slurm", "/opt/batch/sbatch --version")]
+    #[case("moab", "/opt/batch/showq --version")]
+    #[case("local", "/usr/bin/outrigger local version")]
+    fn a_site_gets_the_scheduler_it_names(#[case] kind: &str, #[case] version: &str) {
+        let text = format!("{{scheduler: {kind}, scheduler_path: /opt/batch, scratch: /scratch}}");
+        let site: Site = serde_yaml::from_str(&text).unwrap();
+        let scheduler = scheduler(&site, Path::new("/usr/bin/outrigger"));
+        assert_eq!(scheduler.version().join(" "), version);
+        assert_eq!(scheduler.probe().is_none(), kind == "local");
+    }
+
+    #[test]
+    fn a_request_takes_the_words_of_its_site() {
+        let text = "{scratch: /s, account: ps1, qos: high, nodes: {cores: 24}, directives: [--mail-type=END]}";
+        let site: Site = serde_yaml::from_str(text).unwrap();
+        let request = JobRequest::new(&site, "or-1-1-00000000", 3, Seconds(90), "/s/job.out");
+        let lines = Slurm::new(None).directives(&request).unwrap();
+        assert_eq!(request.cores_per_node, 24);
+        for line in [
+            "--nodes=3",
+            "--time=0:01:30",
+            "--account=ps1",
+            "--qos=high",
+            "--mail-type=END",
+        ] {
+            assert!(lines.contains(&format!("#SBATCH {line}")), "{line}");
+        }
+    }
 }

@@ -29,8 +29,9 @@ impl MultiProg {
 /// The step that runs one config. Each option guards against a default of srun or of a site:
 /// a failed rank must not end its neighbours, neither at once (`--kill-on-bad-exit`) nor after
 /// the site's `WaitTime` (`--wait`); srun must not eat the batch script's standard input; more
-/// ranks than cores must not be refused, nor be tied to the same core; and no MPI library is
-/// to be set up for ranks that know nothing of each other.
+/// ranks than cores must not be refused, nor be tied to the same core; neighbouring ranks go to
+/// different nodes, so that jobs in order of length spread evenly; and no MPI library is to be
+/// set up for ranks that know nothing of each other.
 pub(super) fn step(conf: &str, tasks: u32) -> Vec<String> {
     vec![
         "srun".into(),
@@ -38,6 +39,7 @@ pub(super) fn step(conf: &str, tasks: u32) -> Vec<String> {
         "--wait=0".into(),
         "--input=none".into(),
         "--overcommit".into(),
+        "--distribution=cyclic".into(),
         "--cpu-bind=none".into(),
         "--mpi=none".into(),
         format!("--ntasks={tasks}"),
@@ -68,7 +70,7 @@ mod tests {
     fn a_step_shields_its_ranks_from_each_other() {
         insta::assert_snapshot!(
             step("steps/7.conf", 96).join(" "),
-            @"srun --kill-on-bad-exit=0 --wait=0 --input=none --overcommit --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
+            @"srun --kill-on-bad-exit=0 --wait=0 --input=none --overcommit --distribution=cyclic --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
         );
     }
 }

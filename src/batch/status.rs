@@ -105,3 +105,54 @@ impl JobStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_status() -> impl Strategy<Value = JobStatus> {
+        let held = JobStatus::Held {
+            reason: String::new(),
+        };
+        let queued = JobStatus::Queued {
+            reason: String::new(),
+        };
+        let running = JobStatus::Running {
+            node_count: None,
+            started: None,
+        };
+        prop_oneof![
+            Just(JobStatus::Unknown),
+            Just(JobStatus::Ended(Ending::Completed)),
+            Just(JobStatus::Ended(Ending::Timeout)),
+            Just(held),
+            Just(queued),
+            Just(running),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_an_arrays_tasks_does_not_matter(mut parts in prop::collection::vec(any_status(), 0..6)) {
+            let join = |parts: &[JobStatus]| parts.iter().cloned().fold(JobStatus::Unknown, JobStatus::join);
+            let forward = join(&parts);
+            parts.reverse();
+            prop_assert_eq!(join(&parts), forward);
+        }
+
+        #[test]
+        fn an_array_has_ended_only_if_all_its_tasks_have(parts in prop::collection::vec(any_status(), 1..6)) {
+            let joined = parts.iter().cloned().fold(JobStatus::Unknown, JobStatus::join);
+            let lives = parts.iter().any(|part| part.weight() > 2);
+            prop_assert_eq!(matches!(joined, JobStatus::Ended(_) | JobStatus::Unknown), !lives);
+        }
+
+        #[test]
+        fn a_status_is_read_back_from_its_text(status in any_status()) {
+            let text = serde_json::to_string(&status).unwrap();
+            prop_assert_eq!(serde_json::from_str::<JobStatus>(&text).unwrap(), status);
+        }
+    }
+}

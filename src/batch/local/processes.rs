@@ -60,7 +60,7 @@ impl ProcessId {
             return Ok(());
         };
         if Self::of(self.pid).is_ok_and(|now| now == *self) {
-            pidfd_send_signal(&handle, signal)?;
+            signal_member(&handle, signal)?;
         }
         Ok(())
     }
@@ -72,11 +72,48 @@ fn start_time(stat: &str) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// Sends `signal` to every process of the job in `directory`, whatever group or session it went
-/// to, and gives handles of those that got it.
-pub(super) fn signal_job(directory: &Path, signal: Signal) -> io::Result<Vec<OwnedFd>> {
+/// Asks every process of the job in `directory` to end, whatever group or session it went to,
+/// gives them `grace` to do so, and kills the rest. One that cleared its environment escapes.
+pub(super) fn end_job(directory: &Path, grace: Duration) -> io::Result<()> {
+    for member in members(directory)? {
+        signal_member(&member, Signal::TERM)?;
+    }
+    await_gone(directory, grace, None)?;
+    kill_job(directory)
+}
+
+/// Kills every process of the job in `directory`, and those they start meanwhile.
+pub(super) fn kill_job(directory: &Path) -> io::Result<()> {
+    await_gone(directory, PATIENCE, Some(Signal::KILL))
+}
+
+/// Waits until the job has no process any more, at most for `patience`; sends `signal` to each
+/// that is seen.
+fn await_gone(directory: &Path, patience: Duration, signal: Option<Signal>) -> io::Result<()> {
+    let begin = Instant::now();
+    while begin.elapsed() < patience {
+        let members = members(directory)?;
+        if members.is_empty() {
+            break;
+        }
+        if let Some(signal) = signal {
+            for member in &members {
+                signal_member(member, signal)?;
+            }
+        }
+        let mut ends: Vec<PollFd<'_>> = members
+            .iter()
+            .map(|member| PollFd::new(member, PollFlags::IN))
+            .collect();
+        poll(&mut ends, Some(&A_WHILE))?;
+    }
+    Ok(())
+}
+
+/// The living processes of the job in `directory`.
+fn members(directory: &Path) -> io::Result<Vec<OwnedFd>> {
     let mark = [MARK.as_bytes(), b"=", directory.as_os_str().as_bytes()].concat();
-    let mut reached = Vec::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = pid_of(&name) else { continue };
@@ -86,28 +123,20 @@ pub(super) fn signal_job(directory: &Path, signal: Signal) -> io::Result<Vec<Own
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
             continue;
         };
-        if is_marked(pid, &mark) && pidfd_send_signal(&handle, signal).is_ok() {
-            reached.push(handle);
+        // The handle may be of a later process with the same number.
+        if is_marked(pid, &mark) {
+            found.push(handle);
         }
     }
-    Ok(reached)
+    Ok(found)
 }
 
-/// Kills every process of the job in `directory`, and those they start meanwhile.
-pub(super) fn kill_job(directory: &Path) -> io::Result<()> {
-    let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
-        let reached = signal_job(directory, Signal::KILL)?;
-        if reached.is_empty() {
-            break;
-        }
-        let mut ends: Vec<PollFd<'_>> = reached
-            .iter()
-            .map(|handle| PollFd::new(handle, PollFlags::IN))
-            .collect();
-        poll(&mut ends, Some(&A_WHILE))?;
+/// Signals a process that may have ended meanwhile.
+fn signal_member(member: &OwnedFd, signal: Signal) -> io::Result<()> {
+    match pidfd_send_signal(member, signal) {
+        Err(error) if error != rustix::io::Errno::SRCH => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn pid_of(name: &OsStr) -> Option<Pid> {
@@ -158,11 +187,7 @@ mod tests {
         let mut other = Command::new("sleep").arg("600").spawn().unwrap();
         kill_job(directory.path()).unwrap();
         assert!(!child.wait().unwrap().success());
-        assert!(
-            signal_job(directory.path(), Signal::KILL)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(members(directory.path()).unwrap().is_empty());
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();
         other.wait().unwrap();

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -64,9 +65,12 @@ pub(super) struct Care {
 }
 
 impl Spool {
-    /// The spool in `directory`, which is made if it is not there.
+    /// The spool in `directory`, which is made, for its owner alone, if it is not there.
     pub(super) fn make(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory.join("jobs"))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory.join("jobs"))?;
         Ok(Self {
             directory: directory.canonicalize()?,
         })

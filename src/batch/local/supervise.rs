@@ -9,11 +9,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
 use tokio::{
     process::Child,
     signal::unix::{SignalKind, signal},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{
@@ -151,10 +150,13 @@ async fn follow(
         () = sleep(walltime) => Ending::Timeout,
         () = asked => if job.is_cancelled() { Ending::Cancelled } else { Ending::NodeFailure },
     };
-    processes::signal_job(job.path(), Signal::TERM)?;
-    if timeout(GRACE, child.wait()).await.is_err() {
-        processes::kill_job(job.path())?;
-        child.kill().await?;
+    let directory = job.path().to_owned();
+    tokio::task::spawn_blocking(move || processes::end_job(&directory, GRACE))
+        .await
+        .map_err(io::Error::other)??;
+    if child.try_wait()?.is_none() {
+        child.start_kill()?;
+        child.wait().await?;
     }
     Ok(ending)
 }

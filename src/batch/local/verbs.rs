@@ -88,7 +88,9 @@ enum LocalError {
 /// Runs a sub-verb. Exits with 0, with 2 for a submission that is refused (nothing queued), or
 /// with 1 for any other trouble.
 pub fn local_main(command: &LocalCommand) -> ExitCode {
-    match answer(command).and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?)) {
+    match answer(command, &SystemClock)
+        .and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("outrigger local: {error}");
@@ -101,7 +103,7 @@ pub fn local_main(command: &LocalCommand) -> ExitCode {
 }
 
 /// What a sub-verb prints.
-fn answer(command: &LocalCommand) -> Result<String, LocalError> {
+fn answer(command: &LocalCommand, clock: &dyn Clock) -> Result<String, LocalError> {
     let reports = match command {
         LocalCommand::Submit {
             spool,
@@ -112,7 +114,7 @@ fn answer(command: &LocalCommand) -> Result<String, LocalError> {
             script,
         } => {
             let (order, text) = order(name, *walltime, output, *jobs, script)?;
-            let job = Spool::make(spool)?.add(&order, &text, SystemClock.now())?;
+            let job = Spool::make(spool)?.add(&order, &text, clock.now())?;
             supervise::start(&job)?;
             vec![Report {
                 id: job.id(),
@@ -121,26 +123,30 @@ fn answer(command: &LocalCommand) -> Result<String, LocalError> {
             }]
         },
         LocalCommand::Supervise { directory } => {
-            supervise::run(directory, &SystemClock)?;
+            supervise::run(directory, clock)?;
             return Ok(String::new());
         },
         LocalCommand::Find { spool, name } => {
             let mut reports = Vec::new();
             for job in opened(spool, Spool::jobs)? {
                 if job.order()?.name == *name {
-                    reports.push(report(&job)?);
+                    reports.push(report(&job, clock)?);
                 }
             }
             reports
         },
         LocalCommand::Status { spool, ids } => {
             let jobs = opened(spool, |spool| Ok(known(spool, ids)))?;
-            jobs.iter().map(report).collect::<Result<_, _>>()?
+            jobs.iter()
+                .map(|job| report(job, clock))
+                .collect::<Result<_, _>>()?
         },
         LocalCommand::Cancel { spool, id } => {
             let ids = std::slice::from_ref(id);
             let jobs = opened(spool, |spool| Ok(known(spool, ids)))?;
-            jobs.iter().map(cancel).collect::<Result<_, _>>()?
+            jobs.iter()
+                .map(|job| cancel(job, clock))
+                .collect::<Result<_, _>>()?
         },
         LocalCommand::Version => {
             return Ok(format!("outrigger {}\n", env!("CARGO_PKG_VERSION")));
@@ -213,17 +219,17 @@ fn interpreter(script: &[u8]) -> Option<Vec<String>> {
     })
 }
 
-fn report(job: &JobDirectory) -> io::Result<Report> {
+fn report(job: &JobDirectory, clock: &dyn Clock) -> io::Result<Report> {
     Ok(Report {
         id: job.id(),
         name: job.order()?.name,
-        status: look(job)?,
+        status: look(job, clock)?,
     })
 }
 
 /// A job's state. A job that nobody has in care is given to a new supervisor if it never
 /// started, and else is over: what is left of it is killed.
-fn look(job: &JobDirectory) -> io::Result<JobStatus> {
+fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
     if let Some(ended) = job.ended()? {
         return Ok(JobStatus::Ended(ended.ending));
     }
@@ -252,17 +258,17 @@ fn look(job: &JobDirectory) -> io::Result<JobStatus> {
         return started(job);
     };
     processes::kill_job(job.path())?;
-    job.note_ended(SystemClock.now(), ending.clone())?;
+    job.note_ended(clock.now(), ending.clone())?;
     drop(care);
     Ok(JobStatus::Ended(ending))
 }
 
 /// Asks for the end of a job, and gives its state as it was before.
-fn cancel(job: &JobDirectory) -> io::Result<Report> {
+fn cancel(job: &JobDirectory, clock: &dyn Clock) -> io::Result<Report> {
     if job.ended()?.is_none() {
         job.note_cancel()?;
     }
-    let report = report(job)?;
+    let report = report(job, clock)?;
     if !matches!(report.status, JobStatus::Ended(_))
         && let Some(supervisor) = job.supervisor()?
     {

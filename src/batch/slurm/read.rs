@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What sbatch says when the controller's answer did not arrive.
-const NO_ANSWER: [&str; 8] = [
+const NO_ANSWER: [&str; 11] = [
     "timed out",
     "unable to contact",
     "zero bytes",
@@ -22,6 +22,9 @@ const NO_ANSWER: [&str; 8] = [
     "communication",
     "receive failure",
     "send failure",
+    "unexpected message",
+    "unspecified error",
+    "header lengths",
 ];
 
 /// What sbatch says before it has talked to the controller at all.
@@ -137,14 +140,10 @@ pub(super) fn statuses(
     }
 }
 
+/// Whether there is no accounting to ask: it is off, or its command is not there.
 fn accounting_is_off(section: &Section<'_>) -> bool {
-    let off = [
-        "accounting storage is disabled",
-        "not found",
-        "No such file",
-    ];
-    let says = |sign: &&str| section.lines.iter().any(|line| line.contains(*sign));
-    section.name == "sacct" && off.iter().any(says)
+    let says = |line: &&str| line.contains("accounting storage is disabled");
+    section.name == "sacct" && (section.code == 127 || section.lines.iter().any(says))
 }
 
 fn unknown_id(section: &Section<'_>) -> bool {

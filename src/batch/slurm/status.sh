@@ -17,6 +17,11 @@ for id do
     *) rest=$rest,$id ;;
   esac
 done
+# A controller that does not answer lets every command hang: it is asked once.
+case $code$live in
+  0*|*'Invalid job id'*) ;;
+  *) rest= ;;
+esac
 if [ -n "$rest" ]; then
   past=$(sacct --noheader --parsable2 --allocations --jobs="${rest#,}" --format=JobID,State,ExitCode,NNodes,Start </dev/null 2>&1)
   printf '@outrigger run sacct\n%s\n@outrigger exit %s\n' "$past" $?
