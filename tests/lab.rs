@@ -10,12 +10,12 @@ mod lab_harness;
 mod site {
     use std::{
         io::{BufRead, BufReader},
-        process::Command,
+        process::{Child, Command},
     };
 
     use outrigger::config::site::{Config, Connection, SchedulerKind};
 
-    use super::lab_harness::{Lab, Login, Workspace};
+    use super::lab_harness::{Lab, Login, Master, Workspace};
 
     /// A job that no node ever starts, under `name`.
     fn submit_held(lab: &Lab, name: &str) -> String {
@@ -33,6 +33,26 @@ mod site {
         .to_owned()
     }
 
+    /// How many of `count` riders at once got a session; the others must fail as refused.
+    fn ready_riders(master: &Master, count: usize) -> usize {
+        let mut riders: Vec<_> = (0..count)
+            .map(|_| master.rider(["echo ready; cat"]).spawn().unwrap())
+            .collect();
+        let got_a_session = |rider: &mut Child| {
+            let mut line = String::new();
+            let mut output = BufReader::new(rider.stdout.as_mut().unwrap());
+            output.read_line(&mut line).unwrap();
+            line == "ready\n"
+        };
+        let ready: Vec<bool> = riders.iter_mut().map(got_a_session).collect();
+        for (rider, ready) in riders.iter_mut().zip(&ready) {
+            drop(rider.stdin.take());
+            let code = rider.wait().unwrap().code();
+            assert_eq!(code, Some(if *ready { 0 } else { 255 }));
+        }
+        ready.into_iter().filter(|ready| *ready).count()
+    }
+
     #[test]
     fn four_nodes_of_24_cores_answer() {
         let lab = Lab::get();
@@ -40,6 +60,44 @@ mod site {
             .fe(["sinfo", "-h", "-N", "-p", "shared", "-o", "%N %c"])
             .success();
         assert_eq!(nodes, "node01 24\nnode02 24\nnode03 24\nnode04 24\n");
+    }
+
+    #[test]
+    fn the_front_end_has_this_hosts_programs_and_none_of_its_files() {
+        let lab = Lab::get();
+        for program in ["tar", "sha256sum", "source-extractor", "SWarp"] {
+            lab.fe(["sh", "-c", r#"command -v "$1""#, "sh", program])
+                .success();
+        }
+        let local = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+        let seen = lab.fe(["test".as_ref(), "-e".as_ref(), local.path().as_os_str()]);
+        assert_eq!(seen.code, 1, "{} is visible", local.path().display());
+    }
+
+    #[test]
+    fn a_broken_front_end_is_broken_until_it_is_mended() {
+        let lab = Lab::get();
+        let state = || {
+            let master = lab.open_master(Login::Key);
+            let greeting = master.rider(["true"]).output().unwrap().stdout;
+            let now = lab.fe(["stat", "-c", "%Y", "/proc/self"]).success();
+            let clock_is_slow = lab.fe(["date", "+%s"]).success() < now;
+            let tar = lab.fe(["tar", "--version"]).code;
+            (greeting.is_empty(), clock_is_slow, tar == 0)
+        };
+        lab.control(["break", "noise", "clock=-3600", "hide=tar"]);
+        assert_eq!(state(), (false, true, false));
+        lab.control(["mend"]);
+        assert_eq!(state(), (true, false, true));
+    }
+
+    #[test]
+    fn max_sessions_can_be_lowered_for_new_connections() {
+        let lab = Lab::get();
+        lab.control(["break", "maxsessions=3"]);
+        assert_eq!(ready_riders(&lab.open_master(Login::Key), 4), 3);
+        lab.control(["mend"]);
+        assert_eq!(ready_riders(&lab.open_master(Login::Key), 4), 4);
     }
 
     #[test]
@@ -158,25 +216,7 @@ mod site {
     fn riders_beyond_max_sessions_are_refused_and_never_log_in() {
         let lab = Lab::get();
         let master = lab.open_master(Login::Key);
-        let mut riders: Vec<_> = (0..12)
-            .map(|_| master.rider(["echo ready; cat"]).spawn().unwrap())
-            .collect();
-        let ready: Vec<bool> = riders
-            .iter_mut()
-            .map(|rider| {
-                let mut line = String::new();
-                BufReader::new(rider.stdout.as_mut().unwrap())
-                    .read_line(&mut line)
-                    .unwrap();
-                line == "ready\n"
-            })
-            .collect();
-        assert_eq!(ready.iter().filter(|ready| **ready).count(), 10);
-        for (mut rider, ready) in riders.into_iter().zip(ready) {
-            drop(rider.stdin.take());
-            let code = rider.wait().unwrap().code();
-            assert_eq!(code, Some(if ready { 0 } else { 255 }));
-        }
+        assert_eq!(ready_riders(&master, 12), 10);
     }
 
     #[test]
