@@ -1,12 +1,9 @@
 //! Exit codes (design §7): public and few.
 
-use std::{fmt, io::IsTerminal, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 use crate::{
-    config::{
-        UnknownName,
-        problem::{Look, Problem, render},
-    },
+    config::problem::{Look, Problem, render},
     remote::RemoteError,
     state::StateError,
 };
@@ -66,13 +63,12 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Failed(_) => Exit::Failed,
             Self::Remote(RemoteError::State(error)) => state(error),
             Self::Remote(RemoteError::Link(_)) => Exit::Login,
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },
-            Self::Remote(_) => Exit::Failed,
+            Self::Failed(_) | Self::Remote(_) => Exit::Failed,
         }
     }
 }
@@ -91,20 +87,11 @@ impl fmt::Display for CliError {
         match self {
             Self::Config(problems) => {
                 writeln!(f, "the configuration has {} problems", problems.len())?;
-                f.write_str(&render(problems, look()))
+                f.write_str(&render(problems, Look::of(&std::io::stderr())))
             },
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
             Self::Remote(error) => error.fmt(f),
         }
-    }
-}
-
-/// Colours only on a terminal.
-fn look() -> Look {
-    if std::io::stderr().is_terminal() {
-        Look::Coloured
-    } else {
-        Look::Plain
     }
 }
 
@@ -118,9 +105,4 @@ impl From<Vec<Problem>> for CliError {
     fn from(problems: Vec<Problem>) -> Self {
         Self::Config(problems)
     }
-}
-
-/// An unknown name is wrong usage wherever it comes up.
-pub(crate) fn unknown(error: &UnknownName) -> CliError {
-    CliError::Usage(error.to_string())
 }

@@ -185,7 +185,12 @@ fn is_label(label: &str) -> bool {
 pub(super) fn secret() -> u32 {
     use std::hash::{BuildHasher, Hasher};
     let state = std::collections::hash_map::RandomState::new();
-    (state.build_hasher().finish() >> 16) as u32
+    state
+        .build_hasher()
+        .finish()
+        .to_ne_bytes()
+        .first_chunk()
+        .map_or(0, |b| u32::from_ne_bytes(*b))
 }
 
 #[expect(

@@ -24,7 +24,7 @@ use crate::{
 /// Shortest and longest wait between two rounds, where the site is this host.
 const NEAR: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The same where it is behind a link: schedulers are asked gently (design decision 7).
-const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
 /// Who watches the driver at work.
 pub trait Observer: Progress {
