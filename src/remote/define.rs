@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::workplace::{RemoteError, Workplace};
+use super::{
+    prepare::work,
+    workplace::{RemoteError, Workplace},
+};
 use crate::{
-    allocator::{self, Limits, Work},
+    allocator::{self, Limits},
     prepare,
     state::{
         component::{Candidate, NewRun},
@@ -85,26 +88,11 @@ impl Workplace {
             return Ok(defined);
         }
 
-        let reader = self.store.reader()?;
-        let jobs = prepare::job_counts(
-            &loaded.recipe,
-            loaded.directory(),
-            &reader,
-            &request.label,
-            &eligible,
-        )?;
-        let cost = &loaded.recipe.cost;
-        let work = Work {
-            stage: stage.clone(),
-            jobs: jobs
-                .iter()
-                .map(|count| u64::from(*count))
-                .sum::<u64>()
-                .max(1),
-            threads: cost.threads,
-            seconds_per_job: seconds(cost.seconds.0),
-            longest: None,
-        };
+        let directory = loaded.directory();
+        let jobs =
+            prepare::job_counts(&loaded.recipe, directory, &self.store, &request.label, &eligible)?;
+        let total = jobs.iter().map(|count| u64::from(*count)).sum::<u64>().max(1);
+        let work = work(&stage, total, &loaded.recipe.cost, &site);
         let allocation = allocator::allocate(site.formula, &work, &Limits::of(&site))?;
         let base = match &request.path_base {
             Some(base) => base.clone(),
@@ -165,7 +153,7 @@ impl Workplace {
                 {
                     eligible.push(candidate);
                 }
-                Ok(!full)
+                Ok(())
             },
         )?;
         Ok(eligible)

@@ -248,7 +248,7 @@ impl Workplace {
             observer.note(Some(run), &held);
             return Ok(false);
         }
-        let prepared = self.prepare(run.run_id, observer);
+        let prepared = self.prepare(run.run_id, &|_| ());
         self.release(run.run_id)?;
         match prepared {
             Ok(prepared) => observer.note(Some(run), &prepared.to_string()),

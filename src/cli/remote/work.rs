@@ -190,7 +190,7 @@ pub(super) fn prepare(global: &Global, arguments: &StepArgs) -> Result<Exit, Cli
     if arguments.dry_run {
         let mut rehearsals = Vec::new();
         for run in &runs {
-            rehearsals.push(workplace.rehearse(run.run_id, &screen)?);
+            rehearsals.push(workplace.rehearse(run.run_id, &|_| ())?);
         }
         if arguments.json {
             print_json("would_write", &rehearsals)?;
