@@ -25,7 +25,9 @@ pub fn job_counts(
     let plan = JobRowsPlan::new(recipe, recipe_dir, label, &store.reader()?)?;
     let rows = plan.open(store, label)?;
     let count = |candidate: &Candidate| -> u32 {
-        let Ok(Value::Object(row)) = serde_json::from_str(&candidate.row) else { return 1 };
+        let Ok(Value::Object(row)) = serde_json::from_str(&candidate.row) else {
+            return 1;
+        };
         let row: Row = row;
         match rows.of(&row) {
             Ok(Some(jobs)) => u32::try_from(jobs.len()).unwrap_or(u32::MAX),

@@ -5,8 +5,8 @@
 //! batch script once the allocation is known. Nothing here talks to a site.
 
 mod candidates;
-mod count;
 pub mod chunk;
+mod count;
 mod dry_run;
 mod error;
 pub mod launch;

@@ -71,6 +71,14 @@ impl Workplace {
             notes: Vec::new(),
         };
 
+        let schemas: Vec<_> = self
+            .loaded
+            .recipes
+            .values()
+            .filter_map(|loaded| loaded.recipe.dbinfo.as_ref())
+            .map(prepare::record_schema)
+            .collect();
+        self.store.ensure_tables(&schemas)?;
         let eligible = self.eligible(request, &loaded)?;
         if eligible.len() < request.min {
             defined.notes.push(format!(
@@ -89,9 +97,18 @@ impl Workplace {
         }
 
         let directory = loaded.directory();
-        let jobs =
-            prepare::job_counts(&loaded.recipe, directory, &self.store, &request.label, &eligible)?;
-        let total = jobs.iter().map(|count| u64::from(*count)).sum::<u64>().max(1);
+        let jobs = prepare::job_counts(
+            &loaded.recipe,
+            directory,
+            &self.store,
+            &request.label,
+            &eligible,
+        )?;
+        let total = jobs
+            .iter()
+            .map(|count| u64::from(*count))
+            .sum::<u64>()
+            .max(1);
         let work = work(&stage, total, &loaded.recipe.cost, &site);
         let allocation = allocator::allocate(site.formula, &work, &Limits::of(&site))?;
         let base = match &request.path_base {

@@ -41,9 +41,17 @@ pub struct Prepared {
 impl fmt::Display for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.jobs == 0 {
-            return write!(f, "none of its {} components could be prepared", self.failed);
+            return write!(
+                f,
+                "none of its {} components could be prepared",
+                self.failed
+            );
         }
-        write!(f, "prepared: {} jobs of {} components", self.jobs, self.components)?;
+        write!(
+            f,
+            "prepared: {} jobs of {} components",
+            self.jobs, self.components
+        )?;
         if self.failed > 0 {
             write!(f, " ({} more could not be prepared)", self.failed)?;
         }
@@ -98,9 +106,19 @@ impl fmt::Display for Rehearsal {
         for (component, why) in &self.failures {
             writeln!(f, "component {component} could not be prepared: {why}")?;
         }
-        writeln!(f, "--- {}/{}", self.run_dir.display(), run_dir::BATCH_SCRIPT)?;
+        writeln!(
+            f,
+            "--- {}/{}",
+            self.run_dir.display(),
+            run_dir::BATCH_SCRIPT
+        )?;
         writeln!(f, "{}", self.job_script.trim_end())?;
-        writeln!(f, "--- {}/{}", self.run_dir.display(), run_dir::chunk_name(0))?;
+        writeln!(
+            f,
+            "--- {}/{}",
+            self.run_dir.display(),
+            run_dir::chunk_name(0)
+        )?;
         writeln!(f, "{}", self.first_chunk.trim_end())
     }
 }
@@ -130,7 +148,8 @@ impl Workplace {
         {
             let why = error.to_string();
             let act = Act::new(self.clock.now(), "prepare", &why);
-            self.store.advance(run_id, RunEvent::Fail(Step::Prepare), act)?;
+            self.store
+                .advance(run_id, RunEvent::Fail(Step::Prepare), act)?;
             self.store.set_fault(run_id, 1, &why)?;
         }
         prepared
@@ -146,15 +165,19 @@ impl Workplace {
         let request = self.request(&preparation);
         let renderer = Renderer::new(request, &self.store)?;
         let mut decided = None;
-        let dry: DryRun =
-            dry_run(&renderer, &self.store, progress, |rendered, write| -> Result<_, RemoteError> {
+        let dry: DryRun = dry_run(
+            &renderer,
+            &self.store,
+            progress,
+            |rendered, write| -> Result<_, RemoteError> {
                 let allocation = preparation.allocate(rendered)?;
                 let directives = preparation.directives(&allocation)?;
                 let step = |conf: &str, tasks| preparation.scheduler.step_command(conf, tasks);
                 let dry = write(&preparation.launch(&allocation, &directives, &step))?;
                 decided = Some(allocation);
                 Ok(dry)
-            })?;
+            },
+        )?;
         let allocation = decided.unwrap_or_else(|| dry.decision.allocation.clone());
         Ok(Rehearsal {
             run_id,
@@ -174,10 +197,14 @@ impl Workplace {
 
     fn preparation(&self, run_id: i64) -> Result<Preparation, RemoteError> {
         let run = self.store.run(run_id)?;
-        run.state.after(RunEvent::Prepared).map_err(crate::state::StateError::from)?;
+        run.state
+            .after(RunEvent::Prepared)
+            .map_err(crate::state::StateError::from)?;
         let site = self.loaded.site(&run.site)?.clone();
         let name = run.token.rsplit('-').next().unwrap_or_default();
-        let remote_dir = site.own_directory().join(format!("{}.{run_id}.{name}", run.stage));
+        let remote_dir = site
+            .own_directory()
+            .join(format!("{}.{run_id}.{name}", run.stage));
         Ok(Preparation {
             run_dir: self.run_dir(&run),
             remote_dir,
@@ -209,8 +236,9 @@ impl Workplace {
         progress: &dyn Fn(u64),
     ) -> Result<Prepared, RemoteError> {
         let parent = of.run_dir.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(parent).map_err(|error| {
-            PrepareError::Io { path: parent.to_owned(), error }
+        std::fs::create_dir_all(parent).map_err(|error| PrepareError::Io {
+            path: parent.to_owned(),
+            error,
         })?;
         let request = self.request(of);
         let rendered = Renderer::new(request, &self.store)?.render(&self.store, progress)?;
@@ -225,12 +253,17 @@ impl Workplace {
             let allocation = of.allocate(&rendered)?;
             let directives = of.directives(&allocation)?;
             let step = |conf: &str, tasks| of.scheduler.step_command(conf, tasks);
-            launch::write(&rendered, &request, &of.launch(&allocation, &directives, &step))?;
+            launch::write(
+                &rendered,
+                &request,
+                &of.launch(&allocation, &directives, &step),
+            )?;
             (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
         }
         let why = prepared.to_string();
         let act = Act::new(self.clock.now(), "prepare", &why);
-        self.store.prepared(of.run.run_id, rendered.components()?, act)?;
+        self.store
+            .prepared(of.run.run_id, rendered.components()?, act)?;
         Ok(prepared)
     }
 }
@@ -238,7 +271,12 @@ impl Workplace {
 impl Preparation {
     /// The allocation of the run: one request, within the site's limits.
     fn allocate(&self, rendered: &Rendered) -> Result<Allocation, RemoteError> {
-        let work = work(&self.run.stage, rendered.jobs.max(1), &self.recipe.recipe.cost, &self.site);
+        let work = work(
+            &self.run.stage,
+            rendered.jobs.max(1),
+            &self.recipe.recipe.cost,
+            &self.site,
+        );
         let limits = Limits::of(&self.site);
         let given = allocator::allocate(self.site.formula, &work, &limits)?;
         if given.runs > 1 {
@@ -265,7 +303,9 @@ impl Preparation {
             crate::config::units::Seconds(allocation.walltime),
             self.remote_dir.join(run_dir::BATCH_OUTPUT),
         );
-        self.scheduler.directives(&request).map_err(|error| RemoteError::Site(error.to_string()))
+        self.scheduler
+            .directives(&request)
+            .map_err(|error| RemoteError::Site(error.to_string()))
     }
 
     fn launch<'a>(
@@ -274,7 +314,12 @@ impl Preparation {
         directives: &'a [String],
         step: &'a dyn Fn(&str, u32) -> Vec<String>,
     ) -> Launch<'a> {
-        Launch { token: &self.run.token, allocation, directives, step }
+        Launch {
+            token: &self.run.token,
+            allocation,
+            directives,
+            step,
+        }
     }
 }
 
@@ -283,7 +328,8 @@ impl Preparation {
 pub(super) fn work(stage: &str, jobs: u64, cost: &Cost, site: &Site) -> Work {
     let by_memory = match (cost.memory, site.nodes.memory) {
         (Some(job), Some(node)) if node.0 > 0 => {
-            let share = (u128::from(job.0) * u128::from(site.nodes.cores)).div_ceil(u128::from(node.0));
+            let share =
+                (u128::from(job.0) * u128::from(site.nodes.cores)).div_ceil(u128::from(node.0));
             u32::try_from(share).unwrap_or(u32::MAX)
         },
         _ => 1,

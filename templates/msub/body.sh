@@ -15,6 +15,7 @@ if ! mkdir "$or_token.claim"; then
     echo "outrigger: $or_token cannot be claimed in $PWD" >&2
     exit 1
 fi
+echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
 
 OR_ATTEMPT=${or_token#or-*-}
 OR_ATTEMPT=${OR_ATTEMPT%%-*}

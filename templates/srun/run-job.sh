@@ -146,6 +146,16 @@ or_start=$(date +%s)
 [ -d log ] || mkdir -p log
 printf 'S\t%s\t%s\t%s\t%s\n' "$or_seq" "$or_attempt" "$or_start" "$or_node" >>"$or_journal" || exit 1
 
+# Jobs whose inputs did not reach the site; the list is made when the run is staged in.
+if [ -s refused.tsv ]; then
+    or_why=$(sed -n "s/^$or_seq$or_tab//p" refused.tsv)
+    if [ -n "$or_why" ]; then
+        or_add M "outrigger: $or_why"
+        or_end 66 ran
+        exit 0
+    fi
+fi
+
 if [ -n "$or_missing" ]; then
     or_add_text D "${or_otherwise%"$or_nl"}"
     or_end 0 skipped
