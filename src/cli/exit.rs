@@ -3,10 +3,7 @@
 use std::{fmt, io::IsTerminal, process::ExitCode};
 
 use crate::{
-    config::{
-        UnknownName,
-        problem::{Look, Problem, render},
-    },
+    config::problem::{Look, Problem, render},
     remote::RemoteError,
     state::StateError,
 };
@@ -66,13 +63,12 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Failed(_) => Exit::Failed,
             Self::Remote(RemoteError::State(error)) => state(error),
             Self::Remote(RemoteError::Link(_)) => Exit::Login,
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },
-            Self::Remote(_) => Exit::Failed,
+            Self::Failed(_) | Self::Remote(_) => Exit::Failed,
         }
     }
 }
@@ -90,7 +86,12 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(problems) => {
-                writeln!(f, "the configuration has {} problems", problems.len())?;
+                let plural = if problems.len() == 1 { "" } else { "s" };
+                writeln!(
+                    f,
+                    "the configuration has {} problem{plural}",
+                    problems.len()
+                )?;
                 f.write_str(&render(problems, look()))
             },
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
@@ -120,7 +121,20 @@ impl From<Vec<Problem>> for CliError {
     }
 }
 
-/// An unknown name is wrong usage wherever it comes up.
-pub(crate) fn unknown(error: &UnknownName) -> CliError {
-    CliError::Usage(error.to_string())
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(StateError::Locked, 5)]
+    #[case(StateError::ReadOnly("state.db".into()), 5)]
+    #[case(StateError::Missing("state.db".into()), 5)]
+    #[case(StateError::NetworkDisk { path: "state.db".into(), kind: "NFS" }, 5)]
+    #[case(StateError::NoRow { what: "run", id: 17 }, 2)]
+    #[case(StateError::Held { run: 17, owner: "other".into(), seconds: 9 }, 4)]
+    fn what_state_db_says_has_its_exit_code(#[case] error: StateError, #[case] code: u8) {
+        assert_eq!(CliError::from(error).exit().code(), code);
+    }
 }
