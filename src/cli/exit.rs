@@ -1,6 +1,6 @@
 //! Exit codes (design §7): public and few.
 
-use std::{fmt, io::IsTerminal, process::ExitCode};
+use std::{fmt, process::ExitCode};
 
 use crate::{
     config::problem::{Look, Problem, render},
@@ -92,20 +92,11 @@ impl fmt::Display for CliError {
                     "the configuration has {} problem{plural}",
                     problems.len()
                 )?;
-                f.write_str(&render(problems, look()))
+                f.write_str(&render(problems, Look::of(&std::io::stderr())))
             },
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
             Self::Remote(error) => error.fmt(f),
         }
-    }
-}
-
-/// Colours only on a terminal.
-fn look() -> Look {
-    if std::io::stderr().is_terminal() {
-        Look::Coloured
-    } else {
-        Look::Plain
     }
 }
 

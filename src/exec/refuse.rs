@@ -21,10 +21,16 @@ pub(super) fn refused(jobs: &[JobLine], missing: &BTreeMap<u64, String>) -> BTre
 
 /// The list as the wrapper reads it: `seq`, tab, reason.
 pub(super) fn list(refused: &BTreeMap<u64, String>) -> String {
-    refused
-        .iter()
-        .map(|(seq, why)| format!("{seq}\t{}\n", Field(why.as_bytes())))
-        .collect()
+    let mut list = String::new();
+    for (seq, why) in refused {
+        list.extend([
+            &seq.to_string(),
+            "\t",
+            &Field(why.as_bytes()).to_string(),
+            "\n",
+        ]);
+    }
+    list
 }
 
 #[cfg(test)]

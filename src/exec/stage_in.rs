@@ -121,10 +121,8 @@ impl Exec<'_> {
             sent.len()
         );
         if !refused.is_empty() {
-            why.push_str(&format!(
-                "; {} jobs refused for want of inputs",
-                refused.len()
-            ));
+            let refused = refused.len();
+            why = format!("{why}; {refused} jobs refused for want of inputs");
         }
         Ok(why)
     }
@@ -197,7 +195,7 @@ fn octal(bytes: &[u8]) -> String {
         if byte.is_ascii_graphic() && byte != b'\\' {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("\\0{byte:03o}"));
+            text.extend(["\\0", &format!("{byte:03o}")]);
         }
     }
     text

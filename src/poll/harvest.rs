@@ -104,7 +104,7 @@ impl Wanted<'_> {
             local: home.join(local),
             remote: self.file.remote.clone(),
             size: Some(self.size),
-            hash: self.hash.clone(),
+            hash: self.hash,
         }
     }
 }

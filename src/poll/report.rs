@@ -19,8 +19,7 @@ pub(super) fn record(
     let mut record: Map<String, Value> = serde_json::from_str(values)
         .map_err(|error| format!("the values that prepare wrote cannot be read: {error}"))?;
     let wrote = match report {
-        Report::None => return Ok(None),
-        Report::Legacy => return Ok(None),
+        Report::None | Report::Legacy => return Ok(None),
         _ if job.record.trim().is_empty() => Map::new(),
         Report::Json => serde_json::from_str(&job.record)
             .map_err(|error| format!("its dbinfo is not a JSON object: {error}"))?,

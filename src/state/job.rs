@@ -142,7 +142,7 @@ pub struct PreparedComponent {
 
 impl Store {
     /// Records a prepared run in one transaction: its components' outcomes, its jobs, and its
-    /// move to `pending`. `components` is read as it goes. Earlier jobs of the run, left by a
+    /// move to `pending`, or to `error:prepare` if there is no job. `components` is read as it goes. Earlier jobs of the run, left by a
     /// prepare that did not finish, are replaced.
     pub fn prepared(
         &mut self,
@@ -184,7 +184,14 @@ impl Store {
             "UPDATE runs SET jobs = ?, fault = 0 WHERE run_id = ?",
             params![total, run_id],
         )?;
-        run::advance(&transaction, run_id, run::RunEvent::Prepared, act)?;
+        let (event, act) = match total {
+            0 => {
+                let why = "none of its components could be prepared";
+                (run::RunEvent::Fail(run::Step::Prepare), act.because(why))
+            },
+            _ => (run::RunEvent::Prepared, act),
+        };
+        run::advance(&transaction, run_id, event, act)?;
         transaction.commit()?;
         Ok(())
     }
