@@ -274,6 +274,23 @@ pub struct Notify {
     pub command: Option<Vec<String>>,
 }
 
+impl Site {
+    /// Our own directory in the scratch: run directories and what is under way.
+    pub fn own_directory(&self) -> PathBuf {
+        self.scratch.join("outrigger")
+    }
+
+    /// Where files stay until they are verified.
+    pub fn staging(&self) -> PathBuf {
+        self.own_directory().join("staging")
+    }
+
+    /// Name of the site that is recorded as processing host; `key` is its name here.
+    pub fn recorded_name<'a>(&'a self, key: &'a str) -> &'a str {
+        self.hostname.as_deref().unwrap_or(key)
+    }
+}
+
 impl Default for Nodes {
     fn default() -> Self {
         Self {

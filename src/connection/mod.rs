@@ -1,4 +1,22 @@
 //! Reaching a site: this host, or an OpenSSH ControlMaster that a human opened.
+//!
+//! Nothing here can log in: commands ride the master's socket by the native multiplex protocol,
+//! `scp` rides it under options that leave no other way to the site (design §4.8). A dead link
+//! is [`LinkError::Down`], a state to wait in, and its text says how to bring the link back.
+
+pub mod doctor;
+mod error;
+mod far_line;
+mod host;
+mod local;
+mod master;
+mod scp;
+mod socket;
+
+pub use error::LinkError;
+pub(crate) use far_line::escape_b;
+pub use host::Host;
+pub use master::Patience;
 
 /// What a command on a site answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,11 +1,14 @@
 //! The one place that reads the clock (design decision 9).
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use jiff::Timestamp;
 
 /// Where the time comes from: the machine's clock, or a hand-set one in tests.
-pub trait Clock: Send + Sync {
+pub trait Clock: fmt::Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 }

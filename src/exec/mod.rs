@@ -1,1 +1,204 @@
-//! Taking a prepared run to its site: stage in, submit exactly once.
+//! Taking a prepared run to its site: stage in, submit exactly once (design §4.2–4.4, §5).
+//!
+//! Each step can be interrupted anywhere and repeated: what is on the site already is not sent
+//! again, and before a submission in doubt is repeated the scheduler is asked by the token.
+
+mod refuse;
+mod stage_in;
+mod submit;
+
+use std::{fmt, path::Path, time::Duration};
+
+use crate::{
+    batch::Scheduler,
+    config::site::Site,
+    connection::{Host, LinkError},
+    engine::clock::Clock,
+    state::{
+        StateError, Store,
+        event::Act,
+        run::{Run, RunEvent, RunState, Stage, Step},
+        run_dir::{decision::DecisionError, tsv::TsvError},
+    },
+    transfer::Progress,
+};
+
+/// Who acts, in the event log.
+const ACTOR: &str = "exec";
+/// How long a site may take to answer a probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+/// A site and all that is needed to bring runs to it.
+#[derive(Debug)]
+pub struct Exec<'a> {
+    /// The way there.
+    pub host: &'a Host,
+    /// Its scheduler.
+    pub scheduler: &'a dyn Scheduler,
+    /// Its settings.
+    pub site: &'a Site,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executed {
+    /// The scheduler has its batch job.
+    Submitted {
+        /// The scheduler's name for it.
+        job_id: String,
+    },
+    /// The link is down; goes on from the same step when it is back.
+    Auth {
+        /// What happened and what to do.
+        why: String,
+    },
+    /// It is not known yet whether the scheduler has it; the next exec asks again.
+    InDoubt {
+        /// What the scheduler said.
+        why: String,
+    },
+    /// It is in error.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Executed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Submitted { job_id } => write!(f, "submitted as {job_id}"),
+            Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::InDoubt { why } => write!(f, "in doubt: {why}"),
+            Self::Failed { why } => write!(f, "error: {why}"),
+        }
+    }
+}
+
+/// Why exec had to stop, leaving the run where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// state.db refuses.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The run directory cannot be read.
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
+    /// A file of the run directory cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file of the run directory is not what prepare wrote.
+    #[error("{path}: {error}; prepare the run again")]
+    Format {
+        /// The file.
+        path: String,
+        /// Where and why.
+        error: TsvError,
+    },
+}
+
+/// Why a step did not come to its end.
+enum Stop {
+    Link(LinkError),
+    Fail(String),
+    Doubt(String),
+    Error(ExecError),
+}
+
+impl<E: Into<ExecError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<LinkError> for Stop {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl Exec<'_> {
+    /// Takes a run that is `pending`, `staging` or `submitting` (or waits in `auth` there) as far
+    /// as `run`. The caller holds the claim on it. `run_dir` is its directory here.
+    pub async fn execute(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        run_dir: &Path,
+    ) -> Result<Executed, ExecError> {
+        match self.steps(store, run, run_dir).await {
+            Ok(job_id) => Ok(Executed::Submitted { job_id }),
+            Err(Stop::Link(error)) => {
+                let why = error.to_string();
+                self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
+                Ok(Executed::Auth { why })
+            },
+            Err(Stop::Fail(why)) => {
+                self.advance(store, run.run_id, RunEvent::Fail(Step::Exec), &why)?;
+                store.set_fault(run.run_id, 1, &why)?;
+                Ok(Executed::Failed { why })
+            },
+            Err(Stop::Doubt(why)) => {
+                store.set_fault(run.run_id, 4, &why)?;
+                Ok(Executed::InDoubt { why })
+            },
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    async fn steps(&self, store: &mut Store, run: &Run, run_dir: &Path) -> Result<String, Stop> {
+        let id = run.run_id;
+        let mut state = run.state;
+        if let RunState::Auth(_) = state {
+            self.host.probe(PROBE_LIMIT).await?;
+            state = self.advance(store, id, RunEvent::LinkUp, "the link is back")?;
+        }
+        let mut fresh = false;
+        if state == RunState::Active(Stage::Pending) {
+            state = self.advance(store, id, RunEvent::StageIn, "stage-in begins")?;
+        }
+        if state == RunState::Active(Stage::Staging) {
+            let why = self.stage_in(store, run, run_dir).await?;
+            state = self.advance(store, id, RunEvent::Staged, &why)?;
+            fresh = true;
+        }
+        if state != RunState::Active(Stage::Submitting) {
+            return Err(StateError::Illegal(crate::state::IllegalMove {
+                subject: "run",
+                state: state.to_string(),
+                event: "be executed",
+                mend: "only a run that is pending, staging or submitting can; see `outrigger remote show RUN`",
+            })
+            .into());
+        }
+        self.submit(store, run, run_dir, fresh).await
+    }
+
+    fn advance(
+        &self,
+        store: &mut Store,
+        run_id: i64,
+        event: RunEvent,
+        why: &str,
+    ) -> Result<RunState, StateError> {
+        store.advance(run_id, event, Act::new(self.clock.now(), ACTOR, why))
+    }
+}
+
+/// Reads a file of the run directory.
+fn read(run_dir: &Path, name: &str) -> Result<String, ExecError> {
+    let path = run_dir.join(name);
+    std::fs::read_to_string(&path).map_err(|error| ExecError::Io {
+        path: path.display().to_string(),
+        error,
+    })
+}

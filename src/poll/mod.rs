@@ -1,1 +1,238 @@
-//! Asking for a run's status, harvesting its journal, bringing products back, importing dbinfo.
+//! Asking for the state of runs, harvesting their journals, bringing products back and importing
+//! their records (design §4.6, §5).
+//!
+//! One scheduler query serves all runs of a site. What a run's jobs left decides, job by job; the
+//! scheduler only says when to look. Every step can be repeated: a second poll changes nothing.
+
+mod harvest;
+mod import;
+mod legacy;
+mod outcome;
+mod report;
+mod status;
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+pub use outcome::{Brought, judge};
+pub use status::Watched;
+
+use crate::{
+    batch::Scheduler,
+    config::site::{AllowedProgram, Site},
+    connection::{Host, LinkError},
+    engine::clock::Clock,
+    state::{
+        StateError, Store,
+        event::Act,
+        import::Counts,
+        run::{Run, RunEvent, RunState, Stage, Step},
+        run_dir::{decision::DecisionError, tsv::TsvError},
+    },
+    transfer::Progress,
+};
+
+/// Who acts, in the event log.
+const ACTOR: &str = "poll";
+
+/// A site and all that is needed to bring runs home from it.
+#[derive(Debug)]
+pub struct Poll<'a> {
+    /// The way there.
+    pub host: &'a Host,
+    /// Its scheduler.
+    pub scheduler: &'a dyn Scheduler,
+    /// Its settings.
+    pub site: &'a Site,
+    /// Programs that legacy dbinfo lines may run.
+    pub allowed: &'a BTreeMap<String, AllowedProgram>,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+/// What a poll found of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled {
+    /// Its batch job waits in the queue.
+    Queued {
+        /// Why, as the scheduler says.
+        why: String,
+    },
+    /// Its batch job runs.
+    Running,
+    /// Its batch job is over; products and records are still to come home.
+    Ended,
+    /// The scheduler does not know its batch job, and the job left no end yet; asked again.
+    Unseen,
+    /// It is full.
+    Full(Counts),
+    /// The link is down; goes on from the same step when it is back.
+    Auth {
+        /// What happened and what to do.
+        why: String,
+    },
+    /// It is in error.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Polled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queued { why } if why.is_empty() => f.write_str("queued"),
+            Self::Queued { why } => write!(f, "queued ({why})"),
+            Self::Running => f.write_str("running"),
+            Self::Ended => f.write_str("ended"),
+            Self::Unseen => f.write_str("not known to the scheduler (yet)"),
+            Self::Full(counts) => {
+                write!(f, "full: {} jobs passed", counts.passed)?;
+                for (count, word) in [(counts.failed, "failed"), (counts.lost, "lost")]
+                    .iter()
+                    .filter(|(n, _)| *n > 0)
+                {
+                    write!(f, ", {count} {word}")?;
+                }
+                if counts.retried > 0 {
+                    write!(f, "; {} components go into a new bundle", counts.retried)?;
+                }
+                Ok(())
+            },
+            Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::Failed { why } => write!(f, "error: {why}"),
+        }
+    }
+}
+
+/// Why poll had to stop, leaving the run where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// state.db refuses.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The run directory cannot be read.
+    #[error(transparent)]
+    Decision(#[from] DecisionError),
+    /// A file of the run directory cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file of the run directory is not what was written.
+    #[error("{path}: {error}")]
+    Format {
+        /// The file.
+        path: String,
+        /// Where and why.
+        error: TsvError,
+    },
+    /// The scheduler could not be asked.
+    #[error("{0}")]
+    Query(String),
+}
+
+/// Why a step did not come to its end.
+enum Stop {
+    Link(LinkError),
+    Fail(String),
+    Error(PollError),
+}
+
+impl<E: Into<PollError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<LinkError> for Stop {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl Poll<'_> {
+    /// Brings a run whose batch job is over home: `returning`, `importing`, `full`. The caller
+    /// holds the claim on it. `run_dir` is its directory here, `home` the directory that relative
+    /// product paths start from.
+    pub async fn finish(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        run_dir: &Path,
+        home: &Path,
+    ) -> Result<Polled, PollError> {
+        match self.steps(store, run, run_dir, home).await {
+            Ok(counts) => Ok(Polled::Full(counts)),
+            Err(Stop::Link(error)) => {
+                let why = error.to_string();
+                self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
+                Ok(Polled::Auth { why })
+            },
+            Err(Stop::Fail(why)) => {
+                self.advance(store, run.run_id, RunEvent::Fail(Step::Poll), &why)?;
+                store.set_fault(run.run_id, 1, &why)?;
+                Ok(Polled::Failed { why })
+            },
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    async fn steps(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        run_dir: &Path,
+        home: &Path,
+    ) -> Result<Counts, Stop> {
+        let mut state = store.run(run.run_id)?.state;
+        if state == RunState::Active(Stage::Returning) {
+            let why = self.harvest(store, run, run_dir, home).await?;
+            state = self.advance(store, run.run_id, RunEvent::Returned, &why)?;
+        }
+        if state == RunState::Active(Stage::Importing) {
+            return self.import(store, run, run_dir, home).await;
+        }
+        let run = store.run(run.run_id)?;
+        Ok(Counts {
+            passed: run.passed,
+            failed: run.failed,
+            lost: run.lost,
+            retried: run.retried,
+        })
+    }
+
+    fn advance(
+        &self,
+        store: &mut Store,
+        run_id: i64,
+        event: RunEvent,
+        why: &str,
+    ) -> Result<RunState, StateError> {
+        store.advance(run_id, event, Act::new(self.clock.now(), ACTOR, why))
+    }
+}
+
+/// Reads a file of the run directory.
+fn read(run_dir: &Path, name: &str) -> Result<String, PollError> {
+    let path = run_dir.join(name);
+    std::fs::read_to_string(&path).map_err(|error| PollError::Io {
+        path: path.display().to_string(),
+        error,
+    })
+}
+
+/// Writes a file of the run directory so that it is whole or not there.
+fn write(run_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PollError> {
+    let at = |path: &Path, error| PollError::Io {
+        path: path.display().to_string(),
+        error,
+    };
+    let (part, path) = (run_dir.join(format!("{name}.part")), run_dir.join(name));
+    std::fs::write(&part, bytes).map_err(|error| at(&part, error))?;
+    std::fs::rename(&part, &path).map_err(|error| at(&path, error))
+}

@@ -1,1 +1,17 @@
-//! The remote policy: what to define, prepare, exec and poll next.
+//! The remote policy: what to define, prepare, execute and poll next (design §1, §5).
+
+pub mod define;
+mod drive;
+mod lease;
+mod notice;
+mod operate;
+mod prepare;
+mod standing;
+mod workplace;
+
+pub use define::{DefineRequest, Defined};
+pub use drive::{DriveOptions, Driven, Observer, Standing, Work};
+pub use operate::Cleaned;
+pub use prepare::{Prepared, Rehearsal};
+pub use standing::StageStanding;
+pub use workplace::{RemoteError, Workplace};

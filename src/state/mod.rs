@@ -1,2 +1,22 @@
-//! state.db, the only truth: schema, tables with their transition functions, the event log; and the
-//! files of a run directory.
+//! state.db, the only truth: schema, tables with their transition functions, the event log; and
+//! the files of a run directory.
+//!
+//! Every change of a status goes through the one pure transition function beside its table
+//! ([`run::RunState::after`], [`component::ComponentState::after`], [`job::JobState::after`]),
+//! in one SQLite transaction, and appends an event (design decision 1).
+
+pub mod check;
+pub mod component;
+pub mod event;
+pub mod file;
+pub mod import;
+pub mod job;
+pub mod legacy;
+pub mod queue;
+pub mod record;
+pub mod run;
+pub mod run_dir;
+pub mod schema;
+mod store;
+
+pub use store::{IllegalMove, StateError, Store};

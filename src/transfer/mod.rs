@@ -1,1 +1,238 @@
 //! Moving files between home and a site, verified.
+//!
+//! Both directions first leave out what is already there with the right hash, then move the
+//! rest in batches over a few streams. Bytes travel under temporary names; only what has been
+//! hashed at its destination and found right is renamed into place, so a final name never holds
+//! anything else. After a lost link the same call goes on from what has landed.
+
+mod copy;
+mod drive;
+mod far;
+mod hash;
+mod land;
+mod ledger;
+mod plan;
+mod pull;
+mod push;
+mod source;
+
+use std::path::PathBuf;
+
+pub use hash::{FileKey, Hash, HashError, HashLedger, NoLedger};
+pub use ledger::Ledger;
+
+use crate::connection::{Host, LinkError};
+
+/// One file to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its path here.
+    pub local: PathBuf,
+    /// Its path on the site; absolute.
+    pub remote: PathBuf,
+    /// Its size in bytes, if known; only used to balance the streams of a pull.
+    pub size: Option<u64>,
+    /// The hash it must have, if known.
+    pub hash: Option<Hash>,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Moved, verified at its destination and renamed into place.
+    Done {
+        /// Size in bytes.
+        size: u64,
+        /// Content hash.
+        hash: Hash,
+    },
+    /// The destination held it already.
+    AlreadyThere {
+        /// Size in bytes.
+        size: u64,
+        /// Content hash.
+        hash: Hash,
+    },
+    /// Not moved; the destination is as it was.
+    Failed(TransferError),
+}
+
+/// Why one item was not moved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// The source does not exist.
+    #[error("{path}: no such file {place}")]
+    Missing {
+        /// The source.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+    },
+    /// The source could not be read.
+    #[error("{path}: cannot be read {place}: {why}")]
+    Read {
+        /// The source.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+        /// What the system said.
+        why: String,
+    },
+    /// The source was written to while it was sent: send it again when its writer is done.
+    #[error("{path}: changed {place} while it was being sent; try again when its writer is done")]
+    Changed {
+        /// The source.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+    },
+    /// The content is not the expected one.
+    #[error("{path}: content {place} has sha256 {found}, expected {expected}")]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+        /// The hash asked for.
+        expected: Hash,
+        /// The hash found, or what was found instead.
+        found: String,
+    },
+    /// The destination's file system is full.
+    #[error(
+        "{path}: no space left {place}: {free} bytes free, {needed} needed; free some, or clean old runs"
+    )]
+    NoSpace {
+        /// The destination.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+        /// Bytes free.
+        free: u64,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// The destination could not be written.
+    #[error("{path}: cannot be written {place}: {why}")]
+    Write {
+        /// The destination.
+        path: PathBuf,
+        /// On which side.
+        place: Place,
+        /// What was said.
+        why: String,
+    },
+}
+
+impl TransferError {
+    /// Whether this machine could not take the file; the site still has it.
+    pub fn is_at_home(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSpace {
+                place: Place::Here,
+                ..
+            } | Self::Write {
+                place: Place::Here,
+                ..
+            }
+        )
+    }
+}
+
+/// A side of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// This machine.
+    Here,
+    /// The site.
+    Site,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Here => "here",
+            Self::Site => "on the site",
+        })
+    }
+}
+
+/// How to move.
+#[derive(Clone)]
+pub struct TransferOptions<'a> {
+    /// Parallel streams; never more than the host's sessions.
+    pub streams: u32,
+    /// Directory on the site for what is under way, made if absent; absolute, best on the file
+    /// system of the targets (`<scratch>/.staging`), where landing is a rename.
+    pub staging: PathBuf,
+    /// Hashes of local files that are known without reading them.
+    pub ledger: &'a dyn HashLedger,
+}
+
+impl std::fmt::Debug for TransferOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TransferOptions")
+            .field("streams", &self.streams)
+            .field("staging", &self.staging)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who is told how far a transfer is. What was already there counts too, so a bar over all items
+/// reaches its end; what failed counts as a file without bytes.
+pub trait Progress: std::fmt::Debug + Send + Sync {
+    /// `n` more bytes are at their destination.
+    fn bytes(&self, n: u64);
+    /// `n` more files have an outcome.
+    fn files(&self, n: u64);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn bytes(&self, _: u64) {}
+    fn files(&self, _: u64) {}
+}
+
+/// Brings local files to the site; one outcome an item, in their order.
+///
+/// # Errors
+/// Only what the link itself does, see [`LinkError`]; what meets one item is its outcome.
+pub async fn push(
+    host: &Host,
+    items: &[Item],
+    opts: &TransferOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<Outcome>, LinkError> {
+    if host.is_local() {
+        Box::pin(copy::copy(items, copy::Way::Out, opts, progress)).await
+    } else {
+        Box::pin(push::push(host, items, opts, progress)).await
+    }
+}
+
+/// Brings files of the site here; one outcome an item, in their order.
+///
+/// # Errors
+/// As [`push`].
+pub async fn pull(
+    host: &Host,
+    items: &[Item],
+    opts: &TransferOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<Outcome>, LinkError> {
+    if host.is_local() {
+        Box::pin(copy::copy(items, copy::Way::Back, opts, progress)).await
+    } else {
+        Box::pin(pull::pull(host, items, opts, progress)).await
+    }
+}
+
+/// Streams that this host bears.
+fn streams(host: &Host, opts: &TransferOptions<'_>) -> usize {
+    let most = host.sessions().unwrap_or(u32::MAX);
+    usize::try_from(opts.streams.min(most).max(1)).unwrap_or(1)
+}

@@ -1,0 +1,184 @@
+//! Moab: `msub`, `showq`, `checkjob`, `canceljob`, over Slurm or Torque.
+
+mod read;
+mod xml;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Cancelled, DirectiveError, JobId, JobRequest, JobStatus, QueryError, Scheduler, Submission,
+    SubmitError, answer::said, command, multi_prog, script,
+};
+use crate::connection::Output;
+
+/// Moab, as its client commands speak from 6 on. Jobs run their steps with `srun`, as under
+/// Moab over Slurm (spec/remote.md §4).
+#[derive(Debug, Clone, Default)]
+pub struct Moab {
+    path: Option<PathBuf>,
+}
+
+impl Moab {
+    /// Moab whose commands are in `path`, or in PATH.
+    pub fn new(path: Option<&Path>) -> Self {
+        Self {
+            path: path.map(Path::to_owned),
+        }
+    }
+
+    fn command(&self, name: &str) -> String {
+        command(self.path.as_deref(), name)
+    }
+}
+
+impl Scheduler for Moab {
+    fn submit(&self, job: &Submission<'_>) -> Vec<String> {
+        vec![
+            self.command("msub"),
+            "-N".into(),
+            job.name.to_owned(),
+            job.script.to_string_lossy().into_owned(),
+        ]
+    }
+
+    fn parse_submit(&self, answer: &Output) -> Result<JobId, SubmitError> {
+        read::submitted(answer)
+    }
+
+    fn find(&self, _name: &str) -> Vec<String> {
+        script(
+            include_str!("find.sh"),
+            self.path.as_deref(),
+            std::iter::empty(),
+        )
+    }
+
+    fn parse_find(&self, answer: &Output, name: &str) -> Result<Vec<JobId>, QueryError> {
+        read::found(answer, name)
+    }
+
+    fn status(&self, ids: &[JobId]) -> Vec<String> {
+        script(
+            include_str!("status.sh"),
+            self.path.as_deref(),
+            ids.iter().map(JobId::to_string),
+        )
+    }
+
+    fn parse_status(
+        &self,
+        answer: &Output,
+        ids: &[JobId],
+    ) -> Result<BTreeMap<JobId, JobStatus>, QueryError> {
+        read::statuses(answer, ids)
+    }
+
+    fn cancel(&self, id: &JobId) -> Vec<String> {
+        vec![self.command("canceljob"), id.to_string()]
+    }
+
+    fn parse_cancel(&self, answer: &Output) -> Result<Cancelled, QueryError> {
+        let message = said(answer);
+        let has = |signs: &[&str]| signs.iter().any(|sign| message.contains(sign));
+        if has(&["invalid job specified", "job is already completed"]) {
+            Ok(Cancelled::Gone)
+        } else if answer.ok() && !has(&["ERROR:"]) {
+            Ok(Cancelled::Asked)
+        } else if has(&["not authorized", "permission"]) {
+            Err(QueryError::Refused { message })
+        } else {
+            Err(QueryError::Unreachable { message })
+        }
+    }
+
+    fn version(&self) -> Vec<String> {
+        vec![self.command("showq"), "--version".into()]
+    }
+
+    fn probe(&self) -> Option<Vec<String>> {
+        Some(vec!["srun".into(), "--version".into()])
+    }
+
+    fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
+        let mut options = vec![
+            format!("-N {}", request.checked_name()?),
+            format!(
+                "-l nodes={}:ppn={},walltime={}",
+                request.nodes, request.cores_per_node, request.walltime
+            ),
+            format!("-o {}", request.checked_output()?),
+            "-j oe".to_owned(),
+            "-V".to_owned(),
+        ];
+        for (key, value) in request.checked_options()? {
+            options.push(match key {
+                "account" => format!("-A {value}"),
+                "queue" => format!("-q {value}"),
+                "reservation" => format!("-l advres={value}"),
+                "constraint" => format!("-l feature={value}"),
+                key => format!("-l {key}={value}"),
+            });
+        }
+        options.extend(request.checked_directives()?.into_iter().map(str::to_owned));
+        Ok(options
+            .into_iter()
+            .map(|option| format!("#MSUB {option}"))
+            .collect())
+    }
+
+    fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
+        multi_prog::step(conf, tasks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::request::tests::request;
+
+    #[test]
+    fn the_directives_are_those_of_the_specification() {
+        let mut request = request();
+        request.queue = Some("batch".into());
+        request.constraint = Some("haswell".into());
+        let lines = Moab::new(None).directives(&request).unwrap().join("\n");
+        insta::assert_snapshot!(lines, @r"
+        #MSUB -N or-12-1-9f3c01ab
+        #MSUB -l nodes=4:ppn=24,walltime=8:00:00
+        #MSUB -o /scratch3/survey/runs/12/job.out
+        #MSUB -j oe
+        #MSUB -V
+        #MSUB -A ps1
+        #MSUB -q batch
+        #MSUB -l qos=standard
+        #MSUB -l advres=maint_2
+        #MSUB -l feature=haswell
+        ");
+    }
+
+    #[test]
+    fn cancelling_knows_gone_from_unreachable() {
+        let moab = Moab::new(None);
+        let said = |code, stdout: &str, stderr: &str| Output {
+            code,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+        };
+        let asked = said(0, "\njob '4761849' cancelled\n\n", "");
+        assert_eq!(moab.parse_cancel(&asked), Ok(Cancelled::Asked));
+        let gone = said(1, "", "ERROR:  invalid job specified (4761849)\n\n");
+        assert_eq!(moab.parse_cancel(&gone), Ok(Cancelled::Gone));
+        let late = said(
+            1,
+            "",
+            "ERROR:  client timed out after 30 seconds (hostname:port=mg1:42559)\n",
+        );
+        assert!(matches!(
+            moab.parse_cancel(&late),
+            Err(QueryError::Unreachable { .. })
+        ));
+    }
+}

@@ -1,0 +1,202 @@
+//! Slurm: `sbatch`, `squeue`, `sacct` or `scontrol`, `scancel`.
+
+mod read;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Cancelled, DirectiveError, JobId, JobRequest, JobStatus, QueryError, Scheduler, Submission,
+    SubmitError, answer::said, command, multi_prog, script,
+};
+use crate::connection::Output;
+
+/// Slurm, as its command-line programs speak from 20.11 on.
+///
+/// Where accounting is off, a job is remembered only while the controller does (`MinJobAge`,
+/// five minutes unless the site says otherwise): a submission in doubt must be looked for
+/// within that time.
+#[derive(Debug, Clone, Default)]
+pub struct Slurm {
+    path: Option<PathBuf>,
+}
+
+impl Slurm {
+    /// Slurm whose programs are in `path`, or in PATH.
+    pub fn new(path: Option<&Path>) -> Self {
+        Self {
+            path: path.map(Path::to_owned),
+        }
+    }
+
+    fn command(&self, name: &str) -> String {
+        command(self.path.as_deref(), name)
+    }
+}
+
+impl Scheduler for Slurm {
+    fn submit(&self, job: &Submission<'_>) -> Vec<String> {
+        vec![
+            self.command("sbatch"),
+            "--parsable".into(),
+            format!("--job-name={}", job.name),
+            job.script.to_string_lossy().into_owned(),
+        ]
+    }
+
+    fn parse_submit(&self, answer: &Output) -> Result<JobId, SubmitError> {
+        read::submitted(answer)
+    }
+
+    fn find(&self, name: &str) -> Vec<String> {
+        script(
+            include_str!("find.sh"),
+            self.path.as_deref(),
+            std::iter::once(name.to_owned()),
+        )
+    }
+
+    fn parse_find(&self, answer: &Output, name: &str) -> Result<Vec<JobId>, QueryError> {
+        read::found(answer, name)
+    }
+
+    fn status(&self, ids: &[JobId]) -> Vec<String> {
+        script(
+            include_str!("status.sh"),
+            self.path.as_deref(),
+            ids.iter().map(JobId::to_string),
+        )
+    }
+
+    fn parse_status(
+        &self,
+        answer: &Output,
+        ids: &[JobId],
+    ) -> Result<BTreeMap<JobId, JobStatus>, QueryError> {
+        read::statuses(answer, ids)
+    }
+
+    fn cancel(&self, id: &JobId) -> Vec<String> {
+        vec![self.command("scancel"), id.to_string()]
+    }
+
+    fn parse_cancel(&self, answer: &Output) -> Result<Cancelled, QueryError> {
+        let message = said(answer);
+        if message.contains("Invalid job id") || message.contains("already completing or completed")
+        {
+            Ok(Cancelled::Gone)
+        } else if answer.ok() {
+            Ok(Cancelled::Asked)
+        } else if message.contains("Access/permission denied") {
+            Err(QueryError::Refused { message })
+        } else {
+            Err(QueryError::Unreachable { message })
+        }
+    }
+
+    fn version(&self) -> Vec<String> {
+        vec![self.command("sbatch"), "--version".into()]
+    }
+
+    fn probe(&self) -> Option<Vec<String>> {
+        Some(vec![self.command("srun"), "--version".into()])
+    }
+
+    fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
+        let mut options = vec![
+            format!("--job-name={}", request.checked_name()?),
+            format!("--nodes={}", request.nodes),
+            format!("--time={}", request.walltime),
+            format!("--output={}", request.checked_output()?),
+            "--open-mode=append".to_owned(),
+            "--export=ALL".to_owned(),
+            "--exclusive".to_owned(),
+        ];
+        for (key, value) in request.checked_options()? {
+            if key == "queue" {
+                return Err(DirectiveError::NoWord {
+                    key,
+                    scheduler: "Slurm",
+                    instead: "`partition`",
+                });
+            }
+            options.push(format!("--{key}={value}"));
+        }
+        options.extend(request.checked_directives()?.into_iter().map(str::to_owned));
+        Ok(options
+            .into_iter()
+            .map(|option| format!("#SBATCH {option}"))
+            .collect())
+    }
+
+    fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
+        let mut argv = multi_prog::step(conf, tasks);
+        if let Some(srun) = argv.first_mut() {
+            *srun = self.command("srun");
+        }
+        argv
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::request::tests::request;
+
+    #[test]
+    fn the_directives_are_those_of_the_specification() {
+        let mut request = request();
+        request.constraint = Some("haswell|knl".into());
+        request.directives = vec!["--gres=gpu:1".into()];
+        let lines = Slurm::new(None).directives(&request).unwrap().join("\n");
+        insta::assert_snapshot!(lines, @r"
+        #SBATCH --job-name=or-12-1-9f3c01ab
+        #SBATCH --nodes=4
+        #SBATCH --time=8:00:00
+        #SBATCH --output=/scratch3/survey/runs/12/job.out
+        #SBATCH --open-mode=append
+        #SBATCH --export=ALL
+        #SBATCH --exclusive
+        #SBATCH --account=ps1
+        #SBATCH --qos=standard
+        #SBATCH --reservation=maint_2
+        #SBATCH --constraint=haswell|knl
+        #SBATCH --gres=gpu:1
+        ");
+    }
+
+    #[test]
+    fn a_moab_class_is_pointed_to_the_partition() {
+        let mut request = request();
+        request.queue = Some("batch".into());
+        insta::assert_snapshot!(
+            Slurm::new(None).directives(&request).unwrap_err(),
+            @"Slurm has no `queue`: remove the key, or use `partition`"
+        );
+    }
+
+    #[test]
+    fn ids_and_directories_are_arguments_and_never_shell_text() {
+        let slurm = Slurm::new(Some(Path::new("/opt/my slurm/bin")));
+        let ids = ["7".parse().unwrap(), "8_1".parse().unwrap()];
+        let argv = slurm.status(&ids);
+        assert_eq!(
+            argv.get(3..).unwrap(),
+            ["outrigger", "/opt/my slurm/bin", "7", "8_1"]
+        );
+        assert_eq!(argv.get(2), Slurm::new(None).status(&[]).get(2));
+    }
+
+    #[test]
+    fn a_job_that_is_gone_needs_no_cancelling() {
+        let answer = Output {
+            code: 1,
+            stdout: Vec::new(),
+            stderr: b"scancel: error: Kill job error on job id 9: Invalid job id specified\n"
+                .into(),
+        };
+        assert_eq!(Slurm::new(None).parse_cancel(&answer), Ok(Cancelled::Gone));
+    }
+}

@@ -1,0 +1,40 @@
+[ -z "$1" ] || PATH=$1:$PATH
+shift
+LC_ALL=C SLURM_TIME_FORMAT=%s
+export PATH LC_ALL SLURM_TIME_FORMAT
+unset SQUEUE_ACCOUNT SQUEUE_ARRAY SQUEUE_NAMES SQUEUE_PARTITION SQUEUE_QOS SQUEUE_STATES SQUEUE_USERS
+newline='
+'
+ids=
+for id do ids=$ids,$id; done
+live=$(squeue --noheader --jobs="${ids#,}" --format='%i|%T|%D|%S|%r' </dev/null 2>&1)
+code=$?
+printf '@outrigger run squeue\n%s\n@outrigger exit %s\n' "$live" "$code"
+rest=
+for id do
+  case $newline$live in
+    *"$newline$id|"*|*"$newline${id}_"*) ;;
+    *) rest=$rest,$id ;;
+  esac
+done
+# A controller that does not answer lets every command hang: it is asked once.
+case $code$live in
+  0*|*'Invalid job id'*) ;;
+  *) rest= ;;
+esac
+if [ -n "$rest" ]; then
+  past=$(sacct --noheader --parsable2 --allocations --jobs="${rest#,}" --format=JobID,State,ExitCode,NNodes,Start </dev/null 2>&1)
+  printf '@outrigger run sacct\n%s\n@outrigger exit %s\n' "$past" $?
+  for id do
+    case ,$rest, in *",$id,"*) ;; *) continue ;; esac
+    case $newline$past in
+      *"$newline$id|"*|*"$newline${id}_"*) ;;
+      *)
+        echo '@outrigger run scontrol'
+        scontrol --oneliner show job "$id" </dev/null 2>&1
+        printf '\n@outrigger exit %s\n' $?
+        ;;
+    esac
+  done
+fi
+echo '@outrigger end'

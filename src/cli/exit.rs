@@ -1,0 +1,108 @@
+//! Exit codes (design §7): public and few.
+
+use std::{fmt, process::ExitCode};
+
+use crate::{
+    config::problem::{Look, Problem, render},
+    remote::RemoteError,
+    state::StateError,
+};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: wrong usage or configuration.
+    Usage,
+    /// 3: a site needs a login.
+    Login,
+    /// 4: nothing to do yet; poll again.
+    Later,
+    /// 5: state.db refuses: newer, locked, damaged.
+    State,
+}
+
+impl Exit {
+    /// The code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Login => 3,
+            Self::Later => 4,
+            Self::State => 5,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The configuration is wrong.
+    Config(Vec<Problem>),
+    /// Something asked for is not right.
+    Usage(String),
+    /// Something went wrong.
+    Failed(String),
+    /// Something could not be done with runs.
+    Remote(RemoteError),
+}
+
+impl CliError {
+    /// The exit code that tells what kind of thing went wrong.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Usage(_) => Exit::Usage,
+            Self::Remote(RemoteError::State(error)) => state(error),
+            Self::Remote(RemoteError::Link(_)) => Exit::Login,
+            Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
+                Exit::Usage
+            },
+            Self::Failed(_) | Self::Remote(_) => Exit::Failed,
+        }
+    }
+}
+
+fn state(error: &StateError) -> Exit {
+    match error {
+        StateError::Illegal(_) | StateError::Record(_) => Exit::Failed,
+        StateError::NoRow { .. } => Exit::Usage,
+        StateError::Held { .. } => Exit::Later,
+        _ => Exit::State,
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(problems) => {
+                writeln!(f, "the configuration has {} problems", problems.len())?;
+                f.write_str(&render(problems, Look::of(&std::io::stderr())))
+            },
+            Self::Usage(text) | Self::Failed(text) => f.write_str(text),
+            Self::Remote(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Into<RemoteError>> From<E> for CliError {
+    fn from(error: E) -> Self {
+        Self::Remote(error.into())
+    }
+}
+
+impl From<Vec<Problem>> for CliError {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self::Config(problems)
+    }
+}

@@ -1,0 +1,71 @@
+//! `outrigger remote …`: runs on batch clusters.
+
+mod list;
+mod operate;
+mod work;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Global,
+    exit::{CliError, Exit},
+};
+
+/// Runs on batch clusters.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  outrigger remote define chip --label night1 --limit 500
+  outrigger remote prepare
+  outrigger remote exec
+  outrigger remote poll
+or all of it, for all stages, until nothing is left:
+  outrigger remote run --label night1")]
+pub(super) struct RemoteArgs {
+    #[command(subcommand)]
+    verb: RemoteVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum RemoteVerb {
+    /// Bundle the eligible components of a stage into runs.
+    Define(work::DefineArgs),
+    /// List runs.
+    List(list::ListArgs),
+    /// Show one run: its components, jobs, products and story.
+    Show(list::ShowArgs),
+    /// Write the run directories of new runs.
+    Prepare(work::StepArgs),
+    /// Stage pending runs in and submit them.
+    Exec(work::StepArgs),
+    /// Ask for submitted runs; bring those that are over home and import them.
+    Poll(work::StepArgs),
+    /// Define, prepare, exec and poll all stages until nothing is left to do.
+    Run(work::RunArgs),
+    /// Let failed runs, or the failed components of a run, be tried again.
+    Revert(operate::RevertArgs),
+    /// Give runs up: their batch jobs are cancelled, their components are free again.
+    Cancel(operate::RunsArgs),
+    /// Hold runs where they are.
+    Hold(operate::RunsArgs),
+    /// Let held runs go on.
+    Release(operate::RunsArgs),
+    /// Remove the directories that runs which are over have on their sites.
+    Clean(operate::RunsArgs),
+}
+
+pub(super) fn run(global: &Global, arguments: RemoteArgs) -> Result<Exit, CliError> {
+    match arguments.verb {
+        RemoteVerb::Define(arguments) => work::define(global, arguments),
+        RemoteVerb::List(arguments) => list::list(global, &arguments),
+        RemoteVerb::Show(arguments) => list::show(global, &arguments),
+        RemoteVerb::Prepare(arguments) => work::prepare(global, &arguments),
+        RemoteVerb::Exec(arguments) => work::exec(global, &arguments),
+        RemoteVerb::Poll(arguments) => work::poll(global, &arguments),
+        RemoteVerb::Run(arguments) => work::run(global, arguments),
+        RemoteVerb::Revert(arguments) => operate::revert(global, &arguments),
+        RemoteVerb::Cancel(arguments) => operate::cancel(global, &arguments),
+        RemoteVerb::Hold(arguments) => operate::hold(global, &arguments),
+        RemoteVerb::Release(arguments) => operate::release(global, &arguments),
+        RemoteVerb::Clean(arguments) => operate::clean(global, &arguments),
+    }
+}

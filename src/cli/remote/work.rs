@@ -1,0 +1,308 @@
+//! The verbs that move runs on: define, prepare, exec, poll, run.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        Global,
+        exit::{CliError, Exit},
+        progress::Screen,
+        table::{print, print_json},
+        workplace::{self, block_on},
+    },
+    remote::{DefineRequest, DriveOptions, Work, Workplace},
+    state::run::{Run, RunFilter, RunState, Stage},
+};
+
+/// Bundle the eligible components of a stage into runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  outrigger remote define chip --label night1 --limit 500 --pretend")]
+pub(super) struct DefineArgs {
+    /// The stage, or an alias of it.
+    stage: String,
+    /// Label that the recipe's source is asked for.
+    #[arg(long)]
+    label: String,
+    /// Label of the new runs, if another.
+    #[arg(long)]
+    set_label: Option<String>,
+    /// Where they go; the first site of outrigger.yaml if absent.
+    #[arg(long)]
+    site: Option<String>,
+    /// At most so many components; 0 = all.
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    /// Define nothing if fewer than so many are eligible.
+    #[arg(long, default_value_t = 0)]
+    min: usize,
+    /// Only tell what would be bundled.
+    #[arg(long, visible_alias = "dry-run")]
+    pretend: bool,
+    /// JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn define(global: &Global, arguments: DefineArgs) -> Result<Exit, CliError> {
+    let mut workplace = workplace::open(global)?;
+    let pretend = arguments.pretend;
+    let request = DefineRequest {
+        stage: arguments.stage,
+        label: arguments.label,
+        set_label: arguments.set_label,
+        site: arguments.site,
+        limit: arguments.limit,
+        min: arguments.min,
+        pretend,
+        path_base: None,
+    };
+    let defined = workplace.define(&request)?;
+    if arguments.json {
+        print_json("defined", &defined)?;
+    } else {
+        for note in &defined.notes {
+            eprintln!("{note}");
+        }
+        let what = if pretend {
+            "would be bundled"
+        } else {
+            "bundled"
+        };
+        print(&format!(
+            "{} components of {} {what}",
+            defined.stage_ids.len(),
+            defined.stage
+        ))?;
+        for run in &defined.runs {
+            print(&format!("\nrun {run} for site {}", defined.site))?;
+        }
+        print("\n")?;
+    }
+    Ok(if defined.stage_ids.is_empty() {
+        Exit::Later
+    } else {
+        Exit::Done
+    })
+}
+
+/// Which runs to work on.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  outrigger remote poll              all that have something to do
+  outrigger remote exec 17 18        these runs
+  outrigger remote prepare --label night1 --dry-run")]
+pub(super) struct StepArgs {
+    /// These runs; all that have something to do if absent.
+    runs: Vec<i64>,
+    /// Only runs with this label (may be given several times).
+    #[arg(long)]
+    label: Vec<String>,
+    /// Only runs of this stage.
+    #[arg(long)]
+    stage: Option<String>,
+    /// Only runs of this site.
+    #[arg(long)]
+    site: Option<String>,
+    /// At most so many runs; 0 = all.
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    /// Only tell what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// JSON on stdout: the runs as they stand afterwards.
+    #[arg(long)]
+    json: bool,
+}
+
+impl StepArgs {
+    fn choose(
+        &self,
+        workplace: &Workplace,
+        ready: impl Fn(RunState) -> bool,
+    ) -> Result<Vec<Run>, CliError> {
+        let stage = match &self.stage {
+            Some(name) => Some(workplace.loaded.recipe(name)?.recipe.stage.clone()),
+            None => None,
+        };
+        let filter = RunFilter {
+            run_ids: self.runs.clone(),
+            stage,
+            site: self.site.clone(),
+            labels: self.label.clone(),
+            ..RunFilter::default()
+        };
+        let mut runs = workplace.store.runs(&filter)?;
+        for id in &self.runs {
+            let run = workplace.store.run(*id)?;
+            if !ready(run.state) {
+                return Err(CliError::Failed(format!(
+                    "run {id} is in state `{}`, which has no such step; see `outrigger remote show {id}`",
+                    run.state
+                )));
+            }
+        }
+        runs.retain(|run| ready(run.state));
+        if self.limit > 0 {
+            runs.truncate(self.limit);
+        }
+        Ok(runs)
+    }
+
+    /// Prints where the runs stand now, and gives the exit code that fits.
+    fn report(&self, workplace: &Workplace, before: &[Run]) -> Result<Exit, CliError> {
+        let runs: Vec<Run> = before
+            .iter()
+            .map(|run| workplace.store.run(run.run_id))
+            .collect::<Result<_, _>>()?;
+        if self.json {
+            print_json("runs", &runs)?;
+        } else {
+            for run in &runs {
+                print(&format!(
+                    "run {} ({}): {}: {}\n",
+                    run.run_id, run.stage, run.state, run.reason
+                ))?;
+            }
+        }
+        Ok(exit_of(&runs))
+    }
+}
+
+/// The worst that any of the runs needs.
+fn exit_of(runs: &[Run]) -> Exit {
+    let any = |test: fn(&Run) -> bool| runs.iter().any(test);
+    if any(|run| matches!(run.state, RunState::Error(_))) {
+        Exit::Failed
+    } else if any(|run| matches!(run.state, RunState::Auth(_))) {
+        Exit::Login
+    } else if any(|run| run.state == RunState::Active(Stage::Run)) || runs.is_empty() {
+        Exit::Later
+    } else {
+        Exit::Done
+    }
+}
+
+pub(super) fn prepare(global: &Global, arguments: &StepArgs) -> Result<Exit, CliError> {
+    let mut workplace = workplace::open(global)?;
+    let runs = arguments.choose(&workplace, |state| state == RunState::Active(Stage::New))?;
+    let screen = Screen::new(global.quiet);
+    if arguments.dry_run {
+        let mut rehearsals = Vec::new();
+        for run in &runs {
+            rehearsals.push(workplace.rehearse(run.run_id, &screen)?);
+        }
+        if arguments.json {
+            print_json("would_write", &rehearsals)?;
+        } else {
+            for rehearsal in &rehearsals {
+                print(&rehearsal.to_string())?;
+            }
+        }
+        return Ok(if runs.is_empty() {
+            Exit::Later
+        } else {
+            Exit::Done
+        });
+    }
+    workplace.prepare_all(&runs, &screen)?;
+    drop(screen);
+    let exit = arguments.report(&workplace, &runs)?;
+    Ok(if runs.is_empty() { Exit::Later } else { exit })
+}
+
+pub(super) fn exec(global: &Global, arguments: &StepArgs) -> Result<Exit, CliError> {
+    network(global, arguments, Work::Exec)
+}
+
+pub(super) fn poll(global: &Global, arguments: &StepArgs) -> Result<Exit, CliError> {
+    network(global, arguments, Work::Poll)
+}
+
+fn network(global: &Global, arguments: &StepArgs, work: Work) -> Result<Exit, CliError> {
+    let mut workplace = workplace::open(global)?;
+    let runs = arguments.choose(&workplace, |state| work.includes(state))?;
+    if arguments.dry_run {
+        for run in &runs {
+            let what = match work {
+                Work::Exec => "would be staged in and submitted to",
+                _ => "would be asked for at",
+            };
+            print(&format!(
+                "run {} ({}, {}) {what} {}\n",
+                run.run_id, run.stage, run.state, run.site
+            ))?;
+        }
+        return Ok(if runs.is_empty() {
+            Exit::Later
+        } else {
+            Exit::Done
+        });
+    }
+    let screen = Screen::new(global.quiet);
+    block_on(workplace.visit_sites(runs.clone(), work, &screen))??;
+    drop(screen);
+    arguments.report(&workplace, &runs)
+}
+
+/// Define, prepare, exec and poll all stages until nothing is left to do.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  outrigger remote run --label night1
+  outrigger remote run --label night1 --stage chip --once   one round, for a scheduler of yours")]
+pub(super) struct RunArgs {
+    /// Label of the work.
+    #[arg(long)]
+    label: String,
+    /// Only this stage (may be given several times).
+    #[arg(long)]
+    stage: Vec<String>,
+    /// Site for new runs; the first site of outrigger.yaml if absent.
+    #[arg(long)]
+    site: Option<String>,
+    /// At most so many components a bundle; 0 = as many as fit.
+    #[arg(long, default_value_t = 0)]
+    limit: usize,
+    /// One round only.
+    #[arg(long)]
+    once: bool,
+    /// Wait for a login instead of stopping with exit code 3.
+    #[arg(long)]
+    wait_for_login: bool,
+    /// JSON on stdout: how it ended.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError> {
+    let mut workplace = workplace::open(global)?;
+    let options = DriveOptions {
+        label: arguments.label,
+        stages: arguments.stage,
+        site: arguments.site,
+        once: arguments.once,
+        wait_for_login: arguments.wait_for_login,
+        limit: arguments.limit,
+    };
+    let screen = Screen::new(global.quiet);
+    let driven = block_on(workplace.drive(&options, &screen))??;
+    drop(screen);
+    let standing = driven.standing;
+    if arguments.json {
+        print_json("driven", &driven)?;
+    } else {
+        print(&format!(
+            "{} runs full, {} on the way, {} waiting for a login, {} in error; {} components failed\n",
+            standing.full, standing.active, standing.auth, standing.error, driven.failed_components
+        ))?;
+    }
+    Ok(if standing.error > 0 || driven.failed_components > 0 {
+        Exit::Failed
+    } else if standing.auth > 0 {
+        Exit::Login
+    } else if standing.active > 0 {
+        Exit::Later
+    } else {
+        Exit::Done
+    })
+}

@@ -1,0 +1,195 @@
+//! A machine that runs our commands: this one, or a site behind its master.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{
+    LinkError, Output, Patience, local,
+    master::Master,
+    scp::{self, Copied},
+    socket,
+};
+use crate::config::site::{Connection, Site, SshConnection};
+
+/// A machine that runs our commands. Clones share the sessions of one master.
+#[derive(Debug, Clone)]
+pub struct Host(Way);
+
+#[derive(Debug, Clone)]
+enum Way {
+    Local,
+    Ssh(Arc<Master>),
+}
+
+impl Host {
+    /// This machine.
+    pub fn local() -> Self {
+        Self(Way::Local)
+    }
+
+    /// The machine that runs the scheduler of `site`, as its `connection` says.
+    ///
+    /// # Errors
+    /// As [`Host::attach`].
+    pub async fn open(site_name: &str, site: &Site) -> Result<Self, LinkError> {
+        match &site.connection {
+            Connection::None => Ok(Self::local()),
+            Connection::Ssh(ssh) => Self::attach(site_name, ssh).await,
+        }
+    }
+
+    /// Rides the master that a human opened for `site_name`.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`] if no master answers on the socket, [`LinkError::SocketPath`] or
+    /// [`LinkError::NoHome`] if there can be no such socket. Never tries to log in.
+    pub async fn attach(site_name: &str, ssh: &SshConnection) -> Result<Self, LinkError> {
+        Self::attach_with(site_name, ssh, Patience::default()).await
+    }
+
+    /// [`Host::attach`] with other waiting times.
+    ///
+    /// # Errors
+    /// As [`Host::attach`].
+    pub async fn attach_with(
+        site_name: &str,
+        ssh: &SshConnection,
+        patience: Patience,
+    ) -> Result<Self, LinkError> {
+        let home = std::env::home_dir();
+        let path = socket::path(site_name, ssh, home.as_deref())?;
+        let master = Master::at(site_name, ssh, path, patience);
+        master.check().await?;
+        Ok(Self(Way::Ssh(Arc::new(master))))
+    }
+
+    /// Whether this is the machine we run on.
+    pub fn is_local(&self) -> bool {
+        matches!(self.0, Way::Local)
+    }
+
+    /// Sessions that may run at once; `None` where nothing limits them.
+    pub fn sessions(&self) -> Option<u32> {
+        match &self.0 {
+            Way::Local => None,
+            Way::Ssh(master) => Some(master.ssh.sessions.max(1)),
+        }
+    }
+
+    /// Runs `argv` and captures all it says; `stdin` is its whole input, nothing if absent.
+    ///
+    /// No word of `argv` meets a shell as anything but itself. A program that is not there
+    /// answers 127, an end by signal N 128 + N. The remote program goes on if the future is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`] if the link is down or falls silent, [`LinkError::Busy`] if the site
+    /// keeps refusing a session, [`LinkError::TooLong`] if `argv` is over 120 kB.
+    pub async fn run(&self, argv: &[String], stdin: Option<&[u8]>) -> Result<Output, LinkError> {
+        let words: Vec<&[u8]> = argv.iter().map(String::as_bytes).collect();
+        self.run_words(&words, stdin).await
+    }
+
+    /// Runs our own POSIX sh `text` with `args` as `$1`, `$2`, …; they are never part of it.
+    ///
+    /// # Errors
+    /// As [`Host::run`].
+    pub async fn script(&self, text: &str, args: &[String]) -> Result<Output, LinkError> {
+        let words: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
+        self.script_fed(text, &words, None).await
+    }
+
+    /// [`Host::script`] with arguments of any bytes (no NUL) and input.
+    ///
+    /// # Errors
+    /// As [`Host::run`].
+    pub async fn script_fed(
+        &self,
+        text: &str,
+        args: &[&[u8]],
+        stdin: Option<&[u8]>,
+    ) -> Result<Output, LinkError> {
+        let mut words: Vec<&[u8]> = vec![b"sh", b"-c", text.as_bytes(), b"sh"];
+        words.extend_from_slice(args);
+        self.run_words(&words, stdin).await
+    }
+
+    async fn run_words(&self, words: &[&[u8]], stdin: Option<&[u8]>) -> Result<Output, LinkError> {
+        if words.is_empty() || words.iter().any(|word| word.contains(&0)) {
+            return Err(LinkError::Io {
+                what: "a command needs at least one word, and no word may hold NUL".into(),
+                source: std::io::ErrorKind::InvalidInput.into(),
+            });
+        }
+        match &self.0 {
+            Way::Local => local::run(words, stdin).await,
+            Way::Ssh(master) => master.run(words, stdin).await,
+        }
+    }
+
+    /// Whether the site answers within `limit`: `true` is run there. A live master alone proves
+    /// nothing about the network behind it.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`].
+    pub async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
+        match &self.0 {
+            Way::Local => Ok(()),
+            Way::Ssh(master) => master.probe(limit).await,
+        }
+    }
+
+    /// Sessions that the site allows on our master now, counted up to `most`; `None` where
+    /// nothing limits them.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`].
+    pub(super) async fn count_sessions(&self, most: u32) -> Result<Option<u32>, LinkError> {
+        match &self.0 {
+            Way::Local => Ok(None),
+            Way::Ssh(master) => master.count_sessions(most).await.map(Some),
+        }
+    }
+
+    /// Options for an `ssh` or `scp` of ours that leave no way to the site but the master's
+    /// socket: with no master, or none of its sessions free, such a program fails at once and
+    /// cannot log in. Empty for this machine.
+    pub fn ssh_rider_options(&self) -> Vec<String> {
+        match &self.0 {
+            Way::Local => Vec::new(),
+            Way::Ssh(master) => scp::rider_options(&master.socket, &master.ssh),
+        }
+    }
+
+    /// Copies `names` of the local directory `from` into the directory `into` on the site, by
+    /// one `scp` on one session. Names must be plain (letters, digits, dots).
+    ///
+    /// # Errors
+    /// As [`Host::run`]; what `scp` itself met is in its [`Output`].
+    pub(crate) async fn scp_to(
+        &self,
+        from: &Path,
+        names: &[String],
+        into: &Path,
+    ) -> Result<Output, LinkError> {
+        self.scp(Copied::To { from, names, into }).await
+    }
+
+    /// Copies all files of the directory `from` on the site into the local directory `into`,
+    /// by one `scp` on one session.
+    ///
+    /// # Errors
+    /// As [`Host::scp_to`].
+    pub(crate) async fn scp_from(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
+        self.scp(Copied::From { from, into }).await
+    }
+
+    async fn scp(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+        match &self.0 {
+            Way::Local => Err(LinkError::Io {
+                what: "scp to this host".into(),
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
+            Way::Ssh(master) => scp::copy(master, copied).await,
+        }
+    }
+}

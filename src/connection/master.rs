@@ -1,0 +1,309 @@
+//! An OpenSSH ControlMaster that a human opened: our share of its sessions, and whether it lives.
+
+use std::{
+    ffi::OsStr,
+    future::Future,
+    io,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
+
+use openssh::{Child, Session, Stdio};
+use tokio::{
+    sync::{Mutex, Semaphore, SemaphorePermit},
+    time::{sleep, timeout},
+};
+
+use super::{
+    LinkError, Output,
+    far_line::{MOST_BYTES, far_line},
+    local::{drain, feed},
+    socket,
+};
+use crate::config::site::SshConnection;
+
+/// How long a master may keep us waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// While a command runs, the link is probed this often.
+    pub between: Duration,
+    /// A probe without an answer for this long means that the link is down.
+    pub limit: Duration,
+    /// How often a session is asked for when the site refuses it.
+    pub tries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            between: Duration::from_secs(30),
+            limit: Duration::from_secs(20),
+            tries: 10,
+        }
+    }
+}
+
+impl Patience {
+    /// Pause before try number `tried` + 1: doubling from 50 ms, at most 1 s.
+    pub(super) fn pause(tried: u32) -> Duration {
+        Duration::from_millis((50u64 << tried.min(5)).min(1000))
+    }
+}
+
+/// A live or dead master; the socket's path is all that ties us to it, so it may be reopened
+/// under us.
+#[derive(Debug)]
+pub(super) struct Master {
+    pub(super) site: String,
+    pub(super) ssh: SshConnection,
+    pub(super) socket: PathBuf,
+    pub(super) patience: Patience,
+    /// Set once the site turned out to have no sftp server.
+    pub(super) legacy_scp: AtomicBool,
+    session: Session,
+    permits: Semaphore,
+    proven: Mutex<Option<Instant>>,
+}
+
+impl Master {
+    pub(super) fn at(site: &str, ssh: &SshConnection, socket: PathBuf, patience: Patience) -> Self {
+        let sessions = usize::try_from(ssh.sessions.max(1)).unwrap_or(1);
+        Self {
+            site: site.to_owned(),
+            ssh: ssh.clone(),
+            session: Session::resume_mux(socket.clone().into_boxed_path(), None),
+            socket,
+            patience,
+            legacy_scp: AtomicBool::new(false),
+            permits: Semaphore::new(sessions),
+            proven: Mutex::new(None),
+        }
+    }
+
+    /// Asks the master's own process whether it lives; says nothing about the network behind.
+    pub(super) async fn check(&self) -> Result<(), LinkError> {
+        match timeout(self.patience.limit, self.session.check()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.down(self.why(&error))),
+            Err(_) => Err(self.down("its master does not answer".into())),
+        }
+    }
+
+    /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives.
+    pub(super) async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
+        let ask = async {
+            let mut command = self.session.raw_command("true");
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            let child = command.spawn().await?;
+            child.wait().await.map(|_| ())
+        };
+        match timeout(limit, ask).await {
+            Ok(Ok(()) | Err(openssh::Error::Remote(_))) => Ok(()),
+            Ok(Err(error)) if refused(&error) => Ok(()),
+            Ok(Err(error)) if ours(&error) => Err(self.other(error)),
+            Ok(Err(error)) => Err(self.down(self.why(&error))),
+            Err(_) => Err(self.down(format!("no answer within {} s", limit.as_secs_f64()))),
+        }
+    }
+
+    /// Waits for one of our sessions; it is given back when the permit is dropped.
+    pub(super) async fn permit(&self) -> Result<SemaphorePermit<'_>, LinkError> {
+        self.permits
+            .acquire()
+            .await
+            .map_err(|closed| LinkError::Io {
+                what: format!("sessions of site `{}`", self.site),
+                source: io::Error::other(closed),
+            })
+    }
+
+    /// `work`, cut short with [`LinkError::Down`] when the link falls silent meanwhile.
+    pub(super) async fn watched<T>(
+        &self,
+        work: impl Future<Output = Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
+        tokio::select! {
+            done = work => done,
+            down = self.silence() => Err(down),
+        }
+    }
+
+    /// Runs `argv` on the site.
+    pub(super) async fn run(
+        &self,
+        argv: &[&[u8]],
+        input: Option<&[u8]>,
+    ) -> Result<Output, LinkError> {
+        let line = far_line(argv);
+        if line.len() > MOST_BYTES {
+            return Err(LinkError::TooLong {
+                site: self.site.clone(),
+                bytes: line.len(),
+                most: MOST_BYTES,
+            });
+        }
+        let _permit = self.permit().await?;
+        self.watched(Box::pin(self.converse(&line, input))).await
+    }
+
+    async fn converse(&self, line: &str, input: Option<&[u8]>) -> Result<Output, LinkError> {
+        let mut child = self.session_running(line, input.is_some()).await?;
+        let (fed, stdout, stderr) = tokio::join!(
+            feed(child.stdin().take(), input),
+            drain(child.stdout().take()),
+            drain(child.stderr().take()),
+        );
+        let code = match child.wait().await {
+            Ok(status) => status.code().unwrap_or(-1),
+            Err(openssh::Error::Remote(_)) => 127,
+            Err(openssh::Error::RemoteProcessTerminated) => {
+                self.probe(self.patience.limit).await?;
+                // The far sh itself was killed; the protocol does not say by which signal.
+                128 + 9
+            },
+            Err(error) => return Err(self.failed(error).await),
+        };
+        let pipes = || format!("pipes to site `{}`", self.site);
+        fed.map_err(LinkError::io(pipes()))?;
+        Ok(Output {
+            code,
+            stdout: stdout.map_err(LinkError::io(pipes()))?,
+            stderr: stderr.map_err(LinkError::io(pipes()))?,
+        })
+    }
+
+    /// A session that runs `line`, asked for again with growing pauses while the site refuses.
+    async fn session_running(
+        &self,
+        line: &str,
+        fed: bool,
+    ) -> Result<Child<&'_ Session>, LinkError> {
+        for tried in 0..self.patience.tries.max(1) {
+            match self.spawn(line, fed).await {
+                Ok(child) => return Ok(child),
+                Err(error) if refused(&error) => sleep(Patience::pause(tried)).await,
+                Err(error) => return Err(self.failed(error).await),
+            }
+        }
+        Err(self.busy())
+    }
+
+    async fn spawn(&self, line: &str, fed: bool) -> Result<Child<&'_ Session>, openssh::Error> {
+        let mut command = self.session.raw_command(OsStr::from_bytes(line.as_bytes()));
+        command
+            .stdin(if fed { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().await
+    }
+
+    /// Opens sessions until the site refuses one or `most` are open; how many were open at once.
+    pub(super) async fn count_sessions(&self, most: u32) -> Result<u32, LinkError> {
+        let count = async {
+            let mut open = Vec::new();
+            let mut opened = 0;
+            let outcome = loop {
+                if opened == most {
+                    break Ok(opened);
+                }
+                match self.spawn("cat", true).await {
+                    Ok(child) => open.push(child),
+                    Err(error) if refused(&error) => break Ok(opened),
+                    Err(error) => break Err(error),
+                }
+                opened += 1;
+            };
+            for child in open {
+                // Each `cat` ends with its input; how it ended tells nothing about the limit.
+                drop(child.wait().await);
+            }
+            match outcome {
+                Ok(opened) => Ok(opened),
+                Err(error) => Err(self.failed(error).await),
+            }
+        };
+        self.watched(Box::pin(count)).await
+    }
+
+    /// Ends only when the link has fallen silent.
+    async fn silence(&self) -> LinkError {
+        loop {
+            sleep(self.patience.between).await;
+            let mut proven = self.proven.lock().await;
+            // One probe serves all commands that wait on this master.
+            if proven.is_none_or(|at| at.elapsed() >= self.patience.between / 2) {
+                if let Err(down) = self.probe(self.patience.limit).await {
+                    return down;
+                }
+                *proven = Some(Instant::now());
+            }
+        }
+    }
+
+    async fn failed(&self, error: openssh::Error) -> LinkError {
+        if matches!(error, openssh::Error::Disconnected) {
+            return self.down(self.why(&error));
+        }
+        match self.probe(self.patience.limit).await {
+            Err(down) => down,
+            Ok(()) => self.other(error),
+        }
+    }
+
+    fn other(&self, error: openssh::Error) -> LinkError {
+        LinkError::Io {
+            what: format!("a session on site `{}`", self.site),
+            source: io::Error::other(error),
+        }
+    }
+
+    pub(super) fn busy(&self) -> LinkError {
+        LinkError::Busy {
+            site: self.site.clone(),
+            tries: self.patience.tries.max(1),
+            sessions: self.ssh.sessions,
+            socket: self.socket.clone(),
+        }
+    }
+
+    fn down(&self, why: String) -> LinkError {
+        LinkError::Down {
+            site: self.site.clone(),
+            why,
+            mend: socket::mend(&self.socket, &self.ssh),
+        }
+    }
+
+    fn why(&self, error: &openssh::Error) -> String {
+        let socket = self.socket.display();
+        match error {
+            openssh::Error::Disconnected if self.socket.symlink_metadata().is_err() => {
+                format!("no master has its control socket at {socket}")
+            },
+            openssh::Error::Disconnected => {
+                format!("the control socket {socket} is stale: its master is gone")
+            },
+            openssh::Error::RemoteProcessTerminated => "its master lost the connection".to_owned(),
+            openssh::Error::SshMux(inner) => format!("control socket {socket}: {inner}"),
+            other => format!("control socket {socket}: {other}"),
+        }
+    }
+}
+
+/// Whether this process lacks file descriptors, which says nothing about the link.
+fn ours(error: &openssh::Error) -> bool {
+    match error {
+        openssh::Error::ChildIo(_) => true,
+        openssh::Error::SshMux(inner) => inner.to_string().contains("Too many open files"),
+        _ => false,
+    }
+}
+
+fn refused(error: &openssh::Error) -> bool {
+    matches!(error, openssh::Error::SshMux(inner) if inner.to_string().contains("open refused by peer"))
+}

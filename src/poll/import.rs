@@ -1,0 +1,138 @@
+//! Import: the verdicts on all jobs go into state.db in one transaction.
+
+use std::path::Path;
+
+use super::{ACTOR, Poll, PollError, Stop, harvest, legacy, outcome, read};
+use crate::state::{
+    Store,
+    event::Act,
+    file::Product,
+    import::{Counts, Import, JobOutcome},
+    job::JobEvent,
+    run::Run,
+    run_dir::{
+        self,
+        decision::{Decision, Report},
+        jobs, journal,
+    },
+};
+
+impl Poll<'_> {
+    /// Judges the jobs of a run from its directory here and imports them; the run is full then.
+    pub(super) async fn import(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        run_dir: &Path,
+        home: &Path,
+    ) -> Result<Counts, Stop> {
+        let decision = Decision::read(run_dir)?;
+        let files = harvest::read_manifest(run_dir)?;
+        let jobs =
+            jobs::read(&read(run_dir, run_dir::JOBS)?).map_err(|error| PollError::Format {
+                path: run_dir::JOBS.into(),
+                error,
+            })?;
+        let path = run_dir.join(run_dir::JOURNAL);
+        let bytes = std::fs::read(&path).map_err(|error| PollError::Io {
+            path: path.display().to_string(),
+            error,
+        })?;
+        let journal = journal::read(&bytes);
+        let brought = harvest::read_returned(&read(run_dir, run_dir::RETURNED)?)?;
+        let mut outcomes = outcome::judge(&jobs, &files, &journal, &brought, decision.report);
+        if decision.report == Report::Legacy {
+            self.run_legacy(store, run, &journal, &mut outcomes).await?;
+        }
+        let products: Vec<Product> = files
+            .iter()
+            .filter(|file| brought.get(&file.id).is_some_and(Result::is_ok))
+            .filter_map(|file| {
+                let record = journal.jobs.get(&file.job)?;
+                let output = record.outputs.iter().find(|output| output.id == file.id)?;
+                Some(Product {
+                    seq: file.job,
+                    path: harvest::at_home(home, file)?,
+                    remote: file.remote.clone(),
+                    size: output.size,
+                    hash: output.hash.clone(),
+                })
+            })
+            .collect();
+        let import = Import {
+            run_id: run.run_id,
+            schema: decision
+                .schema
+                .as_ref()
+                .filter(|_| decision.report != Report::Legacy),
+            next: decision.next.as_deref(),
+            attempts: self.site.retries + 1,
+        };
+        let act = Act::new(self.clock.now(), ACTOR, "imported");
+        Ok(store
+            .import(&import, &outcomes, &products, act)
+            .map_err(PollError::from)?)
+    }
+
+    /// Runs the legacy dbinfo lines of jobs that passed. Each is noted before and after, so that
+    /// none is run twice; one that was cut short fails its job and says so.
+    async fn run_legacy(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        journal: &journal::Journal,
+        outcomes: &mut [JobOutcome],
+    ) -> Result<(), Stop> {
+        for outcome in outcomes
+            .iter_mut()
+            .filter(|outcome| outcome.event == JobEvent::Pass)
+        {
+            let line = journal
+                .jobs
+                .get(&outcome.seq)
+                .map_or("", |job| job.record.as_str());
+            let done = match legacy::read(line, self.allowed) {
+                Ok(command) => {
+                    let now = self.clock.now();
+                    match store.begin_legacy(run.run_id, outcome.seq, line, now)? {
+                        crate::state::legacy::Begun::Done => Ok(()),
+                        crate::state::legacy::Begun::Cut => Err(format!(
+                            "its dbinfo command was interrupted; look whether it took effect: {}",
+                            line.trim()
+                        )),
+                        crate::state::legacy::Begun::Fresh => {
+                            let done = execute(&command).await;
+                            store.end_legacy(run.run_id, outcome.seq, done.is_ok())?;
+                            done
+                        },
+                    }
+                },
+                Err(why) => Err(why),
+            };
+            if let Err(why) = done {
+                outcome.event = JobEvent::Fail;
+                outcome.reason = why;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn execute(command: &legacy::Command) -> Result<(), String> {
+    let program = command.program.display();
+    let output = tokio::process::Command::new(&command.program)
+        .args(&command.arguments)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "{program}: {}: {}",
+        output.status,
+        said.trim().lines().next_back().unwrap_or("")
+    ))
+}

@@ -1,0 +1,219 @@
+//! Define: what is eligible becomes runs.
+
+use serde::Serialize;
+
+use super::workplace::{RemoteError, Workplace};
+use crate::{
+    allocator::{self, Limits, Work},
+    prepare,
+    state::{
+        component::{Candidate, NewRun},
+        event::Act,
+    },
+};
+
+/// What to define.
+#[derive(Debug, Clone, Default)]
+pub struct DefineRequest {
+    /// The stage, or an alias of it.
+    pub stage: String,
+    /// Label that the recipe's source is asked for.
+    pub label: String,
+    /// Label of the new runs, if another.
+    pub set_label: Option<String>,
+    /// Where they go; the first site if absent.
+    pub site: Option<String>,
+    /// At most so many components; 0 = all.
+    pub limit: usize,
+    /// Define nothing if fewer than so many are eligible.
+    pub min: usize,
+    /// Only tell what would be bundled.
+    pub pretend: bool,
+    /// Directory for the run directories, as it will be recorded; the configured one if absent.
+    pub path_base: Option<String>,
+}
+
+/// What was defined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Defined {
+    /// The stage.
+    pub stage: String,
+    /// The site.
+    pub site: String,
+    /// The `stage_id`s that are bundled, or would be.
+    pub stage_ids: Vec<i64>,
+    /// The new runs.
+    pub runs: Vec<i64>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+}
+
+impl Workplace {
+    /// Bundles the eligible components of a stage into runs that fit the site, each in one
+    /// transaction that claims its components. With nothing eligible nothing happens.
+    pub fn define(&mut self, request: &DefineRequest) -> Result<Defined, RemoteError> {
+        let label = request.set_label.as_deref().unwrap_or(&request.label);
+        if !is_label(label) {
+            return Err(RemoteError::Label(label.to_owned()));
+        }
+        let site_name = self.site_name(request.site.as_deref())?.to_owned();
+        let site = self.loaded.site(&site_name)?.clone();
+        let loaded = self.loaded.recipe(&request.stage)?.clone();
+        let stage = loaded.recipe.stage.clone();
+        let mut defined = Defined {
+            stage: stage.clone(),
+            site: site_name.clone(),
+            stage_ids: Vec::new(),
+            runs: Vec::new(),
+            notes: Vec::new(),
+        };
+
+        let eligible = self.eligible(request, &loaded)?;
+        if eligible.len() < request.min {
+            defined.notes.push(format!(
+                "{} eligible, fewer than the {} asked for: nothing defined",
+                eligible.len(),
+                request.min
+            ));
+            return Ok(defined);
+        }
+        defined.stage_ids = eligible
+            .iter()
+            .map(|candidate| candidate.stage_id)
+            .collect();
+        if request.pretend || eligible.is_empty() {
+            return Ok(defined);
+        }
+
+        let reader = self.store.reader()?;
+        let jobs = prepare::job_counts(
+            &loaded.recipe,
+            loaded.directory(),
+            &reader,
+            &request.label,
+            &eligible,
+        )?;
+        let cost = &loaded.recipe.cost;
+        let work = Work {
+            stage: stage.clone(),
+            jobs: jobs
+                .iter()
+                .map(|count| u64::from(*count))
+                .sum::<u64>()
+                .max(1),
+            threads: cost.threads,
+            seconds_per_job: seconds(cost.seconds.0),
+            longest: None,
+        };
+        let allocation = allocator::allocate(site.formula, &work, &Limits::of(&site))?;
+        let base = match &request.path_base {
+            Some(base) => base.clone(),
+            None => format!("{}/{label}", self.loaded.config.runs.display()),
+        };
+        for part in allocator::split(&jobs, allocation.capacity_jobs) {
+            if part.oversized {
+                defined.notes.push(format!(
+                    "component {} alone has {} jobs, more than one request of {site_name} can hold",
+                    defined
+                        .stage_ids
+                        .get(part.components.start)
+                        .copied()
+                        .unwrap_or_default(),
+                    part.jobs
+                ));
+            }
+            let bundle: &[Candidate] = eligible.get(part.components.clone()).unwrap_or_default();
+            let new = NewRun {
+                stage: &stage,
+                site: &site_name,
+                label,
+                base: &base,
+                secret: secret(),
+            };
+            let act = Act::new(self.clock.now(), "define", "bundled");
+            defined.runs.extend(self.store.define(new, bundle, act)?);
+        }
+        if defined.runs.len() > 1 {
+            defined.notes.push(format!(
+                "{} jobs do not fit one request of {site_name}: split into {} runs",
+                work.jobs,
+                defined.runs.len()
+            ));
+        }
+        Ok(defined)
+    }
+
+    /// The components that the recipe's source offers and that are free, up to the limit.
+    fn eligible(
+        &self,
+        request: &DefineRequest,
+        loaded: &crate::config::LoadedRecipe,
+    ) -> Result<Vec<Candidate>, RemoteError> {
+        let reader = self.store.reader()?;
+        let mut eligible = Vec::new();
+        prepare::candidates(
+            &loaded.recipe,
+            loaded.directory(),
+            &reader,
+            &request.label,
+            &mut |candidate| {
+                let full = request.limit > 0 && eligible.len() >= request.limit;
+                if !full
+                    && self
+                        .store
+                        .is_free(&loaded.recipe.stage, candidate.stage_id)?
+                {
+                    eligible.push(candidate);
+                }
+                Ok(!full)
+            },
+        )?;
+        Ok(eligible)
+    }
+}
+
+/// Whether a label can be part of a path and of a command line.
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && !label.starts_with(['.', '-'])
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+}
+
+/// A random number for a token.
+pub(super) fn secret() -> u32 {
+    use std::hash::{BuildHasher, Hasher};
+    let state = std::collections::hash_map::RandomState::new();
+    state
+        .build_hasher()
+        .finish()
+        .to_ne_bytes()
+        .first_chunk()
+        .map_or(0, |b| u32::from_ne_bytes(*b))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of a job are far below 2^52"
+)]
+pub(super) fn seconds(seconds: u64) -> f64 {
+    seconds.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("demo.lanl.t1", true)]
+    #[case("", false)]
+    #[case("../up", false)]
+    #[case("a b", false)]
+    #[case("-x", false)]
+    fn labels_are_plain(#[case] label: &str, #[case] good: bool) {
+        assert_eq!(is_label(label), good);
+    }
+}

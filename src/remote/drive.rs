@@ -1,0 +1,416 @@
+//! The driver: takes runs through define, prepare, exec and poll until nothing is left to do.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use super::{
+    DefineRequest, notice,
+    workplace::{RemoteError, Workplace, needs_login},
+};
+use crate::{
+    connection::{Host, LinkError},
+    exec::{Exec, Executed},
+    poll::{Poll, Polled, Watched},
+    state::{
+        StateError,
+        event::Act,
+        run::{Run, RunEvent, RunFilter, RunState, Stage},
+        run_dir::decision::Decision,
+    },
+    transfer::Progress,
+};
+
+/// Shortest and longest wait between two rounds, where the site is this host.
+const NEAR: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The same where it is behind a link: schedulers are asked gently (design decision 7).
+const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// Who watches the driver at work.
+pub trait Observer: Progress {
+    /// Something happened to a run, or to none in particular.
+    fn note(&self, run: Option<&Run>, text: &str);
+    /// Where the jobs stand after each round.
+    fn round(&self, standing: &Standing);
+}
+
+/// Where the runs of a drive stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Standing {
+    /// Runs that still move on by themselves.
+    pub active: usize,
+    /// Runs that wait for a login.
+    pub auth: usize,
+    /// Runs in error.
+    pub error: usize,
+    /// Runs that are full.
+    pub full: usize,
+    /// Runs that an operator holds.
+    pub held: usize,
+    /// Jobs of the runs that are full.
+    pub jobs_done: u64,
+    /// All jobs.
+    pub jobs: u64,
+}
+
+/// What to drive.
+#[derive(Debug, Clone, Default)]
+pub struct DriveOptions {
+    /// Label that recipes are asked for.
+    pub label: String,
+    /// These stages only; all if empty.
+    pub stages: Vec<String>,
+    /// Site for new runs; the first one if absent.
+    pub site: Option<String>,
+    /// One round only.
+    pub once: bool,
+    /// Whether to wait for a login instead of stopping when nothing else is left to do.
+    pub wait_for_login: bool,
+    /// At most so many components a bundle; 0 = as many as fit.
+    pub limit: usize,
+}
+
+/// Which network steps to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Staging in and submitting.
+    Exec,
+    /// Polling, returning and importing.
+    Poll,
+    /// Whatever is next.
+    Both,
+}
+
+/// How a drive ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Driven {
+    /// Where its runs stand.
+    pub standing: Standing,
+    /// Components that failed and stay so.
+    pub failed_components: usize,
+}
+
+impl Workplace {
+    /// Drives all stages of a label until nothing is left to do, or one round.
+    pub async fn drive(
+        &mut self,
+        options: &DriveOptions,
+        observer: &dyn Observer,
+    ) -> Result<Driven, RemoteError> {
+        let stages = self.stages(options)?;
+        let (mut wait, longest) = self.pace(options)?;
+        let shortest = wait;
+        loop {
+            let changed = self.round(options, &stages, observer).await?;
+            let standing = self.standing(options)?;
+            observer.round(&standing);
+            let waiting = options.wait_for_login && standing.auth > 0;
+            if options.once || (standing.active == 0 && !changed && !waiting) {
+                return Ok(Driven {
+                    standing,
+                    failed_components: self.failed(options)?,
+                });
+            }
+            if changed {
+                wait = shortest;
+            } else {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 3 / 2).min(longest);
+            }
+        }
+    }
+
+    fn stages(&self, options: &DriveOptions) -> Result<Vec<String>, RemoteError> {
+        if options.stages.is_empty() {
+            return Ok(self.loaded.recipes.keys().cloned().collect());
+        }
+        let name = |stage: &String| Ok(self.loaded.recipe(stage)?.recipe.stage.clone());
+        options.stages.iter().map(name).collect()
+    }
+
+    fn pace(&self, options: &DriveOptions) -> Result<(Duration, Duration), RemoteError> {
+        let site = self.loaded.site(self.site_name(options.site.as_deref())?)?;
+        Ok(if needs_login(site) { FAR } else { NEAR })
+    }
+
+    /// The runs of a drive.
+    fn driven(&self, options: &DriveOptions) -> Result<Vec<Run>, StateError> {
+        let runs = self.store.runs(&RunFilter {
+            labels: vec![options.label.clone()],
+            ..RunFilter::default()
+        })?;
+        let ours = |run: &Run| options.stages.is_empty() || options.stages.contains(&run.stage);
+        Ok(runs.into_iter().filter(ours).collect())
+    }
+
+    fn standing(&self, options: &DriveOptions) -> Result<Standing, StateError> {
+        let mut standing = Standing::default();
+        for run in self.driven(options)? {
+            standing.jobs += run.jobs;
+            match run.state {
+                RunState::Active(_) => standing.active += 1,
+                RunState::Auth(_) => standing.auth += 1,
+                RunState::Error(_) => standing.error += 1,
+                RunState::Hold(_) => standing.held += 1,
+                RunState::Full | RunState::Cleaned => {
+                    standing.full += 1;
+                    standing.jobs_done += run.jobs;
+                },
+                RunState::Cancelled => {},
+            }
+        }
+        Ok(standing)
+    }
+
+    fn failed(&self, options: &DriveOptions) -> Result<usize, StateError> {
+        use crate::state::component::ComponentState::{Failed, Partial, PrepFailed};
+        let mut failed = 0;
+        for run in self.driven(options)? {
+            let components = self.store.components(run.run_id)?;
+            failed += components
+                .iter()
+                .filter(|c| matches!(c.state, Failed | Partial | PrepFailed))
+                .count();
+        }
+        Ok(failed)
+    }
+
+    /// One round; tells whether anything changed.
+    async fn round(
+        &mut self,
+        options: &DriveOptions,
+        stages: &[String],
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let mut changed = false;
+        for stage in stages {
+            let request = DefineRequest {
+                stage: stage.clone(),
+                label: options.label.clone(),
+                site: options.site.clone(),
+                limit: options.limit,
+                ..DefineRequest::default()
+            };
+            let defined = self.define(&request)?;
+            for note in &defined.notes {
+                observer.note(None, note);
+            }
+            for run_id in defined.runs {
+                changed = true;
+                let run = self.store.run(run_id)?;
+                observer.note(Some(&run), "defined");
+            }
+        }
+        let runs = self.driven(options)?;
+        changed |= self.prepare_all(&runs, observer)?;
+        let runs = self.driven(options)?;
+        changed |= self.visit_sites(runs, Work::Both, observer).await?;
+        Ok(changed)
+    }
+
+    /// Prepares those of `runs` that are new; tells whether there were any.
+    pub fn prepare_all(
+        &mut self,
+        runs: &[Run],
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let mut changed = false;
+        for run in runs
+            .iter()
+            .filter(|run| run.state == RunState::Active(Stage::New))
+        {
+            changed |= self.prepare_one(run, observer)?;
+        }
+        Ok(changed)
+    }
+
+    /// Does the network steps of `runs` that belong to `work`, site by site; tells whether
+    /// anything changed.
+    pub async fn visit_sites(
+        &mut self,
+        runs: Vec<Run>,
+        work: Work,
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let mut by_site: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+        for run in runs.into_iter().filter(|run| work.includes(run.state)) {
+            by_site.entry(run.site.clone()).or_default().push(run);
+        }
+        let mut changed = false;
+        for (site, runs) in by_site {
+            changed |= self.visit(&site, runs, observer).await?;
+        }
+        Ok(changed)
+    }
+
+    fn prepare_one(&mut self, run: &Run, observer: &dyn Observer) -> Result<bool, RemoteError> {
+        if let Some(held) = held(self.claim(run.run_id))? {
+            observer.note(Some(run), &held);
+            return Ok(false);
+        }
+        let prepared = self.prepare(run.run_id, observer);
+        self.release(run.run_id)?;
+        match prepared {
+            Ok(prepared) => observer.note(Some(run), &prepared.to_string()),
+            Err(error @ RemoteError::State(_)) => return Err(error),
+            Err(error) => observer.note(Some(run), &format!("prepare failed: {error}")),
+        }
+        Ok(true)
+    }
+
+    /// Does what there is to do at one site: all network steps of its runs.
+    async fn visit(
+        &mut self,
+        site_name: &str,
+        runs: Vec<Run>,
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let site = self.loaded.site(site_name)?.clone();
+        let host = match Host::open(site_name, &site).await {
+            Ok(host) => host,
+            Err(error) => return self.all_auth(site_name, &runs, &error, observer).await,
+        };
+        let scheduler = self.scheduler(&site);
+        let mut changed = false;
+        let mut watched = Vec::new();
+        for run in runs {
+            if let Some(held) = held(self.claim(run.run_id))? {
+                observer.note(Some(&run), &held);
+                continue;
+            }
+            let run_dir = self.run_dir(&run);
+            if is_exec(run.state) {
+                let exec = Exec {
+                    host: &host,
+                    scheduler: scheduler.as_ref(),
+                    site: &site,
+                    clock: self.clock.as_ref(),
+                    progress: observer,
+                };
+                let executed = exec.execute(&mut self.store, &run, &run_dir).await;
+                self.release(run.run_id)?;
+                let executed = executed?;
+                changed |= !matches!(executed, Executed::InDoubt { .. });
+                observer.note(Some(&run), &executed.to_string());
+                if let Executed::Auth { why } = executed {
+                    self.tell(site_name, &why, observer).await;
+                    return Ok(changed);
+                }
+            } else {
+                let remote_dir = Decision::read(&run_dir)?
+                    .remote_dir
+                    .to_string_lossy()
+                    .into_owned();
+                watched.push(Watched { run, remote_dir });
+            }
+        }
+        let poll = Poll {
+            host: &host,
+            scheduler: scheduler.as_ref(),
+            site: &site,
+            allowed: &self.loaded.config.legacy_dbinfo,
+            clock: self.clock.as_ref(),
+            progress: observer,
+        };
+        let home = self.loaded.root.clone();
+        let dirs: Vec<_> = watched
+            .iter()
+            .map(|watched| self.run_dir(&watched.run))
+            .collect();
+        let mut answers = Vec::new();
+        match poll.ask(&mut self.store, &watched).await {
+            Ok(polled) => {
+                for ((watched, run_dir), (_, polled)) in watched.iter().zip(dirs).zip(polled) {
+                    let polled = if polled == Polled::Ended {
+                        poll.finish(&mut self.store, &watched.run, &run_dir, &home)
+                            .await?
+                    } else {
+                        polled
+                    };
+                    answers.push((watched.run.clone(), polled));
+                }
+            },
+            Err(crate::poll::PollError::Query(why)) => observer.note(None, &why),
+            Err(error) => return Err(error.into()),
+        }
+        let mut told = None;
+        for (run, polled) in answers {
+            match &polled {
+                Polled::Queued { .. } | Polled::Running | Polled::Unseen => {},
+                Polled::Auth { why } => told = Some(why.clone()),
+                _ => {
+                    changed = true;
+                    observer.note(Some(&run), &polled.to_string());
+                },
+            }
+        }
+        for watched in &watched {
+            self.release(watched.run.run_id)?;
+        }
+        if let Some(why) = told {
+            self.tell(site_name, &why, observer).await;
+        }
+        Ok(changed)
+    }
+
+    /// The link is down: every run on the way waits in `auth`; says so once.
+    async fn all_auth(
+        &mut self,
+        site_name: &str,
+        runs: &[Run],
+        error: &LinkError,
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        let why = error.to_string();
+        let mut first = false;
+        for run in runs {
+            if let RunState::Active(_) = run.state {
+                let act = Act::new(self.clock.now(), "link", &why);
+                self.store.advance(run.run_id, RunEvent::LinkDown, act)?;
+                first = true;
+            }
+        }
+        if first {
+            self.tell(site_name, &why, observer).await;
+        }
+        Ok(first)
+    }
+
+    async fn tell(&self, site: &str, why: &str, observer: &dyn Observer) {
+        observer.note(None, &format!("site {site} waits for a login: {why}"));
+        for failure in notice::login_needed(&self.loaded.config.notify, site, why).await {
+            observer.note(None, &failure);
+        }
+    }
+}
+
+impl Work {
+    /// Whether a run in `state` has such a step before it.
+    pub fn includes(self, state: RunState) -> bool {
+        let (RunState::Active(stage) | RunState::Auth(stage)) = state else {
+            return false;
+        };
+        match self {
+            Self::Exec => is_exec(state),
+            Self::Poll => stage != Stage::New && !is_exec(state),
+            Self::Both => stage != Stage::New,
+        }
+    }
+}
+
+/// Whether that step belongs to exec.
+fn is_exec(state: RunState) -> bool {
+    let (RunState::Active(stage) | RunState::Auth(stage)) = state else {
+        return false;
+    };
+    matches!(stage, Stage::Pending | Stage::Staging | Stage::Submitting)
+}
+
+/// A claim that someone else has, as a text; other errors stay errors.
+fn held(claim: Result<(), StateError>) -> Result<Option<String>, StateError> {
+    match claim {
+        Ok(()) => Ok(None),
+        Err(error @ StateError::Held { .. }) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,64 @@
+//! Telling a human that a site needs a login.
+
+use std::{process::Stdio, time::Duration};
+
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use crate::config::site::Notify;
+
+/// Longest wait for a webhook.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Tells by webhook and by command, as configured, that `site` waits for a login. What goes wrong
+/// with that is returned as text: a notice that fails must not stop the work.
+pub(super) async fn login_needed(notify: &Notify, site: &str, why: &str) -> Vec<String> {
+    let message = json!({"schema": 1, "event": "login-needed", "site": site, "why": why});
+    let mut failures = Vec::new();
+    if let Some(url) = &notify.webhook
+        && let Err(error) = post(url, &message).await
+    {
+        failures.push(format!("notice to {url}: {error}"));
+    }
+    if let Some([program, arguments @ ..]) = notify.command.as_deref()
+        && let Err(error) = pipe(program, arguments, &message.to_string()).await
+    {
+        failures.push(format!("notice by {program}: {error}"));
+    }
+    failures
+}
+
+async fn post(url: &str, message: &serde_json::Value) -> Result<(), reqwest::Error> {
+    // Installing twice is refused and harmless.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder().timeout(LIMIT).build()?;
+    client
+        .post(url)
+        .json(message)
+        .send()
+        .await?
+        .error_for_status()?;
+    Ok(())
+}
+
+async fn pipe(program: &str, arguments: &[String], message: &str) -> std::io::Result<()> {
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(message.as_bytes()).await?;
+        stdin.write_all(b"\n").await?;
+    }
+    let status = tokio::time::timeout(LIMIT, child.wait())
+        .await
+        .map_err(|elapsed| std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed))??;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(status.to_string()))
+    }
+}

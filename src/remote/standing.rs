@@ -1,0 +1,95 @@
+//! Where everything stands, by stage.
+
+use serde::Serialize;
+
+use super::workplace::{RemoteError, Workplace};
+use crate::state::{
+    component::ComponentState,
+    run::{RunFilter, RunState},
+};
+
+/// Where one stage stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct StageStanding {
+    /// The stage.
+    pub stage: String,
+    /// Queued by an earlier stage and not bundled yet.
+    pub queued: u64,
+    /// All runs.
+    pub runs: u64,
+    /// Runs that move on by themselves.
+    pub active: u64,
+    /// Runs that wait for a login.
+    pub auth: u64,
+    /// Runs in error.
+    pub error: u64,
+    /// Runs that are full.
+    pub full: u64,
+    /// Components, each counted once however often it was bundled.
+    pub components: u64,
+    /// Components that passed.
+    pub passed: u64,
+    /// Components that failed and stay so.
+    pub failed: u64,
+    /// Jobs of all runs.
+    pub jobs: u64,
+    /// Products at home.
+    pub products: u64,
+}
+
+impl Workplace {
+    /// Where the stages stand, in the order of the recipes; only runs with one of `labels`, if
+    /// any are given.
+    pub fn by_stage(&self, labels: &[String]) -> Result<Vec<StageStanding>, RemoteError> {
+        let mut stages: Vec<StageStanding> = Vec::new();
+        for stage in self.loaded.recipes.keys() {
+            let queued = self.store.queued(stage)?;
+            stages.push(StageStanding {
+                stage: stage.clone(),
+                queued,
+                ..StageStanding::default()
+            });
+        }
+        let filter = RunFilter {
+            labels: labels.to_vec(),
+            ..RunFilter::default()
+        };
+        for run in self.store.runs(&filter)? {
+            let place = stages.iter().position(|stage| stage.stage == run.stage);
+            let Some(standing) = (match place {
+                Some(place) => stages.get_mut(place),
+                None => {
+                    stages.push(StageStanding {
+                        stage: run.stage.clone(),
+                        ..StageStanding::default()
+                    });
+                    stages.last_mut()
+                },
+            }) else {
+                continue;
+            };
+            standing.runs += 1;
+            standing.jobs += run.jobs;
+            match run.state {
+                RunState::Active(_) => standing.active += 1,
+                RunState::Auth(_) => standing.auth += 1,
+                RunState::Error(_) => standing.error += 1,
+                RunState::Full => standing.full += 1,
+                RunState::Hold(_) | RunState::Cancelled | RunState::Cleaned => {},
+            }
+            for component in self.store.components(run.run_id)? {
+                match component.state {
+                    ComponentState::Retry => continue,
+                    ComponentState::Passed => standing.passed += 1,
+                    ComponentState::Failed
+                    | ComponentState::Partial
+                    | ComponentState::PrepFailed => standing.failed += 1,
+                    ComponentState::New | ComponentState::Prepared => {},
+                }
+                standing.components += 1;
+            }
+            standing.products += self.store.products(run.run_id)?.len() as u64;
+        }
+        Ok(stages)
+    }
+}

@@ -1,0 +1,144 @@
+//! An open workplace: the configuration, state.db, and who we are in it.
+
+use std::path::{Path, PathBuf};
+
+use super::lease;
+use crate::{
+    allocator::AllocationError,
+    batch::{Scheduler, scheduler},
+    config::{
+        Loaded, UnknownName,
+        site::{Connection, Site},
+    },
+    connection::LinkError,
+    engine::clock::{Clock, SystemClock},
+    exec::ExecError,
+    poll::PollError,
+    state::{StateError, Store, run::Run},
+};
+
+/// Seconds for which a run is claimed; a holder that is gone from this host frees it at once.
+const LEASE: i64 = 3600;
+
+/// An open workplace.
+#[derive(Debug)]
+pub struct Workplace {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// state.db.
+    pub store: Store,
+    /// The time.
+    pub clock: Box<dyn Clock>,
+    /// This program's own path, for the embedded scheduler.
+    pub program: PathBuf,
+    owner: String,
+}
+
+/// Why something could not be done with runs.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// state.db refuses.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No such site or stage.
+    #[error(transparent)]
+    Name(#[from] UnknownName),
+    /// The link is down.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// No request fits.
+    #[error(transparent)]
+    Allocation(#[from] AllocationError),
+    /// Prepare failed.
+    #[error(transparent)]
+    Prepare(#[from] crate::prepare::PrepareError),
+    /// Exec stopped.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// Poll stopped.
+    #[error(transparent)]
+    Poll(#[from] PollError),
+    /// A run directory cannot be read.
+    #[error(transparent)]
+    Decision(#[from] crate::state::run_dir::decision::DecisionError),
+    /// A label that cannot be part of a path.
+    #[error("`{0}` cannot be a label: use letters, digits, `.`, `_` and `-`")]
+    Label(String),
+    /// There is no site to go to.
+    #[error("outrigger.yaml names no site; add one under `sites:`")]
+    NoSite,
+    /// Something that the site said no to.
+    #[error("{0}")]
+    Site(String),
+}
+
+impl Workplace {
+    /// Opens a workplace.
+    pub fn new(loaded: Loaded, store: Store, program: PathBuf) -> Self {
+        let clock = Box::new(SystemClock);
+        Self {
+            loaded,
+            store,
+            clock,
+            program,
+            owner: lease::own_name(),
+        }
+    }
+
+    /// The site of that name, or the first one.
+    pub fn site_name<'a>(&'a self, name: Option<&'a str>) -> Result<&'a str, RemoteError> {
+        match name {
+            Some(name) => self
+                .loaded
+                .site(name)
+                .map(|_| name)
+                .map_err(RemoteError::from),
+            None => self
+                .loaded
+                .config
+                .sites
+                .keys()
+                .next()
+                .map(String::as_str)
+                .ok_or(RemoteError::NoSite),
+        }
+    }
+
+    /// Where a run's directory is here. A run whose base is a URI has it below `runs`.
+    pub fn run_dir(&self, run: &Run) -> PathBuf {
+        match run.path_base.rsplit_once("://") {
+            Some((_, path)) => {
+                let name = Path::new(path).file_name().unwrap_or_default();
+                self.loaded.runs_directory().join(name)
+            },
+            None => self.loaded.root.join(&run.path_base),
+        }
+    }
+
+    /// The scheduler of a site.
+    pub fn scheduler(&self, site: &Site) -> Box<dyn Scheduler> {
+        scheduler(site, &self.program)
+    }
+
+    /// Claims a run for this program; a holder that has died on this host does not count.
+    pub(super) fn claim(&mut self, run_id: i64) -> Result<(), StateError> {
+        let now = self.clock.now();
+        match self.store.claim(run_id, &self.owner, LEASE, now) {
+            Err(StateError::Held { owner, .. }) if lease::is_gone(&owner) => {
+                self.store.release_claim(run_id, &owner)?;
+                self.store.claim(run_id, &self.owner, LEASE, now)
+            },
+            other => other,
+        }
+    }
+
+    /// Gives a claim back.
+    pub(super) fn release(&mut self, run_id: i64) -> Result<(), StateError> {
+        self.store.release_claim(run_id, &self.owner)
+    }
+}
+
+/// Whether a site needs a login that a human makes.
+pub(super) fn needs_login(site: &Site) -> bool {
+    matches!(site.connection, Connection::Ssh(_))
+}

@@ -1,0 +1,43 @@
+//! The files of a run directory (design §5): what prepare writes, exec sends and poll reads.
+//!
+//! | file | what |
+//! |---|---|
+//! | `run.yaml` | what was decided and why |
+//! | `jobs.tsv` | one line a job |
+//! | `manifest.tsv` | one line a file, in or out |
+//! | `commands.sh` | the jobs' shell functions, cut out by offset and length |
+//! | `run-job.sh` | the wrapper of one rank |
+//! | `chunk.NNN.conf` | multi-prog configs |
+//! | `job.sh` | the batch script |
+//! | `journal.tsv` | what the jobs left (after the return) |
+//! | `returned.tsv` | the products that came home |
+
+pub mod decision;
+pub mod jobs;
+pub mod journal;
+pub mod manifest;
+pub mod tsv;
+
+/// Name of the decision file.
+pub const DECISION: &str = "run.yaml";
+/// Name of the list of jobs.
+pub const JOBS: &str = "jobs.tsv";
+/// Name of the list of files.
+pub const MANIFEST: &str = "manifest.tsv";
+/// Name of the file with the jobs' shell functions.
+pub const COMMANDS: &str = "commands.sh";
+/// Name of the wrapper of one rank.
+pub const WRAPPER: &str = "run-job.sh";
+/// Name of the batch script.
+pub const BATCH_SCRIPT: &str = "job.sh";
+/// Name of the harvested journal.
+pub const JOURNAL: &str = "journal.tsv";
+/// Name of the list of products that came home.
+pub const RETURNED: &str = "returned.tsv";
+/// Name of the scheduler's output file.
+pub const BATCH_OUTPUT: &str = "batch.out";
+
+/// Name of a multi-prog config.
+pub fn chunk_name(index: usize) -> String {
+    format!("chunk.{index:03}.conf")
+}

@@ -1,0 +1,165 @@
+//! The tables of state.db and their migrations.
+
+use rusqlite_migration::{M, Migrations};
+
+/// Marks a file as ours (`PRAGMA application_id`): `ORig`.
+pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
+
+/// Names that a recipe's dbinfo table may not take.
+pub const RESERVED: [&str; 8] = [
+    "runs",
+    "components",
+    "jobs",
+    "files",
+    "hashes",
+    "results",
+    "events",
+    "queue",
+];
+
+/// The schema version that all migrations lead to.
+pub(super) const VERSION: i64 = 1;
+
+/// All migrations, oldest first; the database's `user_version` counts those applied.
+pub(super) fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![M::up(FIRST)])
+}
+
+/// Times are milliseconds since 1970 (UTC); paths are bytes.
+const FIRST: &str = "
+CREATE TABLE runs (
+    run_id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    stage      TEXT NOT NULL,
+    site       TEXT NOT NULL,
+    label      TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    path_base  TEXT NOT NULL,
+    attempt    INTEGER NOT NULL DEFAULT 1,
+    token      TEXT NOT NULL UNIQUE,
+    job_id     TEXT,
+    fault      INTEGER NOT NULL DEFAULT 0,
+    reason     TEXT NOT NULL DEFAULT '',
+    jobs       INTEGER NOT NULL DEFAULT 0,
+    passed     INTEGER NOT NULL DEFAULT 0,
+    failed     INTEGER NOT NULL DEFAULT 0,
+    retried    INTEGER NOT NULL DEFAULT 0,
+    lost       INTEGER NOT NULL DEFAULT 0,
+    unseen     INTEGER NOT NULL DEFAULT 0,
+    owner      TEXT,
+    lease_end  INTEGER,
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    polled_at  INTEGER,
+    CHECK (length(state) > 0)
+) STRICT;
+CREATE INDEX runs_by_state ON runs (state, site);
+
+CREATE TABLE components (
+    component_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run_id     INTEGER NOT NULL REFERENCES runs (run_id),
+    stage      TEXT NOT NULL,
+    stage_id   INTEGER NOT NULL,
+    state      TEXT NOT NULL,
+    jobs       INTEGER NOT NULL DEFAULT 0,
+    attempt    INTEGER NOT NULL DEFAULT 1,
+    path_base  TEXT NOT NULL DEFAULT '',
+    reason     TEXT NOT NULL DEFAULT '',
+    next_id    INTEGER,
+    row        TEXT NOT NULL
+) STRICT;
+CREATE INDEX components_by_run ON components (run_id, state);
+CREATE INDEX components_by_stage ON components (stage, stage_id, state);
+CREATE UNIQUE INDEX component_claimed_once ON components (stage, stage_id) WHERE state <> 'retry';
+
+CREATE TABLE jobs (
+    run_id       INTEGER NOT NULL REFERENCES runs (run_id),
+    seq          INTEGER NOT NULL,
+    component_id INTEGER NOT NULL REFERENCES components (component_id),
+    key          TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    attempt      INTEGER NOT NULL DEFAULT 0,
+    exit_code    INTEGER,
+    started_at   INTEGER,
+    ended_at     INTEGER,
+    node         TEXT,
+    memory       INTEGER,
+    reason       TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_component ON jobs (component_id, key);
+
+CREATE TABLE files (
+    path     BLOB NOT NULL PRIMARY KEY,
+    run_id   INTEGER NOT NULL REFERENCES runs (run_id),
+    seq      INTEGER NOT NULL,
+    remote   BLOB NOT NULL,
+    size     INTEGER NOT NULL,
+    hash     TEXT NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX files_by_run ON files (run_id, seq);
+
+CREATE TABLE hashes (
+    device   INTEGER NOT NULL,
+    inode    INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    hash     TEXT NOT NULL,
+    PRIMARY KEY (device, inode)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE results (
+    run_id    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    record    TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq),
+    FOREIGN KEY (run_id, seq) REFERENCES jobs (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    run_id    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('begun', 'done')),
+    what      TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq),
+    FOREIGN KEY (run_id, seq) REFERENCES jobs (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue (
+    stage    TEXT NOT NULL,
+    stage_id INTEGER NOT NULL,
+    label    TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (stage, stage_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    event_id   INTEGER PRIMARY KEY,
+    at         INTEGER NOT NULL,
+    subject    TEXT NOT NULL,
+    subject_id INTEGER NOT NULL,
+    before     TEXT NOT NULL,
+    after      TEXT NOT NULL,
+    actor      TEXT NOT NULL,
+    why        TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_subject ON events (subject, subject_id);
+";
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    #[test]
+    fn the_migrations_lead_to_the_stated_version() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::migrations().to_latest(&mut connection).unwrap();
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, super::VERSION);
+    }
+}

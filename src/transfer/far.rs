@@ -1,0 +1,393 @@
+//! The site's side: POSIX sh that lists, links and lands files, and the reading of what it says.
+//!
+//! Paths go in as lines of tab-separated fields with odd bytes as `printf %b` escapes, so that
+//! no path is ever part of a script. What comes out is lines `or INDEX WORD …`; anything else on
+//! standard output (a noisy start-up file) is passed over.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Hash, Place, TransferError,
+    drive::{Piece, Settled},
+};
+use crate::connection::{Host, LinkError, Output, escape_b};
+
+/// Reads `INDEX TAB PATH` lines; answers size and hash of each file, or what else is there.
+const FACTS: &str = r#"
+flush() { [ $# -eq 0 ] || { wc -c -- "$@"; sha256sum -- "$@"; } 2>/dev/null; }
+what() {
+    if [ ! -e "$1" ] && [ ! -h "$1" ]; then echo missing
+    elif [ ! -f "$1" ]; then echo other
+    elif [ ! -r "$1" ]; then echo unreadable
+    else return 1; fi
+}
+set --
+while IFS='	' read -r i p; do
+    case $p in
+        *\\*)
+            q=$(printf '%b.' "$p"); q=${q%.}
+            if w=$(what "$q"); then echo "or $i $w"; continue; fi
+            s=$(wc -c <"$q"); h=$(sha256sum <"$q")
+            echo "or $i file" $s "${h%% *}" ;;
+        *)
+            if [ ! -f "$p" ] || [ ! -r "$p" ]; then echo "or $i $(what "$p")"; continue; fi
+            set -- "$@" "$p"
+            if [ $# -ge 100 ]; then flush "$@"; set --; fi ;;
+    esac
+done
+flush "$@"
+echo or end
+"#;
+
+/// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
+/// each stream, and removes what other transfers left long ago.
+const BEGIN: &str = r#"
+mkdir -p -- "$1" || exit 3
+umask 077
+find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
+mkdir -- "$1/$2" || exit 3
+n=0
+while [ $n -lt "$3" ]; do mkdir -- "$1/$2/$n" || exit 3; n=$((n + 1)); done
+"#;
+
+/// `$1` directory to make anew and fill with links, from `INDEX TAB PATH` lines.
+const LINK: &str = r#"
+rm -rf -- "$1" && mkdir -p -- "$1" && cd -- "$1" || exit 3
+while IFS='	' read -r i p; do
+    case $p in *\\*) q=$(printf '%b.' "$p"); q=${q%.} ;; *) q=$p ;; esac
+    if [ -f "$q" ] && [ -r "$q" ]; then ln -s -- "$q" "$i" || echo "or $i error cannot link"
+    elif [ -e "$q" ]; then echo "or $i unreadable"
+    else echo "or $i missing"; fi
+done
+echo or end
+"#;
+
+/// `$1` directory that holds what arrived, `$2` word for temporary names; reads
+/// `INDEX TAB HASH TAB PATH` lines, renames what has the right hash.
+const LAND: &str = r#"
+cd -- "$1" || exit 3
+nl='
+'
+sums=$nl$(sha256sum -- * 2>/dev/null)$nl
+mount() { df -P -- "$1" 2>/dev/null | sed -n '2s/.*[0-9]% *//p'; }
+here=$(mount .)
+set -f
+dir= same=
+while IFS='	' read -r i want p; do
+    case $p in *\\*) q=$(printf '%b.' "$p"); q=${q%.} ;; *) q=$p ;; esac
+    if [ ! -f "$i" ]; then echo "or $i absent"; continue; fi
+    case $sums in
+        *"$nl$want  $i$nl"* | *"$nl$want *$i$nl"*) ;;
+        *)  got=${sums%%[ *]"$i$nl"*}; got=${got##*"$nl"}; got=${got%?}
+            echo "or $i differs ${got%% *}"; rm -f -- "$i"; continue ;;
+    esac
+    d=${q%/*}; d=${d:-/}
+    if [ "$d" != "$dir" ]; then
+        if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or $i error" $m; continue; fi
+        dir=$d; same=no
+        [ "$(mount "$d")" = "$here" ] && same=yes
+    fi
+    if [ -d "$q" ]; then echo "or $i error it is a directory"; continue; fi
+    from=$i
+    if [ $same = no ]; then
+        from=$d/.or-part-$2-$i
+        if ! m=$(mv -f -- "$i" "$from" 2>&1); then
+            rm -f -- "$from"; echo "or $i error" $m; continue
+        fi
+    fi
+    if m=$(mv -f -- "$from" "$q" 2>&1); then echo "or $i done"
+    else rm -f -- "$from"; echo "or $i error" $m; fi
+done
+df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ free _; echo "or free $free"; }
+echo or end
+"#;
+
+/// Our own directory on the site for one transfer.
+#[derive(Debug, Clone)]
+pub(super) struct Stage {
+    host: Host,
+    dir: PathBuf,
+}
+
+/// What the site says of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fact {
+    File { size: u64, hash: Hash },
+    Missing,
+    Unreadable(&'static str),
+}
+
+/// Sizes and hashes of `paths` (with their indices) on the site; a path without an answer is
+/// [`Fact::Unreadable`].
+pub(super) async fn facts(
+    host: &Host,
+    paths: &[(usize, &Path)],
+) -> Result<HashMap<usize, Fact>, LinkError> {
+    let input = listing(
+        paths
+            .iter()
+            .map(|(index, path)| (index.to_string(), None, *path)),
+    );
+    let output = complete(host.script_fed(FACTS, &[], Some(input.as_bytes())).await?)?;
+    Ok(read_facts(&output.stdout, paths))
+}
+
+impl Stage {
+    /// Makes `<staging>/or-<random>` on the site; the inner error is why that cannot be.
+    pub(super) async fn begin(
+        host: &Host,
+        staging: &Path,
+        streams: usize,
+    ) -> Result<Result<Self, TransferError>, LinkError> {
+        let name = format!("or-{:016x}", fastrand::u64(..));
+        let streams = streams.to_string();
+        let staging_bytes = staging.as_os_str().as_bytes();
+        let args: [&[u8]; 3] = [staging_bytes, name.as_bytes(), streams.as_bytes()];
+        let output = host.script_fed(BEGIN, &args, None).await?;
+        let dir = staging.join(&name);
+        if output.ok() {
+            let host = host.clone();
+            return Ok(Ok(Self { host, dir }));
+        }
+        Ok(Err(TransferError::Write {
+            path: dir,
+            place: Place::Site,
+            why: output.err().trim().to_owned(),
+        }))
+    }
+
+    /// Removes the directory.
+    pub(super) async fn end(self) -> Result<(), LinkError> {
+        let args: [&[u8]; 1] = [self.dir.as_os_str().as_bytes()];
+        self.host
+            .script_fed(r#"rm -rf -- "$1""#, &args, None)
+            .await?;
+        Ok(())
+    }
+
+    /// The directory of a stream.
+    pub(super) fn stream(&self, stream: usize) -> PathBuf {
+        self.dir.join(stream.to_string())
+    }
+
+    /// Fills the directory of a stream with links to the files of `pieces`; those that cannot be
+    /// had come back.
+    pub(super) async fn link(
+        &self,
+        stream: usize,
+        pieces: &[Piece],
+    ) -> Result<HashMap<usize, TransferError>, LinkError> {
+        let input = listing(pieces.iter().map(|p| (p.name(), None, p.from.as_path())));
+        let dir = self.stream(stream);
+        let args: [&[u8]; 1] = [dir.as_os_str().as_bytes()];
+        let output = complete(
+            self.host
+                .script_fed(LINK, &args, Some(input.as_bytes()))
+                .await?,
+        )?;
+        let said = answers(&output.stdout);
+        let refused = pieces.iter().filter_map(|piece| {
+            let path = piece.from.clone();
+            let place = Place::Site;
+            let error = match said.get(&piece.index)? {
+                ("missing", _) => TransferError::Missing { path, place },
+                (word, rest) => TransferError::Read {
+                    path,
+                    place,
+                    why: format!("{word} {rest}").trim_end().to_owned(),
+                },
+            };
+            Some((piece.index, error))
+        });
+        Ok(refused.collect())
+    }
+
+    /// Verifies what arrived for `pieces` in a stream's directory and renames it into place.
+    /// `said` is what the carrier complained about.
+    pub(super) async fn land(
+        &self,
+        stream: usize,
+        pieces: Vec<Piece>,
+        said: &str,
+    ) -> Result<Vec<(Piece, Settled)>, LinkError> {
+        let lines = pieces
+            .iter()
+            .map(|p| (p.name(), Some(p.hash), p.to.as_path()));
+        let input = listing(lines);
+        let dir = self.stream(stream);
+        let word = self.dir.file_name().unwrap_or_default().as_bytes();
+        let args: [&[u8]; 2] = [dir.as_os_str().as_bytes(), word];
+        let output = complete(
+            self.host
+                .script_fed(LAND, &args, Some(input.as_bytes()))
+                .await?,
+        )?;
+        let answers = answers(&output.stdout);
+        let free = free_bytes(&output.stdout);
+        let settle = |piece: Piece| {
+            let settled = settled(&piece, answers.get(&piece.index).copied(), said, free);
+            (piece, settled)
+        };
+        Ok(pieces.into_iter().map(settle).collect())
+    }
+}
+
+fn settled(piece: &Piece, answer: Option<(&str, &str)>, said: &str, free: u64) -> Settled {
+    let path = piece.to.clone();
+    let place = Place::Site;
+    match answer {
+        Some(("done", _)) => Settled::Done {
+            size: piece.size,
+            key: None,
+        },
+        Some(("error", why)) => Settled::Failed(TransferError::Write {
+            path,
+            place,
+            why: why.to_owned(),
+        }),
+        _ if free < piece.size => Settled::Again(TransferError::NoSpace {
+            path,
+            place,
+            free,
+            needed: piece.size,
+        }),
+        Some(("differs", found)) => Settled::Again(TransferError::Mismatch {
+            path,
+            place,
+            expected: piece.hash,
+            found: if found.is_empty() { "none" } else { found }.to_owned(),
+        }),
+        _ => {
+            let name = piece.name();
+            let about = said.lines().find(|line| line.contains(&name));
+            let why = about.or(said.lines().last()).unwrap_or("it did not arrive");
+            Settled::Again(TransferError::Write {
+                path,
+                place,
+                why: why.trim().to_owned(),
+            })
+        },
+    }
+}
+
+fn listing<'a>(lines: impl Iterator<Item = (String, Option<Hash>, &'a Path)>) -> String {
+    let mut text = String::new();
+    for (name, hash, path) in lines {
+        text.push_str(&name);
+        text.push('\t');
+        if let Some(hash) = hash {
+            text.push_str(&hash.to_string());
+            text.push('\t');
+        }
+        escape_b(path.as_os_str().as_bytes(), &mut text);
+        text.push('\n');
+    }
+    text
+}
+
+/// The answers by index: a word and what follows it.
+fn answers(stdout: &[u8]) -> HashMap<usize, (&str, &str)> {
+    let lines = stdout.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let rest = std::str::from_utf8(line).ok()?.strip_prefix("or ")?;
+            let (index, answer) = rest.split_once(' ')?;
+            let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+            Some((index.parse().ok()?, (word, rest)))
+        })
+        .collect()
+}
+
+fn free_bytes(stdout: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(stdout);
+    let kib = text.lines().find_map(|line| line.strip_prefix("or free "));
+    kib.and_then(|number| number.trim().parse::<u64>().ok())
+        .map_or(u64::MAX, |kib| kib.saturating_mul(1024))
+}
+
+fn read_facts(stdout: &[u8], paths: &[(usize, &Path)]) -> HashMap<usize, Fact> {
+    let mut sizes: HashMap<&[u8], u64> = HashMap::new();
+    let mut hashes: HashMap<&[u8], Hash> = HashMap::new();
+    for line in stdout.split(|byte| *byte == b'\n') {
+        if let Some((hash, path)) = sum_line(line) {
+            hashes.insert(path, hash);
+        } else if let Some((size, path)) = count_line(line) {
+            sizes.insert(path, size);
+        }
+    }
+    let said = answers(stdout);
+    let fact = |index: &usize, path: &Path| match said.get(index) {
+        Some(("missing", _)) => Fact::Missing,
+        Some(("other", _)) => Fact::Unreadable("not a regular file"),
+        Some(("file", rest)) => {
+            let both = rest.split_once(' ');
+            let both = both.and_then(|(size, hash)| Some((size.parse().ok()?, hash.parse().ok()?)));
+            both.map_or(Fact::Unreadable("no checksum"), |(size, hash)| Fact::File {
+                size,
+                hash,
+            })
+        },
+        Some(_) => Fact::Unreadable("permission denied"),
+        None => {
+            let name = path.as_os_str().as_bytes();
+            match (sizes.get(name), hashes.get(name)) {
+                (Some(&size), Some(&hash)) => Fact::File { size, hash },
+                _ => Fact::Unreadable("no checksum"),
+            }
+        },
+    };
+    let all = paths
+        .iter()
+        .map(|(index, path)| (*index, fact(index, path)));
+    all.collect()
+}
+
+/// `HASH  PATH`, as sha256sum prints it.
+fn sum_line(line: &[u8]) -> Option<(Hash, &[u8])> {
+    let (digits, rest) = line.split_at_checked(64)?;
+    let hash = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let ([b' ', b' ' | b'*'], path) = rest.split_first_chunk::<2>()? else {
+        return None;
+    };
+    path.starts_with(b"/").then_some((hash, path))
+}
+
+/// `SIZE PATH`, as wc -c prints it.
+fn count_line(line: &[u8]) -> Option<(u64, &[u8])> {
+    let line = line.trim_ascii_start();
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let (digits, rest) = line.split_at_checked(space)?;
+    let size = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let path = rest.strip_prefix(b" ")?;
+    path.starts_with(b"/").then_some((size, path))
+}
+
+/// The output of a script that ran to its last line.
+fn complete(output: Output) -> Result<Output, LinkError> {
+    let mut lines = output.stdout.split(|byte| *byte == b'\n');
+    if output.ok() && lines.any(|line| line == b"or end") {
+        return Ok(output);
+    }
+    let said = format!("exit code {}: {}", output.code, output.err().trim());
+    Err(LinkError::io("a transfer script on the site ended early")(
+        io::Error::other(said),
+    ))
+}
+
+/// A path of the site must be absolute to mean one file.
+pub(super) fn absolute(path: &Path) -> Result<(), TransferError> {
+    if path.is_absolute() && path.file_name() != Some(OsStr::new("")) {
+        return Ok(());
+    }
+    Err(TransferError::Write {
+        path: path.to_owned(),
+        place: Place::Site,
+        why: "a path on the site must be absolute".into(),
+    })
+}

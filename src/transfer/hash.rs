@@ -1,0 +1,172 @@
+//! Content hashes, and the ledger of those already known.
+
+use std::{
+    fmt,
+    fs::{File, Metadata},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a file's content: what `sha256sum` on any site prints.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hash([u8; 32]);
+
+/// Not 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a sha256: 64 hexadecimal digits are")]
+pub struct HashError(String);
+
+/// What identifies one state of a local file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last change of the content, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// Known hashes of local files (design §5): filled while files are moved, so that nothing is
+/// read twice.
+pub trait HashLedger: Send + Sync {
+    /// The hash of the file in this state, if known.
+    fn get(&self, key: FileKey) -> Option<Hash>;
+    /// Remembers the hash of the file in this state.
+    fn put(&self, key: FileKey, hash: Hash);
+}
+
+/// Knows nothing and remembers nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLedger;
+
+impl HashLedger for NoLedger {
+    fn get(&self, _: FileKey) -> Option<Hash> {
+        None
+    }
+
+    fn put(&self, _: FileKey, _: Hash) {}
+}
+
+impl Hash {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The hash of the file at `path`, read through once.
+    ///
+    /// # Errors
+    /// Whatever reading meets.
+    pub fn of_file(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut sum = Sha256::new();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let n = file.read(&mut buffer)?;
+            match buffer.get(..n) {
+                Some(part) if n > 0 => sum.update(part),
+                _ => return Ok(Self(sum.finalize().into())),
+            }
+        }
+    }
+}
+
+impl FileKey {
+    /// The key of a file with this metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mtime_ns: metadata
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(metadata.mtime_nsec()),
+        }
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Hash {
+    type Err = HashError;
+
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        let bad = || HashError(text.to_owned());
+        let mut bytes = [0; 32];
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return Err(bad());
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let digit = |c: u8| {
+                char::from(c)
+                    .to_digit(16)
+                    .and_then(|d| u8::try_from(d).ok())
+            };
+            *byte = digit(*high).ok_or_else(bad)? << 4 | digit(*low).ok_or_else(bad)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Hash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_hash_is_what_sha256sum_prints() {
+        let hash = Hash::of(b"abc");
+        insta::assert_snapshot!(hash, @"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[rstest::rstest]
+    #[case("")]
+    #[case("ba78")]
+    #[case("zz7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")]
+    #[case("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0")]
+    fn anything_but_64_hexadecimal_digits_is_refused(#[case] text: &str) {
+        assert_eq!(text.parse::<Hash>(), Err(HashError(text.to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_hash_reads_back(bytes: Vec<u8>) {
+            let hash = Hash::of(&bytes);
+            prop_assert_eq!(hash.to_string().parse(), Ok(hash));
+        }
+    }
+}

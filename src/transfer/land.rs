@@ -1,0 +1,201 @@
+//! From a temporary directory here to final names: verified, durable, atomic.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use super::{
+    FileKey, Hash, Place, TransferError,
+    drive::{Piece, Settled},
+};
+
+const PREFIX: &str = ".or-part-";
+const LOCK: &str = ".lock";
+
+/// A temporary directory beside destinations. Its lock tells a living transfer's directory from
+/// one that a killed process left, which the next transfer there removes.
+#[derive(Debug)]
+pub(super) struct Berth {
+    dir: TempDir,
+    _lock: File,
+}
+
+impl Berth {
+    /// In the directory of `target`, which is made if absent.
+    pub(super) fn beside(target: &Path) -> Result<Self, TransferError> {
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        let cannot = |error: io::Error| write_error(target, &error);
+        fs::create_dir_all(parent).map_err(cannot)?;
+        sweep(parent);
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(parent)
+            .map_err(cannot)?;
+        let lock = File::create(dir.path().join(LOCK)).map_err(cannot)?;
+        lock.lock().map_err(cannot)?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Hashes what arrived, makes the good ones durable with one sync of the file system, and
+    /// renames them into place. `said` is what the carrier complained about.
+    pub(super) fn land(&self, pieces: Vec<Piece>, said: &str) -> Vec<(Piece, Settled)> {
+        let mut verdicts: Vec<(Piece, Result<u64, Settled>)> = pieces
+            .into_iter()
+            .map(|piece| {
+                let verdict = self.verify(&piece, said);
+                (piece, verdict)
+            })
+            .collect();
+        if let Err(error) = self.sync() {
+            for (piece, verdict) in &mut verdicts {
+                if verdict.is_ok() {
+                    *verdict = Err(Settled::Again(write_error(&piece.to, &error)));
+                }
+            }
+        }
+        let mut parents: BTreeSet<PathBuf> = BTreeSet::new();
+        let landed: Vec<(Piece, Settled)> = verdicts
+            .into_iter()
+            .map(|(piece, verdict)| {
+                let settled = match verdict.and_then(|size| self.rename(&piece, size)) {
+                    Ok(settled) => {
+                        parents.extend(piece.to.parent().map(Path::to_path_buf));
+                        settled
+                    },
+                    Err(settled) => settled,
+                };
+                (piece, settled)
+            })
+            .collect();
+        for parent in parents {
+            // A rename that is not yet durable costs one more transfer after a power cut.
+            drop(File::open(parent).and_then(|dir| dir.sync_all()));
+        }
+        landed
+    }
+
+    fn verify(&self, piece: &Piece, said: &str) -> Result<u64, Settled> {
+        let arrived = self.path().join(piece.name());
+        let found = fs::metadata(&arrived).and_then(|metadata| {
+            let hash = Hash::of_file(&arrived)?;
+            Ok((metadata.len(), hash))
+        });
+        match found {
+            Ok((size, hash)) if hash == piece.hash => Ok(size),
+            Ok((size, _)) if size < piece.size && self.is_full(piece) => {
+                Err(Settled::Again(self.no_space(piece)))
+            },
+            Ok((_, hash)) => Err(Settled::Again(TransferError::Mismatch {
+                path: piece.to.clone(),
+                place: Place::Here,
+                expected: piece.hash,
+                found: hash.to_string(),
+            })),
+            Err(_) if said.contains("No space left") || self.is_full(piece) => {
+                Err(Settled::Again(self.no_space(piece)))
+            },
+            Err(error) => {
+                let name = piece.name();
+                let about = said.lines().find(|line| line.contains(&name));
+                Err(Settled::Again(TransferError::Write {
+                    path: piece.to.clone(),
+                    place: Place::Here,
+                    why: match about.or(said.lines().last()) {
+                        Some(line) => line.trim().to_owned(),
+                        None => error.to_string(),
+                    },
+                }))
+            },
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let dir = File::open(self.path())?;
+        Ok(rustix::fs::syncfs(&dir)?)
+    }
+
+    fn rename(&self, piece: &Piece, size: u64) -> Result<Settled, Settled> {
+        let arrived = self.path().join(piece.name());
+        let failed = |error: io::Error| Settled::Failed(write_error(&piece.to, &error));
+        if let Some(parent) = piece.to.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        match fs::rename(&arrived, &piece.to) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                across(&arrived, piece).map_err(failed)?;
+            },
+            other => other.map_err(failed)?,
+        }
+        let key = fs::metadata(&piece.to)
+            .ok()
+            .map(|metadata| FileKey::of(&metadata));
+        Ok(Settled::Done { size, key })
+    }
+
+    fn is_full(&self, piece: &Piece) -> bool {
+        self.free() < piece.size.max(1)
+    }
+
+    fn free(&self) -> u64 {
+        rustix::fs::statvfs(self.path())
+            .map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+    }
+
+    fn no_space(&self, piece: &Piece) -> TransferError {
+        TransferError::NoSpace {
+            path: piece.to.clone(),
+            place: Place::Here,
+            free: self.free(),
+            needed: piece.size,
+        }
+    }
+}
+
+/// Lands on another file system than the berth's: by a copy beside the target, then a rename.
+fn across(arrived: &Path, piece: &Piece) -> io::Result<()> {
+    let parent = piece.to.parent().unwrap_or(Path::new("/"));
+    let temporary = NamedTempFile::with_prefix_in(PREFIX, parent)?;
+    fs::copy(arrived, temporary.path())?;
+    if Hash::of_file(temporary.path())? != piece.hash {
+        return Err(io::Error::other("the copy differs from what arrived"));
+    }
+    temporary.as_file().sync_all()?;
+    temporary
+        .persist(&piece.to)
+        .map_err(|failed| failed.error)?;
+    Ok(())
+}
+
+/// Removes berths whose process is gone.
+fn sweep(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| {
+        e.file_name()
+            .as_encoded_bytes()
+            .starts_with(PREFIX.as_bytes())
+    }) {
+        let lock = File::open(entry.path().join(LOCK));
+        if lock.is_ok_and(|file| file.try_lock().is_ok()) {
+            // What cannot be removed now is in nobody's way.
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
+/// `error` of writing `path`.
+pub(super) fn write_error(path: &Path, error: &io::Error) -> TransferError {
+    TransferError::Write {
+        path: path.to_owned(),
+        place: Place::Here,
+        why: error.to_string(),
+    }
+}

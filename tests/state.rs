@@ -1,0 +1,317 @@
+//! state.db as its users see it: claims, preparation, import, and what a kill leaves.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use outrigger::state::{
+    StateError, Store,
+    component::{Candidate, ComponentState, NewRun},
+    event::{Act, Subject},
+    file::Product,
+    import::{Counts, Import, JobOutcome},
+    job::{JobEvent, JobState, PreparedComponent},
+    record::{ColumnKind, RecordSchema},
+    run::{RunEvent, RunState, Stage},
+};
+use serde_json::json;
+
+fn act(why: &str) -> Act<'_> {
+    Act::new(Timestamp::from_second(1_700_000_000).unwrap(), "test", why)
+}
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(&dir.path().join("state.db")).unwrap();
+    (dir, store)
+}
+
+fn define(store: &mut Store, stage: &str, ids: &[i64]) -> Option<i64> {
+    let candidates: Vec<Candidate> = ids
+        .iter()
+        .map(|id| Candidate {
+            stage_id: *id,
+            row: "{}".into(),
+        })
+        .collect();
+    let new = NewRun {
+        stage,
+        site: "here",
+        label: "t",
+        base: "runs",
+        secret: 7,
+    };
+    store.define(new, &candidates, act("bundled")).unwrap()
+}
+
+/// A run of two components with two jobs each, whose batch job is over.
+fn importing(store: &mut Store) -> i64 {
+    let run = define(store, "chip", &[10, 20]).unwrap();
+    let components = store.components(run).unwrap();
+    let prepared = components
+        .iter()
+        .zip([0, 2])
+        .map(|(component, first_seq)| PreparedComponent {
+            component_id: component.component_id,
+            first_seq,
+            outcome: Ok(vec!["a".into(), "b".into()]),
+            path_base: String::new(),
+            next_id: None,
+        });
+    store.prepared(run, prepared, act("")).unwrap();
+    for event in [RunEvent::StageIn, RunEvent::Staged] {
+        store.advance(run, event, act("")).unwrap();
+    }
+    store.submitted(run, "17", act("")).unwrap();
+    for event in [RunEvent::Ended, RunEvent::Returned] {
+        store.advance(run, event, act("")).unwrap();
+    }
+    run
+}
+
+fn schema() -> RecordSchema {
+    RecordSchema {
+        table: "chip".into(),
+        key: vec!["id".into()],
+        columns: IndexMap::from([
+            ("id".into(), ColumnKind::Integer),
+            ("bg".into(), ColumnKind::Real),
+        ]),
+        optional: vec![],
+    }
+}
+
+fn passed(seq: u64, bg: serde_json::Value) -> JobOutcome {
+    let record = json!({"id": seq, "bg": bg});
+    JobOutcome {
+        seq,
+        event: JobEvent::Pass,
+        exit_code: Some(0),
+        started_at: None,
+        ended_at: None,
+        node: Some("node01".into()),
+        memory: None,
+        reason: String::new(),
+        record: record.as_object().cloned(),
+    }
+}
+
+fn import(store: &mut Store, run: i64, outcomes: &[JobOutcome], attempts: u32) -> Counts {
+    let schema = schema();
+    let import = Import {
+        run_id: run,
+        schema: Some(&schema),
+        next: Some("camera"),
+        attempts,
+    };
+    let product = Product {
+        seq: 0,
+        path: "/home/x.cmf".into(),
+        remote: "/scratch/x.cmf".into(),
+        size: 3,
+        hash: "ab".into(),
+    };
+    store
+        .import(&import, outcomes, &[product], act("imported"))
+        .unwrap()
+}
+
+fn rows(store: &Store, sql: &str) -> Vec<String> {
+    let reader = store.reader().unwrap();
+    let mut statement = reader.prepare(sql).unwrap();
+    statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn what_passed_is_imported_though_a_neighbour_failed() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let outcomes = [
+        passed(0, json!(1.5)),
+        passed(1, json!(2.5)),
+        passed(2, json!(3.5)),
+        passed(3, json!("bright")),
+    ];
+    let counts = import(&mut store, run, &outcomes, 3);
+    assert_eq!(
+        counts,
+        Counts {
+            passed: 3,
+            failed: 1,
+            lost: 0,
+            retried: 1
+        }
+    );
+    assert_eq!(
+        rows(&store, "SELECT CAST(bg AS TEXT) FROM chip ORDER BY id"),
+        ["1.5", "2.5", "3.5"]
+    );
+    assert_eq!(
+        rows(&store, "SELECT stage || stage_id FROM queue"),
+        ["camera10"]
+    );
+    let components = store.components(run).unwrap();
+    assert_eq!(components[0].state, ComponentState::Passed);
+    assert_eq!(components[1].state, ComponentState::Retry);
+    assert_eq!(
+        components[1].reason,
+        "job b: dbinfo column `bg` should be REAL, but is `bright`"
+    );
+    assert_eq!(store.check().unwrap(), []);
+}
+
+#[test]
+fn a_second_import_changes_nothing() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let outcomes = [passed(0, json!(1.0)), passed(1, json!(1.0))];
+    let first = import(&mut store, run, &outcomes, 1);
+    let events = store.events(Subject::Run, run).unwrap();
+    let second = import(&mut store, run, &[passed(2, json!(9.0))], 1);
+    assert_eq!(first, second);
+    assert_eq!(store.events(Subject::Run, run).unwrap(), events);
+    assert_eq!(rows(&store, "SELECT count(*) || '' FROM chip"), ["2"]);
+}
+
+#[test]
+fn jobs_without_a_record_are_lost_and_their_component_fails() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let counts = import(
+        &mut store,
+        run,
+        &[passed(0, json!(1.0)), passed(1, json!(1.0))],
+        1,
+    );
+    assert_eq!(
+        counts,
+        Counts {
+            passed: 2,
+            failed: 0,
+            lost: 2,
+            retried: 0
+        }
+    );
+    let components = store.components(run).unwrap();
+    assert_eq!(components[1].state, ComponentState::Failed);
+    assert!(
+        store
+            .jobs(run)
+            .unwrap()
+            .iter()
+            .skip(2)
+            .all(|job| job.state == JobState::Lost)
+    );
+    assert_eq!(store.check().unwrap(), []);
+}
+
+#[test]
+fn a_retry_runs_only_what_did_not_pass() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    import(&mut store, run, &[passed(2, json!(1.0))], 3);
+    assert_eq!(store.passed_keys("chip", 20).unwrap(), ["a"]);
+    assert!(store.is_free("chip", 20).unwrap());
+    let again = define(&mut store, "chip", &[20]).unwrap();
+    assert_eq!(store.components(again).unwrap()[0].attempt, 2);
+}
+
+#[test]
+fn a_component_is_claimed_once_whatever_the_label() {
+    let (_dir, mut store) = store();
+    define(&mut store, "chip", &[1, 2]).unwrap();
+    let second = define(&mut store, "chip", &[2, 3]).unwrap();
+    let ids: Vec<i64> = store
+        .components(second)
+        .unwrap()
+        .iter()
+        .map(|c| c.stage_id)
+        .collect();
+    assert_eq!(ids, [3]);
+    assert_eq!(define(&mut store, "chip", &[1, 2, 3]), None);
+    assert!(define(&mut store, "camera", &[1]).is_some());
+}
+
+#[test]
+fn two_programs_never_hold_one_run() {
+    let (dir, mut store) = store();
+    let run = define(&mut store, "chip", &[1]).unwrap();
+    let mut other = Store::open(&dir.path().join("state.db")).unwrap();
+    let now = Timestamp::from_second(1000).unwrap();
+    store.claim(run, "a", 60, now).unwrap();
+    store.claim(run, "a", 60, now).unwrap();
+    assert!(matches!(
+        other.claim(run, "b", 60, now),
+        Err(StateError::Held { seconds: 61, .. })
+    ));
+    let later = Timestamp::from_second(1060).unwrap();
+    other.claim(run, "b", 60, later).unwrap();
+    store.release_claim(run, "a").unwrap();
+    assert!(matches!(
+        store.claim(run, "a", 60, later),
+        Err(StateError::Held { .. })
+    ));
+}
+
+#[test]
+fn a_prepare_that_yields_no_job_is_an_error_of_the_run() {
+    let (_dir, mut store) = store();
+    let run = define(&mut store, "chip", &[1]).unwrap();
+    let component_id = store.components(run).unwrap()[0].component_id;
+    let prepared = PreparedComponent {
+        component_id,
+        first_seq: 0,
+        outcome: Err("raw.fits: no such file".into()),
+        path_base: String::new(),
+        next_id: None,
+    };
+    store
+        .prepared(run, std::iter::once(prepared), act(""))
+        .unwrap();
+    assert_eq!(store.run(run).unwrap().state.to_string(), "error:prepare");
+    let component = &store.components(run).unwrap()[0];
+    assert_eq!(component.state, ComponentState::PrepFailed);
+    assert_eq!(component.reason, "raw.fits: no such file");
+}
+
+#[test]
+fn a_broken_invariant_is_found() {
+    let (dir, mut store) = store();
+    let run = importing(&mut store);
+    assert_eq!(
+        store.run(run).unwrap().state,
+        RunState::Active(Stage::Importing)
+    );
+    drop(store);
+    let path = dir.path().join("state.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute("UPDATE runs SET state = 'full', jobs = 4", [])
+        .unwrap();
+    raw.execute(
+        "UPDATE components SET state = 'passed' WHERE stage_id = 10",
+        [],
+    )
+    .unwrap();
+    drop(raw);
+    let rules: Vec<String> = Store::open(&path)
+        .unwrap()
+        .check()
+        .unwrap()
+        .into_iter()
+        .map(|v| v.rule)
+        .collect();
+    assert!(
+        rules.contains(&"a full run has no job without an outcome".to_owned()),
+        "{rules:?}"
+    );
+    assert!(
+        rules.contains(&"a passed component has only passed jobs".to_owned()),
+        "{rules:?}"
+    );
+    assert!(
+        rules.contains(&"the last event of a run tells its state".to_owned()),
+        "{rules:?}"
+    );
+}
