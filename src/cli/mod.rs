@@ -13,7 +13,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::Exit;
 
-use crate::batch::{LaunchArgs, LocalCommand, launch_main, local_main};
+use crate::{
+    batch::{LaunchArgs, LocalCommand, launch_main, local_main},
+    sky::{self, SkyCommand},
+};
 
 /// Runs an observatory's pipeline at home and on somebody else's supercomputer.
 ///
@@ -57,6 +60,9 @@ enum Verb {
     Remote(remote::RemoteArgs),
     /// Where everything stands: runs, components and products by stage.
     Status(status::StatusArgs),
+    /// Small image programs: making, measuring and combining test frames.
+    #[command(subcommand)]
+    Sky(SkyCommand),
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -88,6 +94,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         },
     };
     let exit = match cli.verb {
+        Verb::Sky(command) => return sky::main(command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
         Verb::Remote(arguments) => remote::run(&cli.global, arguments),
