@@ -1,4 +1,10 @@
-//! The recipes of examples/survey, with and without Source Extractor and SWarp.
+//! The recipes of examples/survey, with and without Source Extractor and `SWarp`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use std::{fs, path::Path};
 
