@@ -475,6 +475,66 @@ async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
     }
 }
 
+/// An scp that spoils the first file of what it carried, as long as a file `spoil` says so.
+fn spoiling_scp(sshd: &Sshd, count: u32) -> PathBuf {
+    fs::write(sshd.path().join("spoil"), count.to_string()).unwrap();
+    let text = r#"#!/bin/sh
+cd "$(dirname "$0")"; top=$PWD; cd "$OLDPWD"
+/usr/bin/scp "$@" || exit
+left=$(cat "$top/spoil")
+[ "$left" -gt 0 ] || exit 0
+echo $((left - 1)) >"$top/spoil"
+for f in "$top"/site/staging/or-*/*/00000000 "$top"/home/.or-part-*/00000000; do
+    [ -h "$f" ] || [ ! -f "$f" ] || echo spoilt >>"$f"
+done
+"#;
+    sshd.script("scp", text)
+}
+
+#[rstest::rstest]
+#[case::once(1)]
+#[case::always(9)]
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(#[case] count: u32) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let mut ssh = sshd.connection(5);
+    let (site, home) = (sshd.path().join("site"), sshd.path().join("home"));
+    let source = sshd.path().join("source");
+    fs::write(&source, "content").unwrap();
+    fs::create_dir_all(&site).unwrap();
+    fs::copy(&source, site.join("source")).unwrap();
+    for pulling in [false, true] {
+        ssh.scp = spoiling_scp(&sshd, count);
+        let host = Host::attach("lab", &ssh).await.unwrap();
+        let (outcomes, target) = if pulling {
+            let items = [item(home.join("target"), site.join("source"))];
+            let came = transfer::pull(&host, &items, &options(&site), &Quiet)
+                .await
+                .unwrap();
+            (came, home.join("target"))
+        } else {
+            let items = [item(&source, site.join("target"))];
+            let sent = transfer::push(&host, &items, &options(&site), &Quiet)
+                .await
+                .unwrap();
+            (sent, site.join("target"))
+        };
+        if count == 1 {
+            assert!(done(&outcomes[0]), "{outcomes:?}");
+            assert_eq!(fs::read(target).unwrap(), b"content");
+        } else {
+            assert!(
+                matches!(&outcomes[0], Outcome::Failed(TransferError::Mismatch { expected, found, .. })
+                    if *expected == Hash::of(b"content") && *found == Hash::of(b"contentspoilt\n").to_string()),
+                "{outcomes:?}"
+            );
+            assert!(!target.exists());
+        }
+    }
+    assert_eq!(leftovers(sshd.path()), [sshd.path()]);
+}
+
 /// A file system of its own, small enough to fill.
 struct Small(PathBuf);
 

@@ -26,8 +26,8 @@ pub(super) fn rider_options(socket: &Path, ssh: &SshConnection) -> Vec<String> {
     if let Some(file) = &ssh.config_file {
         options.extend(["-F".into(), file.to_string_lossy().into_owned()]);
     }
-    // ssh takes the first of ProxyCommand and ProxyJump and ignores the other: in the other
-    // order a rider without a master would connect directly.
+    // Without a free session on the socket ssh would connect by itself: it is given a proxy that
+    // is no way, and should it find one, no method to log in with.
     for option in [
         "ProxyCommand=false",
         "ProxyJump=none",

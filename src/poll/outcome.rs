@@ -92,14 +92,15 @@ fn failure(
     brought: &Brought,
 ) -> Option<String> {
     if end.exit_code != 0 {
-        let said = record
-            .message
-            .trim()
-            .lines()
-            .next_back()
-            .unwrap_or_default();
+        let mut lines = record.message.trim().lines();
+        if let Some(ours) = lines
+            .clone()
+            .find_map(|line| line.strip_prefix("outrigger: "))
+        {
+            return Some(ours.to_owned());
+        }
+        let said = lines.next_back().unwrap_or_default();
         let how = match end.exit_code {
-            124 => "ran over its time limit".to_owned(),
             code @ 129.. => format!("was killed by signal {}", code - 128),
             code => format!("exited with {code}"),
         };

@@ -1,33 +1,25 @@
 //! From stage recipes to a run directory: jobs, manifest, multi-prog chunks, batch script.
-use crate::{
-    config::recipe::Recipe,
-    state::{StateError, component::Candidate},
-};
-use std::path::Path;
-/// stub
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// stub
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-/// stub
-pub fn candidates(
-    _: &Recipe,
-    _: &Path,
-    _: &rusqlite::Connection,
-    _: &str,
-    _: &mut dyn FnMut(Candidate) -> Result<bool, PrepareError>,
-) -> Result<(), PrepareError> {
-    Ok(())
-}
-/// stub
-pub fn job_counts(
-    _: &Recipe,
-    _: &Path,
-    _: &rusqlite::Connection,
-    _: &str,
-    _: &[Candidate],
-) -> Result<Vec<u32>, PrepareError> {
-    Ok(vec![])
-}
+//!
+//! [`candidates`] gives what a stage could bundle. [`Renderer`] turns the components of a run into
+//! the files of its run directory, one by one and in parallel; [`launch`] adds the configs and the
+//! batch script once the allocation is known. Nothing here talks to a site.
+
+mod candidates;
+pub mod chunk;
+mod count;
+mod dry_run;
+mod error;
+pub mod launch;
+mod lookup;
+mod names;
+mod render;
+mod source;
+mod template;
+
+pub use candidates::candidates;
+pub use count::job_counts;
+pub use dry_run::{DryRun, dry_run};
+pub use error::PrepareError;
+pub use render::{RenderRequest, Rendered, Renderer, record_schema};
+pub use source::{Row, SourceError};
+pub use template::check_recipe;

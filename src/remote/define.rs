@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
-use super::workplace::{RemoteError, Workplace};
+use super::{
+    prepare::work,
+    workplace::{RemoteError, Workplace},
+};
 use crate::{
-    allocator::{self, Limits, Work},
+    allocator::{self, Limits},
     prepare,
     state::{
         component::{Candidate, NewRun},
@@ -68,6 +71,14 @@ impl Workplace {
             notes: Vec::new(),
         };
 
+        let schemas: Vec<_> = self
+            .loaded
+            .recipes
+            .values()
+            .filter_map(|loaded| loaded.recipe.dbinfo.as_ref())
+            .map(prepare::record_schema)
+            .collect();
+        self.store.ensure_tables(&schemas)?;
         let eligible = self.eligible(request, &loaded)?;
         if eligible.len() < request.min {
             defined.notes.push(format!(
@@ -85,26 +96,20 @@ impl Workplace {
             return Ok(defined);
         }
 
-        let reader = self.store.reader()?;
+        let directory = loaded.directory();
         let jobs = prepare::job_counts(
             &loaded.recipe,
-            loaded.directory(),
-            &reader,
+            directory,
+            &self.store,
             &request.label,
             &eligible,
         )?;
-        let cost = &loaded.recipe.cost;
-        let work = Work {
-            stage: stage.clone(),
-            jobs: jobs
-                .iter()
-                .map(|count| u64::from(*count))
-                .sum::<u64>()
-                .max(1),
-            threads: cost.threads,
-            seconds_per_job: seconds(cost.seconds.0),
-            longest: None,
-        };
+        let total = jobs
+            .iter()
+            .map(|count| u64::from(*count))
+            .sum::<u64>()
+            .max(1);
+        let work = work(&stage, total, &loaded.recipe.cost, &site);
         let allocation = allocator::allocate(site.formula, &work, &Limits::of(&site))?;
         let base = match &request.path_base {
             Some(base) => base.clone(),
@@ -165,7 +170,7 @@ impl Workplace {
                 {
                     eligible.push(candidate);
                 }
-                Ok(!full)
+                Ok(())
             },
         )?;
         Ok(eligible)

@@ -88,6 +88,8 @@ pub struct Driven {
     pub standing: Standing,
     /// Components that failed and stay so.
     pub failed_components: usize,
+    /// Stages whose components could not be told, with the reason.
+    pub broken_stages: BTreeMap<String, String>,
 }
 
 impl Workplace {
@@ -100,15 +102,18 @@ impl Workplace {
         let stages = self.stages(options)?;
         let (mut wait, longest) = self.pace(options)?;
         let shortest = wait;
+        let mut broken = BTreeMap::new();
         loop {
-            let changed = self.round(options, &stages, observer).await?;
+            let changed = self.round(options, &stages, &mut broken, observer).await?;
             let standing = self.standing(options)?;
             observer.round(&standing);
             let waiting = options.wait_for_login && standing.auth > 0;
             if options.once || (standing.active == 0 && !changed && !waiting) {
+                let failed_components = self.failed(options)?;
                 return Ok(Driven {
                     standing,
-                    failed_components: self.failed(options)?,
+                    failed_components,
+                    broken_stages: broken,
                 });
             }
             if changed {
@@ -180,6 +185,7 @@ impl Workplace {
         &mut self,
         options: &DriveOptions,
         stages: &[String],
+        broken: &mut BTreeMap<String, String>,
         observer: &dyn Observer,
     ) -> Result<bool, RemoteError> {
         let mut changed = false;
@@ -191,7 +197,18 @@ impl Workplace {
                 limit: options.limit,
                 ..DefineRequest::default()
             };
-            let defined = self.define(&request)?;
+            let defined = match self.define(&request) {
+                Ok(defined) => defined,
+                Err(error @ RemoteError::State(_)) => return Err(error),
+                Err(error) => {
+                    let why = error.to_string();
+                    if broken.insert(stage.clone(), why.clone()).as_ref() != Some(&why) {
+                        observer.note(None, &format!("stage {stage}: {why}"));
+                    }
+                    continue;
+                },
+            };
+            broken.remove(stage);
             for note in &defined.notes {
                 observer.note(None, note);
             }
@@ -248,7 +265,7 @@ impl Workplace {
             observer.note(Some(run), &held);
             return Ok(false);
         }
-        let prepared = self.prepare(run.run_id, observer);
+        let prepared = self.prepare(run.run_id, &|_| ());
         self.release(run.run_id)?;
         match prepared {
             Ok(prepared) => observer.note(Some(run), &prepared.to_string()),

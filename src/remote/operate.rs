@@ -9,12 +9,13 @@ use super::{
 use crate::{
     batch::JobId,
     connection::Host,
+    prepare::launch,
     state::{
         StateError,
         component::{ComponentEvent, ComponentState},
         event::Act,
         run::{self, Run, RunEvent, RunState, Stage, Step},
-        run_dir::{self, decision::Decision},
+        run_dir::decision::Decision,
     },
 };
 
@@ -203,11 +204,7 @@ impl Workplace {
     fn renew_token(&mut self, run: &Run) -> Result<(), RemoteError> {
         let attempt = run.attempt + 1;
         let token = run::token(run.run_id, attempt, secret());
-        let path = self.run_dir(run).join(run_dir::BATCH_SCRIPT);
-        let failed =
-            |error: std::io::Error| RemoteError::Site(format!("{}: {error}", path.display()));
-        let script = std::fs::read_to_string(&path).map_err(failed)?;
-        std::fs::write(&path, script.replace(&run.token, &token)).map_err(failed)?;
+        launch::retoken(&self.run_dir(run), &run.token, &token)?;
         Ok(self.store.new_attempt(run.run_id, attempt, &token)?)
     }
 }

@@ -1,43 +1,344 @@
 //! Prepare: a new run becomes a run directory.
 
-use super::{
-    drive::Observer,
-    workplace::{RemoteError, Workplace},
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::workplace::{RemoteError, Workplace};
+use crate::{
+    allocator::{self, Limits, Work},
+    batch::{JobRequest, Scheduler},
+    config::{LoadedRecipe, recipe::Cost, site::Site},
+    prepare::{
+        DryRun, PrepareError, RenderRequest, Rendered, Renderer, dry_run,
+        launch::{self, Launch},
+    },
+    state::{
+        event::Act,
+        run::{Run, RunEvent, Step},
+        run_dir::{self, decision::Allocation},
+    },
 };
 
 /// What was prepared.
-#[derive(Debug, Clone)]
-pub struct Prepared;
-impl std::fmt::Display for Prepared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("prepared")
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// Number of jobs.
+    pub jobs: u64,
+    /// Components whose jobs are written.
+    pub components: u64,
+    /// Components that could not be prepared.
+    pub failed: u64,
+    /// Nodes that are asked for.
+    pub nodes: u32,
+    /// Walltime that is asked for, in seconds.
+    pub walltime: u64,
+}
+
+impl fmt::Display for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.jobs == 0 {
+            return write!(
+                f,
+                "none of its {} components could be prepared",
+                self.failed
+            );
+        }
+        write!(
+            f,
+            "prepared: {} jobs of {} components",
+            self.jobs, self.components
+        )?;
+        if self.failed > 0 {
+            write!(f, " ({} more could not be prepared)", self.failed)?;
+        }
+        write!(f, ", {} nodes for {} s", self.nodes, self.walltime)
     }
 }
+
+/// What prepare would write.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rehearsal {
+    /// The run.
+    pub run_id: i64,
+    /// Its directory here, not written.
+    pub run_dir: PathBuf,
+    /// Number of jobs.
+    pub jobs: u64,
+    /// Components whose jobs would be written.
+    pub components: u64,
+    /// Component and reason of each that cannot be prepared; the first hundred.
+    pub failures: Vec<(i64, String)>,
+    /// Number of multi-prog configs.
+    pub chunks: u64,
+    /// Files that would go to the site.
+    pub files_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Files that may come home.
+    pub files_out: u64,
+    /// The allocation.
+    pub allocation: Allocation,
+    /// Text of the batch script.
+    pub job_script: String,
+    /// Text of the first config.
+    pub first_chunk: String,
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "run {} would have {} jobs of {} components in {} configs; {} files ({} bytes) in, up to {} out; {} nodes for {} s",
+            self.run_id,
+            self.jobs,
+            self.components,
+            self.chunks,
+            self.files_in,
+            self.bytes_in,
+            self.files_out,
+            self.allocation.nodes,
+            self.allocation.walltime
+        )?;
+        for (component, why) in &self.failures {
+            writeln!(f, "component {component} could not be prepared: {why}")?;
+        }
+        writeln!(
+            f,
+            "--- {}/{}",
+            self.run_dir.display(),
+            run_dir::BATCH_SCRIPT
+        )?;
+        writeln!(f, "{}", self.job_script.trim_end())?;
+        writeln!(
+            f,
+            "--- {}/{}",
+            self.run_dir.display(),
+            run_dir::chunk_name(0)
+        )?;
+        writeln!(f, "{}", self.first_chunk.trim_end())
+    }
+}
+
+/// All that preparing a run needs, taken out of the workplace.
+struct Preparation {
+    run: Run,
+    run_dir: PathBuf,
+    remote_dir: PathBuf,
+    site: Site,
+    recipe: LoadedRecipe,
+    scheduler: Box<dyn Scheduler>,
+}
+
 impl Workplace {
-    /// Prepares.
+    /// Prepares a new run. `progress` gets the number of components done. Whatever stops it is
+    /// the run's error too.
     pub fn prepare(
         &mut self,
-        _run_id: i64,
-        _observer: &dyn Observer,
+        run_id: i64,
+        progress: &dyn Fn(u64),
     ) -> Result<Prepared, RemoteError> {
-        Ok(Prepared)
+        let preparation = self.preparation(run_id)?;
+        let prepared = self.write_run(&preparation, progress);
+        if let Err(error) = &prepared
+            && !matches!(error, RemoteError::State(_))
+        {
+            let why = error.to_string();
+            let act = Act::new(self.clock.now(), "prepare", &why);
+            self.store
+                .advance(run_id, RunEvent::Fail(Step::Prepare), act)?;
+            self.store.set_fault(run_id, 1, &why)?;
+        }
+        prepared
     }
-}
-/// stub
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Rehearsal;
-impl std::fmt::Display for Rehearsal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("x")
-    }
-}
-impl Workplace {
-    /// stub
+
+    /// What [`Workplace::prepare`] would write; leaves nothing behind.
     pub fn rehearse(
         &mut self,
-        _run_id: i64,
-        _observer: &dyn Observer,
+        run_id: i64,
+        progress: &dyn Fn(u64),
     ) -> Result<Rehearsal, RemoteError> {
-        Ok(Rehearsal)
+        let preparation = self.preparation(run_id)?;
+        let request = self.request(&preparation);
+        let renderer = Renderer::new(request, &self.store)?;
+        let mut decided = None;
+        let dry: DryRun = dry_run(
+            &renderer,
+            &self.store,
+            progress,
+            |rendered, write| -> Result<_, RemoteError> {
+                let allocation = preparation.allocate(rendered)?;
+                let directives = preparation.directives(&allocation)?;
+                let step = |conf: &str, tasks| preparation.scheduler.step_command(conf, tasks);
+                let dry = write(&preparation.launch(&allocation, &directives, &step))?;
+                decided = Some(allocation);
+                Ok(dry)
+            },
+        )?;
+        let allocation = decided.unwrap_or_else(|| dry.decision.allocation.clone());
+        Ok(Rehearsal {
+            run_id,
+            run_dir: preparation.run_dir,
+            jobs: dry.rendered.jobs,
+            components: dry.rendered.components_ok,
+            failures: dry.failures,
+            chunks: dry.decision.chunks,
+            files_in: dry.rendered.files_in,
+            bytes_in: dry.rendered.bytes_in,
+            files_out: dry.rendered.files_out,
+            allocation,
+            job_script: dry.job_script,
+            first_chunk: dry.first_chunk,
+        })
+    }
+
+    fn preparation(&self, run_id: i64) -> Result<Preparation, RemoteError> {
+        let run = self.store.run(run_id)?;
+        run.state
+            .after(RunEvent::Prepared)
+            .map_err(crate::state::StateError::from)?;
+        let site = self.loaded.site(&run.site)?.clone();
+        let name = run.token.rsplit('-').next().unwrap_or_default();
+        let remote_dir = site
+            .own_directory()
+            .join(format!("{}.{run_id}.{name}", run.stage));
+        Ok(Preparation {
+            run_dir: self.run_dir(&run),
+            remote_dir,
+            scheduler: self.scheduler(&site),
+            recipe: self.loaded.recipe(&run.stage)?.clone(),
+            run,
+            site,
+        })
+    }
+
+    fn request<'a>(&'a self, of: &'a Preparation) -> RenderRequest<'a> {
+        RenderRequest {
+            recipe: &of.recipe.recipe,
+            recipe_dir: of.recipe.directory(),
+            home: &self.loaded.root,
+            names: &self.loaded.config.names,
+            site_name: &of.run.site,
+            site: &of.site,
+            run_id: of.run.run_id,
+            label: &of.run.label,
+            run_dir: &of.run_dir,
+            remote_dir: &of.remote_dir,
+        }
+    }
+
+    fn write_run(
+        &mut self,
+        of: &Preparation,
+        progress: &dyn Fn(u64),
+    ) -> Result<Prepared, RemoteError> {
+        let parent = of.run_dir.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(parent).map_err(|error| PrepareError::Io {
+            path: parent.to_owned(),
+            error,
+        })?;
+        let request = self.request(of);
+        let rendered = Renderer::new(request, &self.store)?.render(&self.store, progress)?;
+        let mut prepared = Prepared {
+            jobs: rendered.jobs,
+            components: rendered.components_ok,
+            failed: rendered.components_failed,
+            nodes: 0,
+            walltime: 0,
+        };
+        if rendered.jobs > 0 {
+            let allocation = of.allocate(&rendered)?;
+            let directives = of.directives(&allocation)?;
+            let step = |conf: &str, tasks| of.scheduler.step_command(conf, tasks);
+            launch::write(
+                &rendered,
+                &request,
+                &of.launch(&allocation, &directives, &step),
+            )?;
+            (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
+        }
+        let why = prepared.to_string();
+        let act = Act::new(self.clock.now(), "prepare", &why);
+        self.store
+            .prepared(of.run.run_id, rendered.components()?, act)?;
+        Ok(prepared)
+    }
+}
+
+impl Preparation {
+    /// The allocation of the run: one request, within the site's limits.
+    fn allocate(&self, rendered: &Rendered) -> Result<Allocation, RemoteError> {
+        let work = work(
+            &self.run.stage,
+            rendered.jobs.max(1),
+            &self.recipe.recipe.cost,
+            &self.site,
+        );
+        let limits = Limits::of(&self.site);
+        let given = allocator::allocate(self.site.formula, &work, &limits)?;
+        if given.runs > 1 {
+            return Err(RemoteError::Site(format!(
+                "its {} jobs need {} requests of {}, at most {} jobs each: define smaller bundles with --limit",
+                rendered.jobs, given.runs, self.run.site, given.capacity_jobs
+            )));
+        }
+        Ok(Allocation {
+            formula: format!("{:?}", given.formula).to_lowercase(),
+            nodes: given.nodes,
+            slots_per_node: (limits.cores_per_node / work.threads.max(1)).max(1),
+            walltime: given.walltime.0,
+            fill: given.fill,
+            notes: given.notes,
+        })
+    }
+
+    fn directives(&self, allocation: &Allocation) -> Result<Vec<String>, RemoteError> {
+        let request = JobRequest::new(
+            &self.site,
+            &self.run.token,
+            allocation.nodes,
+            crate::config::units::Seconds(allocation.walltime),
+            self.remote_dir.join(run_dir::BATCH_OUTPUT),
+        );
+        self.scheduler
+            .directives(&request)
+            .map_err(|error| RemoteError::Site(error.to_string()))
+    }
+
+    fn launch<'a>(
+        &'a self,
+        allocation: &'a Allocation,
+        directives: &'a [String],
+        step: &'a dyn Fn(&str, u32) -> Vec<String>,
+    ) -> Launch<'a> {
+        Launch {
+            token: &self.run.token,
+            allocation,
+            directives,
+            step,
+        }
+    }
+}
+
+/// The work of so many jobs. A job that needs more memory than its share of a node counts as
+/// using the cores of that memory.
+pub(super) fn work(stage: &str, jobs: u64, cost: &Cost, site: &Site) -> Work {
+    let by_memory = match (cost.memory, site.nodes.memory) {
+        (Some(job), Some(node)) if node.0 > 0 => {
+            let share =
+                (u128::from(job.0) * u128::from(site.nodes.cores)).div_ceil(u128::from(node.0));
+            u32::try_from(share).unwrap_or(u32::MAX)
+        },
+        _ => 1,
+    };
+    Work {
+        stage: stage.to_owned(),
+        jobs,
+        threads: cost.threads.max(by_memory),
+        seconds_per_job: super::define::seconds(cost.seconds.0),
+        longest: None,
     }
 }

@@ -16,7 +16,7 @@ pub struct Violation {
 /// Rules as queries that give one text for each violation.
 const RULES: [(&str, &str); 8] = [
     (
-        "a run that has a batch job's name of the scheduler has been submitted",
+        "a run that was submitted has the name that the scheduler gave its batch job",
         "SELECT 'run ' || run_id FROM runs WHERE job_id IS NULL AND state IN ('run', 'returning', 'importing', 'full')",
     ),
     (

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use rusqlite::{Connection, ToSql, params_from_iter, types::ToSqlOutput};
 use serde::{Deserialize, Serialize};
 
-use super::{StateError, schema::RESERVED};
+use super::{StateError, Store, schema::RESERVED};
 
 /// SQLite column types a record may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +219,19 @@ impl ToSql for Cell {
             Self::Real(r) => r.to_sql(),
             Self::Text(t) => t.to_sql(),
         }
+    }
+}
+
+impl Store {
+    /// Makes the tables of `schemas` where they are absent, so that queries may name them before
+    /// the first record is there.
+    pub fn ensure_tables<'a>(
+        &mut self,
+        schemas: impl IntoIterator<Item = &'a RecordSchema>,
+    ) -> Result<(), StateError> {
+        schemas
+            .into_iter()
+            .try_for_each(|schema| ensure_table(&self.connection, schema))
     }
 }
 

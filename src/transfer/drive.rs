@@ -98,8 +98,12 @@ impl<'a> Ledgered<'a> {
     }
 }
 
-/// Moves `pieces` in batches by `work`, at most `streams` at once; what comes back as
-/// [`Settled::Again`] is tried once more. `work` is told which stream it is. Ends at the first
+/// Batches of the second try.
+const SECOND_TRIES: usize = 16;
+
+/// Moves `pieces` in batches by `work`, which is told which of the `streams` it is. What comes
+/// back as [`Settled::Again`] is tried once more after all others, smallest first and one batch
+/// at a time, so that a file that fills the disk costs no other its place. Ends at the first
 /// link error.
 pub(super) async fn drive<F>(
     pieces: Vec<Piece>,
@@ -113,20 +117,49 @@ where
     let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();
     let mut pieces: Vec<Option<Piece>> = pieces.into_iter().map(Some).collect();
     let mut take = |index: usize| pieces.get_mut(index).and_then(Option::take);
-    let mut queue: VecDeque<(bool, Vec<Piece>)> = plan::batches(&sizes, streams)
+    let batches: Vec<Vec<Piece>> = plan::batches(&sizes, streams)
         .into_iter()
-        .map(|batch| (true, batch.into_iter().filter_map(&mut take).collect()))
+        .map(|batch| batch.into_iter().filter_map(&mut take).collect())
         .collect();
-    let mut running = JoinSet::new();
+    let mut again = Vec::new();
+    wave(
+        batches,
+        streams,
+        &mut work,
+        |piece, settled| match settled {
+            Settled::Again(_) => again.push(piece),
+            settled => outcomes.settle(&piece, settled),
+        },
+    )
+    .await?;
+    again.sort_by_key(|piece| piece.size);
+    let share = again.len().div_ceil(SECOND_TRIES).max(1);
+    let batches = again.chunks(share).map(<[Piece]>::to_vec).collect();
+    wave(batches, 1, &mut work, |piece, settled| {
+        outcomes.settle(&piece, settled);
+    })
+    .await
+}
+
+/// Runs each batch once, at most `streams` at a time.
+async fn wave<F>(
+    batches: Vec<Vec<Piece>>,
+    streams: usize,
+    work: &mut impl FnMut(usize, Vec<Piece>) -> F,
+    mut settle: impl FnMut(Piece, Settled),
+) -> Result<(), LinkError>
+where
+    F: Future<Output = BatchResult> + Send + 'static,
+{
+    let mut queue: VecDeque<Vec<Piece>> = batches.into();
     let mut free: Vec<usize> = (0..streams.max(1)).collect();
+    let mut running = JoinSet::new();
     loop {
-        while let Some(stream) = free.pop() {
-            let Some((fresh, batch)) = queue.pop_front() else {
-                free.push(stream);
-                break;
-            };
-            let moving = work(stream, batch);
-            running.spawn(async move { (stream, fresh, moving.await) });
+        while !queue.is_empty()
+            && let Some(stream) = free.pop()
+        {
+            let moving = work(stream, queue.pop_front().unwrap_or_default());
+            running.spawn(async move { (stream, moving.await) });
         }
         let Some(joined) = running.join_next().await else {
             return Ok(());
@@ -135,17 +168,10 @@ where
             what: "a transfer stream".into(),
             source: error.into(),
         };
-        let (stream, fresh, batch) = joined.map_err(stopped)?;
+        let (stream, batch) = joined.map_err(stopped)?;
         free.push(stream);
-        let mut again = Vec::new();
         for (piece, settled) in batch? {
-            match settled {
-                Settled::Again(_) if fresh => again.push(piece),
-                settled => outcomes.settle(&piece, settled),
-            }
-        }
-        if !again.is_empty() {
-            queue.push_back((false, again));
+            settle(piece, settled);
         }
     }
 }

@@ -199,3 +199,54 @@ pub(super) fn write_error(path: &Path, error: &io::Error) -> TransferError {
         why: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_berth_that_a_killed_process_left_is_removed_and_a_living_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = dir.path().join(format!("{PREFIX}left"));
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join(LOCK), "").unwrap();
+        let living = Berth::beside(&dir.path().join("a")).unwrap();
+        assert!(!left.exists());
+        let second = Berth::beside(&dir.path().join("b")).unwrap();
+        assert!(living.path().exists() && second.path().exists());
+    }
+
+    #[test]
+    fn only_what_has_the_right_hash_gets_its_name_and_an_old_file_stays_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let piece = |index: usize, content: &[u8]| Piece {
+            index,
+            from: PathBuf::new(),
+            to: dir.path().join(index.to_string()),
+            size: 4,
+            hash: Hash::of(content),
+            key: None,
+        };
+        let pieces = vec![piece(0, b"good"), piece(1, b"good"), piece(2, b"good")];
+        let berth = Berth::beside(&dir.path().join("0")).unwrap();
+        fs::write(dir.path().join("1"), "old").unwrap();
+        fs::write(berth.path().join("00000000"), "good").unwrap();
+        fs::write(berth.path().join("00000001"), "evil").unwrap();
+        let landed = berth.land(pieces, "scp: 00000002: Permission denied\n");
+        let settled: Vec<&Settled> = landed.iter().map(|(_, settled)| settled).collect();
+        let [
+            Settled::Done {
+                size: 4,
+                key: Some(_),
+            },
+            Settled::Again(wrong),
+            Settled::Again(absent),
+        ] = settled.as_slice()
+        else {
+            panic!("{settled:?}");
+        };
+        assert!(matches!(wrong, TransferError::Mismatch { .. }));
+        assert!(absent.to_string().contains("Permission denied"));
+        assert_eq!(fs::read(dir.path().join("1")).unwrap(), b"old");
+    }
+}

@@ -134,3 +134,49 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> TransferError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Mutex};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Memory(Mutex<HashMap<FileKey, Hash>>);
+
+    impl HashLedger for Memory {
+        fn get(&self, key: FileKey) -> Option<Hash> {
+            self.0.lock().unwrap().get(&key).copied()
+        }
+
+        fn put(&self, key: FileKey, hash: Hash) {
+            self.0.lock().unwrap().insert(key, hash);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_in_the_ledger_is_not_read_until_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let ledger = Memory::default();
+        let marked = Hash::of(b"what only the ledger says");
+        ledger.put(state(&path).unwrap(), marked);
+        let paths = [
+            path.clone(),
+            dir.path().join("absent"),
+            dir.path().to_owned(),
+        ];
+        let found = known(&paths, &ledger).await;
+        assert_eq!(found[0].as_ref().unwrap().hash, marked);
+        assert!(matches!(found[1], Err(TransferError::Missing { .. })));
+        assert!(matches!(found[2], Err(TransferError::Read { .. })));
+        fs::write(&path, "longer content").unwrap();
+        let again = known(&paths[..1], &ledger).await;
+        assert_eq!(again[0].as_ref().unwrap().hash, Hash::of(b"longer content"));
+        assert_eq!(
+            ledger.get(state(&path).unwrap()),
+            Some(Hash::of(b"longer content"))
+        );
+    }
+}

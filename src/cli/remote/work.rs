@@ -190,7 +190,7 @@ pub(super) fn prepare(global: &Global, arguments: &StepArgs) -> Result<Exit, Cli
     if arguments.dry_run {
         let mut rehearsals = Vec::new();
         for run in &runs {
-            rehearsals.push(workplace.rehearse(run.run_id, &screen)?);
+            rehearsals.push(workplace.rehearse(run.run_id, &|_| ())?);
         }
         if arguments.json {
             print_json("would_write", &rehearsals)?;
@@ -296,13 +296,15 @@ pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError>
             standing.full, standing.active, standing.auth, standing.error, driven.failed_components
         ))?;
     }
-    Ok(if standing.error > 0 || driven.failed_components > 0 {
-        Exit::Failed
-    } else if standing.auth > 0 {
-        Exit::Login
-    } else if standing.active > 0 {
-        Exit::Later
-    } else {
-        Exit::Done
-    })
+    Ok(
+        if standing.error > 0 || driven.failed_components > 0 || !driven.broken_stages.is_empty() {
+            Exit::Failed
+        } else if standing.auth > 0 {
+            Exit::Login
+        } else if standing.active > 0 {
+            Exit::Later
+        } else {
+            Exit::Done
+        },
+    )
 }
