@@ -8,11 +8,13 @@ use super::{
     exit::{CliError, Exit},
     table::{print, print_json_keys},
 };
-use crate::config::{
-    self, LoadedRecipe,
-    document::{KeyPath, Seg},
-    problem::{Look, Problem, render},
-    recipe::Recipe,
+use crate::{
+    config::{
+        self, LoadedRecipe,
+        document::{KeyPath, Seg},
+        problem::{Look, Problem, render},
+    },
+    prepare,
 };
 
 /// Find everything that is wrong in outrigger.yaml, the stages and their templates, at once.
@@ -67,14 +69,10 @@ fn examine(global: &Global) -> Report {
 
 /// What is wrong in the templates of a recipe.
 fn template_problems(recipe: &LoadedRecipe) -> Vec<Problem> {
-    check_recipe(&recipe.recipe)
+    prepare::check_recipe(&recipe.recipe)
         .into_iter()
         .map(|(place, message)| recipe.problem(&key_path(&place), None, message))
         .collect()
-}
-
-fn check_recipe(_: &Recipe) -> Vec<(String, String)> {
-    Vec::new()
 }
 
 /// `outputs[2].remote` as a path.

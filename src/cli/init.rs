@@ -9,7 +9,7 @@ use super::{
     table::print,
 };
 use crate::{
-    config::{self, StarterFile},
+    config::{self, Loaded, StarterFile, site::Connection},
     state::Store,
 };
 
@@ -45,7 +45,8 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit, CliError> {
         print("would make state.db\n")?;
         return Ok(Exit::Done);
     }
-    let state = config::load(&file)?.state_file();
+    let loaded = config::load(&file)?;
+    let state = loaded.state_file();
     let shown = state.strip_prefix(&root).unwrap_or(&state).display();
     if state.exists() {
         Store::open(&state)?;
@@ -60,6 +61,7 @@ pub(super) fn run(arguments: &InitArgs) -> Result<Exit, CliError> {
         print(&format!("made {shown}\n"))?;
     }
     if !arguments.dry_run {
+        make_own_scratch(&loaded, &root)?;
         print(&next(&arguments.directory))?;
     }
     Ok(Exit::Done)
@@ -79,6 +81,18 @@ fn make(root: &Path, file: &StarterFile, dry_run: bool) -> Result<(), CliError> 
     }
     std::fs::write(&path, &file.text).map_err(|error| failed(&path, &error))?;
     print(&format!("made {}\n", file.path))
+}
+
+/// Makes the scratch of sites that are this host, where it lies beside the configuration.
+fn make_own_scratch(loaded: &Loaded, root: &Path) -> Result<(), CliError> {
+    for site in loaded.config.sites.values() {
+        let own = site.connection == Connection::None && site.scratch.starts_with(root);
+        if own && !site.scratch.exists() {
+            std::fs::create_dir_all(&site.scratch)
+                .map_err(|error| failed(&site.scratch, &error))?;
+        }
+    }
+    Ok(())
 }
 
 fn kept(name: &str) {
