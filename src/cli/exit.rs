@@ -86,7 +86,12 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(problems) => {
-                writeln!(f, "the configuration has {} problems", problems.len())?;
+                let plural = if problems.len() == 1 { "" } else { "s" };
+                writeln!(
+                    f,
+                    "the configuration has {} problem{plural}",
+                    problems.len()
+                )?;
                 f.write_str(&render(problems, Look::of(&std::io::stderr())))
             },
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
@@ -104,5 +109,23 @@ impl<E: Into<RemoteError>> From<E> for CliError {
 impl From<Vec<Problem>> for CliError {
     fn from(problems: Vec<Problem>) -> Self {
         Self::Config(problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(StateError::Locked, 5)]
+    #[case(StateError::ReadOnly("state.db".into()), 5)]
+    #[case(StateError::Missing("state.db".into()), 5)]
+    #[case(StateError::NetworkDisk { path: "state.db".into(), kind: "NFS" }, 5)]
+    #[case(StateError::NoRow { what: "run", id: 17 }, 2)]
+    #[case(StateError::Held { run: 17, owner: "other".into(), seconds: 9 }, 4)]
+    fn what_state_db_says_has_its_exit_code(#[case] error: StateError, #[case] code: u8) {
+        assert_eq!(CliError::from(error).exit().code(), code);
     }
 }

@@ -1,8 +1,17 @@
 //! The commands of `outrigger`: one file a verb; parse, call, print; nothing else.
 
+mod alloc;
+mod check;
+mod completions;
+mod db;
+mod doctor;
 mod exit;
+mod explain;
+mod init;
+mod programs;
 mod progress;
 mod remote;
+mod schema;
 mod status;
 mod table;
 mod workplace;
@@ -15,6 +24,7 @@ pub use exit::Exit;
 
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
+    remotetool,
     sky::{self, SkyCommand},
 };
 
@@ -37,6 +47,10 @@ const EXAMPLE: &str = "Example:
   outrigger remote run --label night1 define, prepare, exec, poll until all is done
   outrigger status                    where everything stands";
 
+/// The environment variable that says where outrigger.yaml is, and what holds without it.
+const CONFIG: &str = "OUTRIGGER_CONFIG";
+const HERE: &str = ".";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 struct Global {
@@ -44,9 +58,9 @@ struct Global {
     #[arg(
         long,
         global = true,
-        env = "OUTRIGGER_CONFIG",
+        env = CONFIG,
         value_name = "PATH",
-        default_value = "."
+        default_value = HERE
     )]
     config: PathBuf,
     /// No progress on stderr.
@@ -56,11 +70,33 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a commented outrigger.yaml, a first stage with its inputs, and state.db.
+    Init(init::InitArgs),
+    /// Find everything that is wrong in outrigger.yaml, the stages and their templates, at once.
+    Check(check::CheckArgs),
+    /// Tell which value of a key holds, where it came from and what it means.
+    Explain(explain::ExplainArgs),
+    /// Examine sites: link, tools, clock, scratch, scheduler, limits; each failure with its mend.
+    Doctor(doctor::DoctorArgs),
     /// Runs on batch clusters: define, prepare, exec, poll, and what an operator does to them.
     Remote(remote::RemoteArgs),
     /// Where everything stands: runs, components and products by stage.
     Status(status::StatusArgs),
-    /// Small image programs: making, measuring and combining test frames.
+    /// Compute nodes and walltime for so many jobs.
+    Alloc(alloc::AllocArgs),
+    /// Look after state.db.
+    Db(db::DbArgs),
+    /// Print the JSON schema of outrigger.yaml or of a stage recipe, for editors.
+    Schema(schema::SchemaArgs),
+    /// Print a shell's completion script.
+    Completions(completions::CompletionsArgs),
+    /// The original pipeline's tool for runs, with its options, words and output.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger remotetool -listrun"
+    )]
+    Remotetool(programs::Words),
+    /// Small image programs for examples and tests.
     #[command(subcommand)]
     Sky(SkyCommand),
     /// The embedded batch scheduler (called by generated scripts).
@@ -74,7 +110,14 @@ enum Verb {
 /// Runs the program that the name in argv\[0] decides.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    outrigger(arguments)
+    match programs::named(arguments.first()) {
+        Some(program) => {
+            let place = std::env::var_os(CONFIG).unwrap_or_else(|| HERE.into());
+            let words: Vec<OsString> = arguments.into_iter().skip(1).collect();
+            program(place.as_ref(), &words)
+        },
+        None => outrigger(arguments),
+    }
 }
 
 fn outrigger(arguments: Vec<OsString>) -> ExitCode {
@@ -93,12 +136,22 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
             };
         },
     };
+    let global = cli.global;
     let exit = match cli.verb {
+        Verb::Init(arguments) => init::run(&arguments),
+        Verb::Check(arguments) => check::run(&global, &arguments),
+        Verb::Explain(arguments) => explain::run(&global, &arguments),
+        Verb::Doctor(arguments) => doctor::run(&global, &arguments),
+        Verb::Remote(arguments) => remote::run(&global, arguments),
+        Verb::Status(arguments) => status::run(&global, &arguments),
+        Verb::Alloc(arguments) => alloc::run(&global, &arguments),
+        Verb::Db(arguments) => db::run(&global, &arguments),
+        Verb::Schema(arguments) => schema::run(&arguments),
+        Verb::Completions(arguments) => completions::run(&arguments),
+        Verb::Remotetool(words) => return remotetool::main(&global.config, &words.words),
         Verb::Sky(command) => return sky::main(command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
-        Verb::Remote(arguments) => remote::run(&cli.global, arguments),
-        Verb::Status(arguments) => status::run(&cli.global, &arguments),
     };
     match exit {
         Ok(exit) => exit.into(),
@@ -106,5 +159,40 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
             eprintln!("error: {error}");
             error.exit().into()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// A command with all those below it that users see, each with its full name.
+    fn commands(command: &Command, name: &str, found: &mut Vec<(String, Command)>) {
+        found.push((name.to_owned(), command.clone()));
+        for below in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+            commands(below, &format!("{name} {}", below.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_free_of_contradictions() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example_of_that_command() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "outrigger", &mut found);
+        assert!(found.len() > 20, "{}", found.len());
+        for (name, mut command) in found {
+            let help = command.render_long_help().to_string();
+            let example = help.split_once("Example:").map(|(_, example)| example);
+            assert!(
+                example.is_some_and(|example| example.contains(&name)),
+                "{name}: {help}"
+            );
+        }
     }
 }

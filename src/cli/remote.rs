@@ -34,22 +34,33 @@ enum RemoteVerb {
     /// Show one run: its components, jobs, products and story.
     Show(list::ShowArgs),
     /// Write the run directories of new runs.
+    #[command(after_help = "Example:\n  outrigger remote prepare --label night1 --dry-run")]
     Prepare(work::StepArgs),
     /// Stage pending runs in and submit them.
+    #[command(
+        after_help = "Example:\n  outrigger remote exec                all that have something to do\n  outrigger remote exec 17 18          these runs"
+    )]
     Exec(work::StepArgs),
     /// Ask for submitted runs; bring those that are over home and import them.
+    #[command(
+        after_help = "Example:\n  outrigger remote poll                all that have something to do\n  outrigger remote poll 17 18          these runs"
+    )]
     Poll(work::StepArgs),
     /// Define, prepare, exec and poll all stages until nothing is left to do.
     Run(work::RunArgs),
     /// Let failed runs, or the failed components of a run, be tried again.
     Revert(operate::RevertArgs),
     /// Give runs up: their batch jobs are cancelled, their components are free again.
+    #[command(after_help = "Example:\n  outrigger remote cancel 17 --why 'wrong label'")]
     Cancel(operate::RunsArgs),
     /// Hold runs where they are.
+    #[command(after_help = "Example:\n  outrigger remote hold 17 18 --why 'bad flats'")]
     Hold(operate::RunsArgs),
     /// Let held runs go on.
+    #[command(after_help = "Example:\n  outrigger remote release 17 18")]
     Release(operate::RunsArgs),
     /// Remove the directories that runs which are over have on their sites.
+    #[command(after_help = "Example:\n  outrigger remote clean 17 --dry-run")]
     Clean(operate::RunsArgs),
 }
 

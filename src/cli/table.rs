@@ -74,6 +74,17 @@ pub(super) fn print_json(name: &str, value: impl serde::Serialize) -> Result<(),
     print(&format!("{document:#}\n"))
 }
 
+/// Prints the keys of VALUE beside the schema version: `{"schema": 1, KEY: …}`.
+pub(super) fn print_json_keys(value: impl serde::Serialize) -> Result<(), CliError> {
+    let value = serde_json::to_value(value)
+        .map_err(|error| CliError::Failed(format!("cannot be written as JSON: {error}")))?;
+    let mut document = json!({"schema": SCHEMA});
+    if let (Value::Object(document), Value::Object(keys)) = (&mut document, value) {
+        document.extend(keys);
+    }
+    print(&format!("{document:#}\n"))
+}
+
 /// Prints data to stdout; a reader that has gone away is no error.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();

@@ -178,7 +178,7 @@ impl Workplace {
 }
 
 /// Whether a label can be part of a path and of a command line.
-fn is_label(label: &str) -> bool {
+pub fn is_label(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with(['.', '-'])
         && label

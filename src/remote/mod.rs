@@ -9,7 +9,7 @@ mod prepare;
 mod standing;
 mod workplace;
 
-pub use define::{DefineRequest, Defined};
+pub use define::{DefineRequest, Defined, is_label};
 pub use drive::{DriveOptions, Driven, Observer, Standing, Work};
 pub use operate::Cleaned;
 pub use prepare::{Prepared, Rehearsal};

@@ -158,10 +158,11 @@ pub struct Component {
     pub row: String,
 }
 
-const COLUMNS: &str = "component_id, run_id, stage, stage_id, state, jobs, attempt, path_base,
+pub(super) const COLUMNS: &str =
+    "component_id, run_id, stage, stage_id, state, jobs, attempt, path_base,
     reason, next_id, row";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<(Component, String)> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(Component, String)> {
     let component = Component {
         component_id: row.get("component_id")?,
         run_id: row.get("run_id")?,
@@ -178,7 +179,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Component, String)> {
     Ok((component, row.get("state")?))
 }
 
-fn finish((component, state): (Component, String)) -> Result<Component, StateError> {
+pub(super) fn finish((component, state): (Component, String)) -> Result<Component, StateError> {
     Ok(Component {
         state: state.parse()?,
         ..component

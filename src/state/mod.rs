@@ -7,11 +7,13 @@
 
 pub mod check;
 pub mod component;
+pub mod edit;
 pub mod event;
 pub mod file;
 pub mod import;
 pub mod job;
 pub mod legacy;
+pub mod listing;
 pub mod queue;
 pub mod record;
 pub mod run;
