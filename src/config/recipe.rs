@@ -30,6 +30,10 @@ pub struct Recipe {
     pub description: Option<String>,
     /// Where the components come from; each row needs a `stage_id` (integer).
     pub components: Source,
+    /// Field of a component's row that is its `stage_id`, if that is not its name (`chip_id`, as
+    /// `chiptool` prints it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// How a component splits into jobs; absent: one job a component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Jobs>,
