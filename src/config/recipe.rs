@@ -29,6 +29,8 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Where the components come from; each row needs a `stage_id` (integer).
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    #[schemars(with = "Source")]
     pub components: Source,
     /// Field of a component's row that is its `stage_id`, if that is not its name (`chip_id`, as
     /// `chiptool` prints it).
@@ -91,7 +93,12 @@ pub struct Jobs {
     pub for_each: String,
     /// Where the rows come from; absent: the list field of the component's row with the name of
     /// `for_each`, or that name with an `s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "serde_yaml::with::singleton_map"
+    )]
+    #[schemars(with = "Option<Source>")]
     pub from: Option<Source>,
     /// For a file or command: the field that equals the component's field of the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +113,8 @@ pub struct Jobs {
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// Where the rows come from.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    #[schemars(with = "Source")]
     pub from: Source,
     /// Names of the function's arguments, in order (`[type, of]`).
     pub params: Vec<String>,

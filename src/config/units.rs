@@ -169,7 +169,7 @@ impl fmt::Display for Seconds {
 }
 
 macro_rules! unit_serde {
-    ($name:ident, $description:literal) => {
+    ($name:ident, $format:literal, $description:literal) => {
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -206,6 +206,7 @@ macro_rules! unit_serde {
                 schemars::json_schema!({
                     "description": $description,
                     "type": ["string", "integer"],
+                    "format": $format,
                     "minimum": 0
                 })
             }
@@ -215,10 +216,12 @@ macro_rules! unit_serde {
 
 unit_serde!(
     Bytes,
+    "bytes",
     "a size such as `64 GiB` or `100 MB`, or a number of bytes"
 );
 unit_serde!(
     Seconds,
+    "seconds",
     "a time such as `8h`, `90m` or `1:30:00`, or a number of seconds"
 );
 

@@ -1,0 +1,291 @@
+//! Rules of `outrigger.yaml`.
+
+use std::path::Path;
+
+use super::{
+    Report,
+    names::{is_label, is_one_line},
+};
+use crate::config::{
+    document::KeyPath,
+    site::{ChunkLimits, Config, Connection, Site, SshConnection},
+    units::Bytes,
+};
+
+/// Longest control socket: ssh appends 17 characters of its own while it connects.
+const MAX_SOCKET: usize = 85;
+
+/// Checks a whole `outrigger.yaml`.
+pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
+    let top = KeyPath::root();
+    let sites = top.key("sites");
+    report.require_key(
+        !config.sites.is_empty(),
+        &sites,
+        "`sites` names no site",
+        "add one: `local: {scratch: /an/absolute/directory}`",
+    );
+    for (name, site) in &config.sites {
+        let path = sites.key(name.as_str());
+        report.require_key(
+            is_label(name),
+            &path,
+            format!("`{name}` cannot be the name of a site"),
+            "use letters, digits, `_`, `-` and `.`, and begin with a letter or digit",
+        );
+        self::site(site, &path, report);
+    }
+    for (scheme, rules) in &config.names {
+        let path = top.key("names").key(scheme.as_str());
+        let program = rules.locate.as_ref().is_none_or(|argv| !argv.is_empty());
+        report.require(
+            program,
+            &path.key("locate"),
+            "`locate` names no program",
+            "",
+        );
+        for (name, directory) in &rules.sites {
+            absolute(report, directory, &path.key("sites").key(name.as_str()));
+        }
+        if let Some(root) = &rules.root {
+            absolute(report, root, &path.key("root"));
+        }
+    }
+    for (name, program) in &config.legacy_dbinfo {
+        let path = top.key("legacy_dbinfo").key(name.as_str());
+        for (index, option) in program.options.iter().enumerate() {
+            report.require(
+                option.starts_with('-'),
+                &path.key("options").index(index),
+                format!("`{option}` is not an option"),
+                "write it with its dashes",
+            );
+        }
+    }
+    let notify = top.key("notify");
+    let command = config
+        .notify
+        .command
+        .as_ref()
+        .is_none_or(|argv| !argv.is_empty());
+    report.require(
+        command,
+        &notify.key("command"),
+        "`command` names no program",
+        "",
+    );
+    if let Some(url) = &config.notify.webhook {
+        let http = url.starts_with("http://") || url.starts_with("https://");
+        let message = format!("`{url}` is not a URL");
+        report.require(
+            http,
+            &notify.key("webhook"),
+            message,
+            "begin with `http://` or `https://`",
+        );
+    }
+}
+
+fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
+    limits(site, path, report);
+    chunk(&site.chunk, &path.key("chunk"), report);
+    absolute(report, &site.scratch, &path.key("scratch"));
+    for (index, resident) in site.resident.iter().enumerate() {
+        absolute(report, resident, &path.key("resident").index(index));
+    }
+    if let Some(directory) = &site.scheduler_path {
+        absolute(report, directory, &path.key("scheduler_path"));
+    }
+    let words = [
+        ("account", &site.account),
+        ("queue", &site.queue),
+        ("qos", &site.qos),
+        ("partition", &site.partition),
+        ("reservation", &site.reservation),
+        ("constraint", &site.constraint),
+        ("hostname", &site.hostname),
+    ];
+    for (key, value) in words {
+        let value = value.as_deref().unwrap_or("-");
+        report.require(
+            !value.is_empty() && is_one_line(value) && !value.contains(char::is_whitespace),
+            &path.key(key),
+            format!("`{key}` must be one word"),
+            "it goes into the batch script's directives as it is",
+        );
+    }
+    for (index, directive) in site.directives.iter().enumerate() {
+        let at = path.key("directives").index(index);
+        let trimmed = directive.trim_start();
+        report.require(
+            is_one_line(directive) && !trimmed.is_empty(),
+            &at,
+            "a directive is one line",
+            "give each directive as an element of its own",
+        );
+        report.require(
+            !trimmed.starts_with('#'),
+            &at,
+            "a directive stands without its `#SBATCH` or `#MSUB`",
+            "give only what follows it, such as `--mail-type=FAIL`",
+        );
+    }
+    for (index, line) in site.environment.iter().enumerate() {
+        report.require(
+            is_one_line(line),
+            &path.key("environment").index(index),
+            "an environment line is one line",
+            "give each line as an element of its own",
+        );
+    }
+    for (index, module) in site.modules.iter().enumerate() {
+        report.require(
+            !module.is_empty() && is_one_line(module) && !module.contains(char::is_whitespace),
+            &path.key("modules").index(index),
+            "a module is one word",
+            "give each module as an element of its own",
+        );
+    }
+    let streams = path.key("transfer").key("streams");
+    report.require(
+        site.transfer.streams > 0,
+        &streams,
+        "`streams` must be at least 1",
+        "",
+    );
+    if let Connection::Ssh(ssh) = &site.connection {
+        connection(ssh, &path.key("connection"), report);
+    }
+}
+
+fn limits(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
+    let nodes = path.key("nodes");
+    report.require(
+        site.nodes.cores > 0,
+        &nodes.key("cores"),
+        "`cores` must be at least 1",
+        "a node has at least one core",
+    );
+    report.require(
+        site.nodes.min > 0,
+        &nodes.key("min"),
+        "`min` must be at least 1",
+        "a request names at least one node",
+    );
+    report.require(
+        site.nodes.min <= site.nodes.max,
+        &nodes.key("max"),
+        format!(
+            "`max` ({}) is less than `min` ({})",
+            site.nodes.max, site.nodes.min
+        ),
+        "no number of nodes would do",
+    );
+    report.require(
+        site.nodes.memory.is_none_or(|memory| memory > Bytes(0)),
+        &nodes.key("memory"),
+        "`memory` must be more than nothing",
+        "",
+    );
+    let walltime = path.key("walltime");
+    report.require(
+        site.walltime.max.0 > 0,
+        &walltime.key("max"),
+        "`max` must be more than nothing",
+        "",
+    );
+    report.require(
+        site.walltime.min <= site.walltime.max,
+        &walltime.key("max"),
+        format!(
+            "`max` ({}) is less than `min` ({})",
+            site.walltime.max, site.walltime.min
+        ),
+        "no walltime would do",
+    );
+    report.require(
+        site.fill_factor > 0.0 && site.fill_factor <= 1.0,
+        &path.key("fill_factor"),
+        format!(
+            "`fill_factor` must be above 0 and at most 1, not {}",
+            site.fill_factor
+        ),
+        "0.8 leaves a fifth of an allocation as a margin",
+    );
+}
+
+fn chunk(chunk: &ChunkLimits, path: &KeyPath, report: &mut Report<'_>) {
+    let sane = Bytes(1024)..=Bytes(512 << 20);
+    report.require(
+        sane.contains(&chunk.max_bytes),
+        &path.key("max_bytes"),
+        format!(
+            "`max_bytes` must be from 1 KiB to 512 MiB, not {}",
+            chunk.max_bytes
+        ),
+        "srun before 25.05.2 takes up to 60000 bytes, later ones up to 512 MiB",
+    );
+    report.require(
+        (Bytes(64)..=Bytes(16_382)).contains(&chunk.max_line),
+        &path.key("max_line"),
+        format!(
+            "`max_line` must be from 64 to 16382 bytes, not {}",
+            chunk.max_line
+        ),
+        "srun refuses longer lines",
+    );
+    report.require(
+        chunk.max_tasks.is_none_or(|tasks| tasks > 0),
+        &path.key("max_tasks"),
+        "`max_tasks` must be at least 1",
+        "",
+    );
+}
+
+fn connection(ssh: &SshConnection, path: &KeyPath, report: &mut Report<'_>) {
+    report.require(
+        ssh.sessions > 0,
+        &path.key("sessions"),
+        "`sessions` must be at least 1",
+        "half of what the server's MaxSessions allows is safe; the usual MaxSessions is 10",
+    );
+    let words = [
+        ("host", Some(ssh.host.as_str())),
+        ("jump", ssh.jump.as_deref()),
+        ("user", ssh.user.as_deref()),
+    ];
+    for (key, value) in words {
+        let value = value.unwrap_or("x");
+        report.require(
+            !value.is_empty() && !value.starts_with('-') && !value.contains(char::is_whitespace),
+            &path.key(key),
+            format!("`{value}` cannot be a `{key}` for ssh"),
+            "give one word that does not begin with `-`",
+        );
+    }
+    if let Some(socket) = &ssh.socket {
+        let length = socket.as_os_str().len();
+        report.require(
+            length <= MAX_SOCKET,
+            &path.key("socket"),
+            format!("the socket's path has {length} characters; {MAX_SOCKET} is the most"),
+            "take a shorter one, such as `~/.ssh/or-site`",
+        );
+    }
+}
+
+fn absolute(report: &mut Report<'_>, directory: &Path, path: &KeyPath) {
+    let shown = directory.display();
+    report.require(
+        directory.is_absolute(),
+        path,
+        format!("`{shown}` is not an absolute path"),
+        "begin with `/`",
+    );
+    report.require(
+        is_one_line(&directory.to_string_lossy()),
+        path,
+        "a path must stand in one line",
+        "",
+    );
+}
