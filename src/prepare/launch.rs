@@ -1,0 +1,204 @@
+//! The second half of a run directory, once the allocation is known: multi-prog configs, the
+//! wrapper of a rank, the batch script and `run.yaml`.
+
+mod script;
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    PrepareError, RenderRequest, Rendered,
+    chunk::{self, ChunkJob, Limits},
+    render::record_schema,
+    template::report,
+};
+use crate::{
+    config::recipe::Next,
+    state::run_dir::{
+        self,
+        decision::{Allocation, Decision},
+        jobs::JobLine,
+    },
+};
+
+/// The wrapper of one rank.
+const RUN_JOB: &str = include_str!("../../templates/srun/run-job.sh");
+/// What stands between a rank and its job in a config.
+const PREFIX: &str = "/bin/sh run-job.sh";
+
+/// How a run is launched.
+#[derive(Clone, Copy)]
+pub struct Launch<'a> {
+    /// The run's token: `or-<run>-<attempt>-<8 hex>`.
+    pub token: &'a str,
+    /// The allocation that is asked for.
+    pub allocation: &'a Allocation,
+    /// Directive lines for the top of the batch script, whole, with their `#`.
+    pub directives: &'a [String],
+    /// The command (argv) that runs a config with so many ranks.
+    pub step: &'a dyn Fn(&str, u32) -> Vec<String>,
+}
+
+impl std::fmt::Debug for Launch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launch")
+            .field("token", &self.token)
+            .field("allocation", &self.allocation)
+            .field("directives", &self.directives)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a batch script cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A directive that would be more than one line, or none.
+    #[error("`{}` cannot be a directive of the batch script", .0.escape_debug())]
+    Directive(String),
+    /// A template of the batch script that cannot be used.
+    #[error("{template}: {message}")]
+    Template {
+        /// The template's file, or name if it is ours.
+        template: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A token that is not in the batch script.
+    #[error("{path} does not carry the token {token}; prepare the run again")]
+    Token {
+        /// The batch script.
+        path: PathBuf,
+        /// The token.
+        token: String,
+    },
+}
+
+/// Adds configs, wrapper, batch script and `run.yaml` to what was rendered.
+///
+/// # Errors
+/// When a job fits into no config, a directive holds a newline, a template of the batch script is
+/// wrong, or the disk says no.
+pub fn write(
+    rendered: &Rendered,
+    request: &RenderRequest<'_>,
+    launch: &Launch<'_>,
+) -> Result<Decision, PrepareError> {
+    let dir = rendered.dir();
+    remove_old_chunks(dir)?;
+    let chunks = write_chunks(rendered, request, launch)?;
+    let script = script::render(request, launch, &chunks)?;
+    put(&dir.join(run_dir::BATCH_SCRIPT), script.as_bytes())?;
+    put(&dir.join(run_dir::WRAPPER), RUN_JOB.as_bytes())?;
+    let recipe = request.recipe;
+    let decision = Decision {
+        run_id: request.run_id,
+        stage: recipe.stage.clone(),
+        site: request.site_name.to_owned(),
+        label: request.label.to_owned(),
+        remote_dir: request.remote_dir.to_owned(),
+        allocation: launch.allocation.clone(),
+        components: rendered.components_ok,
+        jobs: rendered.jobs,
+        chunks: chunks.len() as u64,
+        files_in: rendered.files_in,
+        bytes_in: rendered.bytes_in,
+        files_out: rendered.files_out,
+        schema: recipe.dbinfo.as_ref().map(record_schema),
+        report: report(recipe),
+        next: recipe.next.as_ref().map(|next| match next {
+            Next::Stage(stage) | Next::Keyed { stage, .. } => stage.clone(),
+        }),
+        resident: request.site.resident.clone(),
+    };
+    decision.write(dir)?;
+    Ok(decision)
+}
+
+/// Puts another token into a batch script, for a new attempt of its run.
+///
+/// # Errors
+/// When the script does not carry the old token, or the disk says no.
+pub fn retoken(run_dir: &Path, old: &str, new: &str) -> Result<(), PrepareError> {
+    let path = run_dir.join(run_dir::BATCH_SCRIPT);
+    let script = fs::read_to_string(&path).map_err(PrepareError::io(&path))?;
+    if old.is_empty() || !script.contains(old) {
+        return Err(LaunchError::Token {
+            path,
+            token: old.to_owned(),
+        }
+        .into());
+    }
+    put(&path, script.replace(old, new).as_bytes())
+}
+
+/// Writes the configs; gives the ranks of each.
+fn write_chunks(
+    rendered: &Rendered,
+    request: &RenderRequest<'_>,
+    launch: &Launch<'_>,
+) -> Result<Vec<u32>, PrepareError> {
+    let limits = &request.site.chunk;
+    let slots = launch
+        .allocation
+        .nodes
+        .saturating_mul(launch.allocation.slots_per_node);
+    let limits = Limits {
+        max_bytes: limits.max_bytes.0,
+        max_line: limits.max_line.0,
+        max_tasks: limits.max_tasks.map_or(slots, |most| most.min(slots)),
+    };
+    let mut jobs = read_jobs(&rendered.dir().join(run_dir::JOBS))?;
+    let cuts = chunk::chunks(&mut jobs, limits, PREFIX)?;
+    let mut ranks = Vec::with_capacity(cuts.len());
+    for (index, cut) in cuts.into_iter().enumerate() {
+        let members = jobs.get(cut).unwrap_or_default();
+        let path = rendered.dir().join(run_dir::chunk_name(index));
+        let file = File::create(&path).map_err(PrepareError::io(&path))?;
+        let mut out = BufWriter::new(file);
+        chunk::write(members, PREFIX, &mut out)
+            .and_then(|()| out.flush())
+            .map_err(PrepareError::io(&path))?;
+        ranks.push(u32::try_from(members.len()).unwrap_or(u32::MAX));
+    }
+    Ok(ranks)
+}
+
+fn read_jobs(path: &Path) -> Result<Vec<ChunkJob>, PrepareError> {
+    let file = File::open(path).map_err(PrepareError::io(path))?;
+    let lines = BufReader::with_capacity(1 << 16, file).lines().enumerate();
+    lines
+        .skip(1)
+        .map(|(index, line)| {
+            let line = line.map_err(PrepareError::io(path))?;
+            let job = JobLine::read(index + 1, &line).map_err(PrepareError::tsv(path))?;
+            Ok(ChunkJob {
+                seq: job.seq,
+                seconds: job.seconds,
+                offset: job.offset,
+                length: job.length,
+            })
+        })
+        .collect()
+}
+
+/// Configs of an earlier prepare, which may have had more of them.
+fn remove_old_chunks(dir: &Path) -> Result<(), PrepareError> {
+    for entry in fs::read_dir(dir).map_err(PrepareError::io(dir))? {
+        let entry = entry.map_err(PrepareError::io(dir))?;
+        let name = entry.file_name();
+        let is_chunk = name
+            .to_str()
+            .is_some_and(|name| name.starts_with("chunk.") && name.ends_with(".conf"));
+        if is_chunk {
+            fs::remove_file(entry.path()).map_err(PrepareError::io(&entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), PrepareError> {
+    fs::write(path, bytes).map_err(PrepareError::io(path))
+}

@@ -1,0 +1,99 @@
+//! The batch script, from the template of its scheduler.
+
+use std::path::Path;
+
+use tera::{Context, Tera, Value};
+
+use super::{Launch, LaunchError};
+use crate::{
+    config::site::SchedulerKind,
+    prepare::{
+        RenderRequest,
+        template::{escape, quote},
+    },
+    state::run_dir,
+};
+
+/// Our own templates. A file of the same name in `templates/msub/` beside outrigger.yaml is used
+/// instead.
+const TEMPLATES: [(&str, &str); 4] = [
+    ("slurm.sh", include_str!("../../../templates/msub/slurm.sh")),
+    ("moab.sh", include_str!("../../../templates/msub/moab.sh")),
+    ("local.sh", include_str!("../../../templates/msub/local.sh")),
+    ("body.sh", include_str!("../../../templates/msub/body.sh")),
+];
+
+/// The text of the batch script; `ranks` are those of each config.
+pub(super) fn render(
+    request: &RenderRequest<'_>,
+    launch: &Launch<'_>,
+    ranks: &[u32],
+) -> Result<String, LaunchError> {
+    for line in launch.directives {
+        let one_line = line.starts_with('#') && !line.contains(['\n', '\r', '\0']);
+        if !one_line {
+            return Err(LaunchError::Directive(line.clone()));
+        }
+    }
+    let name = match request.site.scheduler {
+        SchedulerKind::Local => "local.sh",
+        SchedulerKind::Slurm => "slurm.sh",
+        SchedulerKind::Moab => "moab.sh",
+    };
+    let mut tera = Tera::new();
+    tera.autoescape_on([".sh"]);
+    tera.set_escape_fn(escape);
+    let overrides = request.home.join("templates/msub");
+    let mut texts = Vec::new();
+    for (name, ours) in TEMPLATES {
+        texts.push((name, text(&overrides.join(name), ours)?));
+    }
+    let wrong = |error: tera::Error| LaunchError::Template {
+        template: format!("templates/msub/{name}"),
+        message: error.to_string(),
+    };
+    tera.add_raw_templates(texts).map_err(wrong)?;
+    tera.render(name, &context(request, launch, ranks)?)
+        .map_err(wrong)
+}
+
+fn text(path: &Path, ours: &str) -> Result<String, LaunchError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ours.to_owned()),
+        Err(error) => Err(LaunchError::Template {
+            template: path.display().to_string(),
+            message: error.to_string(),
+        }),
+    }
+}
+
+fn context(
+    request: &RenderRequest<'_>,
+    launch: &Launch<'_>,
+    ranks: &[u32],
+) -> Result<Context, LaunchError> {
+    let mut steps = Vec::with_capacity(ranks.len());
+    for (index, tasks) in ranks.iter().enumerate() {
+        let argv = (launch.step)(&run_dir::chunk_name(index), *tasks);
+        let words: Result<Vec<_>, String> = argv.iter().map(|word| quote(word)).collect();
+        let words = words.map_err(|message| LaunchError::Template {
+            template: "step".into(),
+            message,
+        })?;
+        steps.push(words.join(" "));
+    }
+    let site = request.site;
+    let mut context = Context::new();
+    context.insert("directives", launch.directives);
+    context.insert("environment", &site.environment);
+    context.insert("modules", &site.modules);
+    context.insert("dir", &request.remote_dir.to_string_lossy());
+    context.insert("token", launch.token);
+    context.insert("steps", &steps);
+    context.insert("stage", &request.recipe.stage);
+    context.insert("label", request.label);
+    context.insert("site", request.site_name);
+    context.insert_value("run_id", Value::from(request.run_id));
+    Ok(context)
+}

@@ -1,0 +1,255 @@
+//! Tera with our functions, filters and shell quoting.
+
+use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt, io::Write, sync::Arc};
+
+use tera::{Context, Error, ErrorKind, Kwargs, State, Tera, TeraResult, Value};
+
+use super::{
+    filters, positional,
+    positional::Translated,
+    text::{Template, Text},
+};
+use crate::prepare::{lookup::Lookup, names::Names};
+
+/// Ending of the names of templates whose values are quoted for the shell.
+const SHELL: &str = " (shell)";
+/// Function that catches the value of an expression.
+const CATCH: &str = "or_catch";
+/// Names under which a job's rendered files are kept for `input(i)` and `output(i)`.
+pub(crate) const INPUTS: &str = "__inputs";
+/// See [`INPUTS`].
+pub(crate) const OUTPUTS: &str = "__outputs";
+
+thread_local! {
+    static CAUGHT: RefCell<Option<Value>> = const { RefCell::new(None) };
+}
+
+/// A template that cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub(crate) struct TemplateError {
+    /// Where it stands in the recipe, such as `outputs[2].remote`.
+    pub(crate) place: String,
+    /// What is wrong, with the template.
+    pub(crate) message: String,
+}
+
+/// All templates of a recipe, ready to render on any thread.
+pub(crate) struct Engine {
+    tera: Tera,
+    originals: BTreeMap<Box<str>, (String, Translated)>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Renders through Tera.
+    pub(super) fn render(
+        &self,
+        template: &Template,
+        context: &Context,
+    ) -> Result<String, TemplateError> {
+        self.tera
+            .render(&template.name, context)
+            .map_err(|error| TemplateError {
+                place: template.place.to_string(),
+                message: match self.originals.get(&template.name) {
+                    Some((original, translated)) => explain(&error, original, translated),
+                    None => error.to_string(),
+                },
+            })
+    }
+
+    /// The value of an expression that [`Compiler::expression`] compiled.
+    pub(crate) fn value(
+        &self,
+        expression: &Template,
+        context: &Context,
+    ) -> Result<Value, TemplateError> {
+        if let Some(value) = expression.value(context) {
+            return Ok(value.clone());
+        }
+        CAUGHT.set(None);
+        self.render(expression, context)?;
+        Ok(CAUGHT.take().unwrap_or_else(Value::none))
+    }
+}
+
+/// Compiles the templates of one recipe and gathers what is wrong with them.
+pub(crate) struct Compiler {
+    engine: Engine,
+    parameters: BTreeMap<String, Vec<String>>,
+    problems: Vec<(String, String)>,
+}
+
+impl Compiler {
+    /// `names` resolves file names.
+    pub(crate) fn new(names: &Arc<Names>) -> Self {
+        let mut tera = Tera::new();
+        tera.autoescape_on([SHELL]);
+        tera.set_escape_fn(escape);
+        filters::register(&mut tera, names);
+        tera.register_function(CATCH, catch);
+        tera.register_function("input", nth("input", INPUTS));
+        tera.register_function("output", nth("output", OUTPUTS));
+        let one = |name: &str, parameter: &str| (name.to_owned(), vec![parameter.to_owned()]);
+        Self {
+            engine: Engine {
+                tera,
+                originals: BTreeMap::new(),
+            },
+            parameters: BTreeMap::from([one("input", "at"), one("output", "at"), one("pad", "n")]),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Makes a lookup callable. Without a table it can be compiled, but not rendered.
+    pub(crate) fn lookup(&mut self, name: &str, parameters: &[String], lookup: Option<Lookup>) {
+        self.parameters
+            .insert(name.to_owned(), parameters.to_owned());
+        let function = move |arguments: Kwargs, _: &State<'_>| -> TeraResult<Value> {
+            match &lookup {
+                Some(table) => table.call(&arguments).map_err(Error::message),
+                None => Err(Error::message("tables are not loaded by a check")),
+            }
+        };
+        self.engine
+            .tera
+            .register_function(Cow::Owned(name.to_owned()), function);
+    }
+
+    /// Compiles a template whose values go in as they are.
+    pub(crate) fn template(&mut self, place: &str, text: &str) -> Template {
+        self.compile(place, text, false)
+    }
+
+    /// Compiles a template whose values are quoted for the shell.
+    pub(crate) fn shell(&mut self, place: &str, text: &str) -> Template {
+        self.compile(place, text, true)
+    }
+
+    /// Compiles an expression, written without braces.
+    pub(crate) fn expression(&mut self, place: &str, text: &str) -> Template {
+        let plain = Text::of(&format!("{{{{ {text} }}}}"));
+        let wrapped = format!("{{{{ {CATCH}(value={text}) }}}}");
+        let template = self.compile(place, &wrapped, false);
+        match plain {
+            Text::Plain(_) => Template {
+                text: plain,
+                ..template
+            },
+            _ => template,
+        }
+    }
+
+    /// Notes something else that is wrong.
+    pub(crate) fn problem(&mut self, place: &str, message: impl Into<String>) {
+        self.problems.push((place.to_owned(), message.into()));
+    }
+
+    /// The engine, and key path and message of all that is wrong.
+    pub(crate) fn finish(self) -> (Engine, Vec<(String, String)>) {
+        (self.engine, self.problems)
+    }
+
+    fn compile(&mut self, place: &str, source: &str, shell: bool) -> Template {
+        let name = if shell {
+            format!("{place}{SHELL}")
+        } else {
+            place.to_owned()
+        };
+        let template = Template {
+            place: place.into(),
+            name: name.as_str().into(),
+            text: Text::of(source),
+            shell,
+        };
+        if template.literal().is_some() {
+            return template;
+        }
+        let known = |function: &str| self.parameters.get(function).cloned();
+        match positional::translate(source, &known) {
+            Err(message) => self.problem(place, format!("{message}, in `{source}`")),
+            Ok(translated) => {
+                if let Err(error) = self.engine.tera.add_raw_template(&name, &translated.text) {
+                    let message = explain(&error, source, &translated);
+                    self.problem(place, message);
+                }
+                let original = (source.to_owned(), translated);
+                self.engine.originals.insert(name.into(), original);
+            },
+        }
+        template
+    }
+}
+
+/// What Tera says, with the place in the template as the recipe has it.
+fn explain(error: &Error, original: &str, translated: &Translated) -> String {
+    let caught = format!("{CATCH}(value=");
+    let shown = original
+        .strip_prefix(&format!("{{{{ {caught}"))
+        .and_then(|rest| rest.strip_suffix(") }}"));
+    match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            let at = translated.original(report.span().range.start);
+            let before = original.get(..at).unwrap_or(original);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+            match shown {
+                Some(expression) => format!("{} in `{expression}`", report.message()),
+                None if original.contains('\n') => {
+                    format!("{} at line {line}, column {column}", report.message())
+                },
+                None => format!("{} at column {column} of `{original}`", report.message()),
+            }
+        },
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or("");
+            let message = first.strip_prefix("error: ").unwrap_or(first);
+            format!("{message} in `{}`", shown.unwrap_or(original))
+        },
+    }
+}
+
+/// The shell's quoting as Tera's escape.
+pub(crate) fn escape(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    let quoted = quote(text).map_err(std::io::Error::other)?;
+    out.write_all(quoted.as_bytes())
+}
+
+/// One word for a POSIX shell.
+///
+/// # Errors
+/// When it holds a NUL, which no program can be given.
+pub(crate) fn quote(text: &str) -> Result<Cow<'_, str>, String> {
+    shlex::try_quote(text).map_err(|_| format!("`{}` holds a NUL", text.escape_debug()))
+}
+
+fn catch(arguments: Kwargs, _: &State<'_>) -> TeraResult<Value> {
+    CAUGHT.set(Some(arguments.must_get::<Value>("value")?));
+    Ok(Value::from(""))
+}
+
+fn nth(
+    function: &'static str,
+    list: &'static str,
+) -> impl Fn(Kwargs, &State<'_>) -> TeraResult<Value> + Send + Sync + 'static {
+    move |arguments, state| {
+        let at = arguments.must_get::<usize>("at")?;
+        let files = state.get::<Value>(list)?.ok_or_else(|| {
+            Error::message(format!("`{function}` is not known yet at this place"))
+        })?;
+        let files = files.as_array().unwrap_or_default();
+        files.get(at).cloned().ok_or_else(|| {
+            Error::message(format!(
+                "`{function}({at})` does not exist: the job has {} {function}s",
+                files.len()
+            ))
+        })
+    }
+}

@@ -1,0 +1,3 @@
+#!/bin/sh
+{% for line in directives %}{{ line | safe }}
+{% endfor %}{% include "body.sh" %}
