@@ -5,3 +5,9 @@
 mod groups;
 #[path = "ipp/records.rs"]
 mod records;
+#[path = "ipp/survey.rs"]
+mod survey;
+#[path = "ipp/tables.rs"]
+mod tables;
+#[path = "ipp/world.rs"]
+mod world;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use outrigger::config::recipe::{ColumnType, Dbinfo, RecordFormat, Recipe};
+use outrigger::config::recipe::{ColumnType, Dbinfo, Recipe, RecordFormat};
 use rstest::rstest;
 
 use crate::groups::{
@@ -10,7 +10,9 @@ use crate::groups::{
 };
 
 pub(crate) fn recipe(file: &str) -> Recipe {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ipp").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples/ipp")
+        .join(file);
     let tree: serde_json::Value =
         serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     serde_json::from_value(tree).unwrap()
@@ -83,12 +85,29 @@ fn counts_are_integers_names_are_texts_and_the_rest_is_real(
 ) {
     for (name, kind) in dbinfo(stage).columns {
         let counted = ["n_", "x", "y"].iter().any(|start| name.starts_with(start))
-            || ["_id", "_npix", "_chips", "_images", "_min", "sources", "num_inputs", "magicked"]
-                .iter()
-                .any(|end| name.ends_with(end))
+            || [
+                "_id",
+                "_npix",
+                "_chips",
+                "_images",
+                "_min",
+                "sources",
+                "num_inputs",
+                "magicked",
+            ]
+            .iter()
+            .any(|end| name.ends_with(end))
             || ["quality", "stamps_num"].contains(&name.as_str());
-        let named = ["class_id", "skycell_id", "tess_id", "uri", "path_base", "hostname", "accept"]
-            .contains(&name.as_str())
+        let named = [
+            "class_id",
+            "skycell_id",
+            "tess_id",
+            "uri",
+            "path_base",
+            "hostname",
+            "accept",
+        ]
+        .contains(&name.as_str())
             || name.starts_with("ver_");
         let expected = match (named, counted) {
             (true, _) => ColumnType::Text,
@@ -105,5 +124,8 @@ fn every_record_is_data_that_the_job_writes_as_metadata(
 ) {
     let dbinfo = dbinfo(stage);
     assert!(dbinfo.from.unwrap().ends_with(".dbinfo"));
-    assert_eq!((dbinfo.format, dbinfo.legacy), (RecordFormat::Metadata, None));
+    assert_eq!(
+        (dbinfo.format, dbinfo.legacy),
+        (RecordFormat::Metadata, None)
+    );
 }

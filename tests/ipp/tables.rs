@@ -4,7 +4,28 @@
 //! `out?` only if it was written, `keep` stays on the site. Rule R1: below scratch by its key; R3:
 //! below `tmp/` by its path here. In names `E` is the exposure's root, `S` the skycell's.
 
-use crate::world::World;
+use crate::survey::Survey;
+
+/// Compares the files of a job with a table; `letters` stand for the starts of names.
+fn has(stage: &'static str, stage_id: i64, key: &str, letters: &[(char, &str)], table: &str) {
+    let key = if key.is_empty() { stage } else { key };
+    let found = &Survey::get().files[&(stage, stage_id, key.to_owned())];
+    assert_table(found, letters, table);
+}
+
+fn assert_table(found: &str, letters: &[(char, &str)], table: &str) {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short = |line: &str| {
+        let mut line = words(line);
+        for (letter, start) in letters {
+            line = line.replace(&format!(" {start}."), &format!(" {letter}."));
+        }
+        line
+    };
+    let found: Vec<String> = found.lines().map(short).collect();
+    let table: Vec<String> = table.trim().lines().map(words).collect();
+    assert_eq!(found, table);
+}
 
 const E4: &str = "gpc1/demo/o6779g0004o.4/o6779g0004o.4";
 const E6: &str = "gpc1/demo/o6779g0006o.6/o6779g0006o.6";
@@ -12,7 +33,12 @@ const S1: &str = "gpc1/demo/RINGS.V3/skycell.1234.001/RINGS.V3.skycell.1234.001"
 
 #[test]
 fn chip_reads_the_raw_chip_its_burntool_table_and_its_detrends() {
-    World::shared().has("chip", 12, "XY12", &[('E', E4)], "
+    has(
+        "chip",
+        12,
+        "XY12",
+        &[('E', E4)],
+        "
         in    R3  gpc1/20140502/o6779g0004o/o6779g0004o.XY12.fits
         in    R3  gpc1/20140502/o6779g0004o/o6779g0004o.XY12.burn.v15.tbl
         in    R3  gpc1/detrends/mask.1/XY12.fits
@@ -30,12 +56,18 @@ fn chip_reads_the_raw_chip_its_burntool_table_and_its_detrends() {
         keep      E.ch.12.XY12.ch.mk.fits
         keep      E.ch.12.XY12.ch.wt.fits
         keep      E.ch.12.XY12.cmf
-    ");
+    ",
+    );
 }
 
 #[test]
 fn a_chip_with_video_cells_in_y_has_the_videodark_and_a_fringe_and_the_flat_for_any_chip() {
-    World::shared().has("chip", 14, "XY34", &[('E', E6)], "
+    has(
+        "chip",
+        14,
+        "XY34",
+        &[('E', E6)],
+        "
         in    R3  gpc1/20140502/o6779g0006o/o6779g0006o.XY34.fits
         in    R3  gpc1/20140502/o6779g0006o/o6779g0006o.XY34.burn.v15.tbl
         in    R3  gpc1/detrends/mask.1/XY34.fits
@@ -54,12 +86,18 @@ fn a_chip_with_video_cells_in_y_has_the_videodark_and_a_fringe_and_the_flat_for_
         keep      E.ch.14.XY34.ch.mk.fits
         keep      E.ch.14.XY34.ch.wt.fits
         keep      E.ch.14.XY34.cmf
-    ");
+    ",
+    );
 }
 
 #[test]
 fn camera_finds_the_chips_on_the_site_and_returns_a_mask_for_each() {
-    World::shared().has("camera", 4, "", &[('E', E4)], "
+    has(
+        "camera",
+        4,
+        "",
+        &[('E', E4)],
+        "
         there     E.ch.12.XY12.cmf
         there     E.ch.12.XY34.cmf
         there     E.ch.12.XY56.cmf
@@ -75,12 +113,18 @@ fn camera_finds_the_chips_on_the_site_and_returns_a_mask_for_each() {
         out   R1  E.cm.4.XY12.mk.fits
         out   R1  E.cm.4.XY34.mk.fits
         out   R1  E.cm.4.XY56.mk.fits
-    ");
+    ",
+    );
 }
 
 #[test]
 fn warp_finds_the_chips_that_overlap_and_returns_its_images_where_the_site_says_so() {
-    World::shared().has("warp", 4, "skycell.1234.001", &[('E', E4)], "
+    has(
+        "warp",
+        4,
+        "skycell.1234.001",
+        &[('E', E4)],
+        "
         there     E.ch.12.XY12.ch.fits
         there     E.ch.12.XY34.ch.fits
         there     E.cm.4.XY12.mk.fits
@@ -97,12 +141,18 @@ fn warp_finds_the_chips_that_overlap_and_returns_its_images_where_the_site_says_
         out   R1  E.wrp.4.skycell.1234.001.fits
         out   R1  E.wrp.4.skycell.1234.001.mask.fits
         out   R1  E.wrp.4.skycell.1234.001.wt.fits
-    ");
+    ",
+    );
 }
 
 #[test]
 fn stack_is_sent_five_files_of_each_warp_that_came_home() {
-    World::shared().has("stack", 61, "", &[('E', E6), ('S', S1)], "
+    has(
+        "stack",
+        61,
+        "",
+        &[('E', E6), ('S', S1)],
+        "
         in    R3  E.wrp.6.skycell.1234.001.fits
         in    R3  E.wrp.6.skycell.1234.001.wt.fits
         in    R3  E.wrp.6.skycell.1234.001.mask.fits
@@ -122,12 +172,18 @@ fn stack_is_sent_five_files_of_each_warp_that_came_home() {
         out   R1  S.stk.61.ppStack.mdc
         out   R1  S.stk.61.target.psf
         out?  R1  S.stk.61.stk.000.psf
-    ");
+    ",
+    );
 }
 
 #[test]
 fn staticsky_is_sent_four_files_of_each_stack_and_returns_three() {
-    World::shared().has("staticsky", 501, "", &[('S', S1)], "
+    has(
+        "staticsky",
+        501,
+        "",
+        &[('S', S1)],
+        "
         in    R3  S.stk.41.unconv.fits
         in    R3  S.stk.61.unconv.fits
         in    R3  S.stk.41.unconv.wt.fits
@@ -145,12 +201,18 @@ fn staticsky_is_sent_four_files_of_each_stack_and_returns_three() {
         out   R1  S.sky.501.stk.061.psf
         out   R1  S.sky.501.stk.041.mdl.fits
         out   R1  S.sky.501.stk.061.mdl.fits
-    ");
+    ",
+    );
 }
 
 #[test]
 fn diff_is_sent_nothing_since_a_missing_input_is_a_result() {
-    World::shared().has("diff", 4, "skycell.1234.001", &[('S', S1)], "
+    has(
+        "diff",
+        4,
+        "skycell.1234.001",
+        &[('S', S1)],
+        "
         in        site/dbinfo.awk
         out   R1  S.WS.dif.4.dbinfo
         out   R1  S.WS.dif.4.ppSub.mdc
@@ -162,12 +224,18 @@ fn diff_is_sent_nothing_since_a_missing_input_is_a_result() {
         out   R1  S.WS.dif.4.inv.cmf
         out   R1  S.WS.dif.4.mdl.fits
         out   R1  S.WS.dif.4.psf
-    ");
+    ",
+    );
 }
 
 #[test]
 fn ff_is_sent_the_three_images_of_a_warp_and_the_sources() {
-    World::shared().has("ff", 501, "4", &[('E', E4), ('S', S1)], "
+    has(
+        "ff",
+        501,
+        "4",
+        &[('E', E4), ('S', S1)],
+        "
         in    R3  E.wrp.4.skycell.1234.001.fits
         in    R3  E.wrp.4.skycell.1234.001.mask.fits
         in    R3  E.wrp.4.skycell.1234.001.wt.fits
@@ -179,5 +247,6 @@ fn ff_is_sent_the_three_images_of_a_warp_and_the_sources() {
         out   R1  S.wrp.4.ff.501.trace
         out   R1  S.wrp.4.ff.501.cmf
         out   R1  S.wrp.4.ff.501.psphot.mdc
-    ");
+    ",
+    );
 }
