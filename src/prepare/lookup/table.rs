@@ -397,10 +397,12 @@ mod tests {
     fn any_row() -> impl Strategy<Value = TableRow> {
         let cell = prop::sample::select(vec!["", "a", "b"]);
         let time = prop::option::of(0_i32..8);
-        (cell.clone(), cell, time.clone(), time, 0..4).prop_map(|(a, b, from, until, newest)| {
-            let text = |time: Option<i32>| time.map(|t| t.to_string()).unwrap_or_default();
-            row(&[a, b], &text(from), &text(until), &newest.to_string(), "")
-        })
+        (cell.clone(), cell, time.clone(), time, 0_i32..4).prop_map(
+            |(a, b, from, until, newest)| {
+                let text = |time: Option<i32>| time.map(|t| t.to_string()).unwrap_or_default();
+                row(&[a, b], &text(from), &text(until), &newest.to_string(), "")
+            },
+        )
     }
 
     proptest! {

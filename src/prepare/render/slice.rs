@@ -161,7 +161,20 @@ mod tests {
             StepText::Shell("echo 'a' >b".into()),
         ];
         let slice = String::from_utf8(job(steps).slice().unwrap()).unwrap();
-        insta::assert_snapshot!(slice, @"");
+        insta::assert_snapshot!(slice, @r#"
+        or_limit=60
+        or_record=/scratch/x.dbinfo
+        or_need '/scratch/warp 1'
+        or_else '{"quality":4242}'
+        or_outputs() {
+        or_check r "/scratch/o'1" O /scratch/log
+        }
+        or_job() {
+        cd '/scratch/a b' || return
+        mkdir -p 'x y' '' || return
+        /bin/sh -c "echo 'a' >b" || return
+        }
+        "#);
     }
 
     #[test]

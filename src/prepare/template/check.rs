@@ -39,7 +39,8 @@ mod tests {
     use super::*;
 
     fn check(yaml: &str) -> String {
-        let recipe: Recipe = serde_yaml::from_str(yaml).unwrap();
+        let value: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
+        let recipe: Recipe = serde_json::from_value(value).unwrap();
         check_recipe(&recipe)
             .iter()
             .map(|(place, message)| format!("{place}: {message}\n"))
@@ -93,6 +94,18 @@ dbinfo:
   values: {b: '1'}
 ",
         );
-        insta::assert_snapshot!(found, @"");
+        insta::assert_snapshot!(found, @r"
+        lookups.input: `input` is a function already; choose another name
+        jobs.for_each: `im-file` cannot be a name in templates: use letters, digits and `_`
+        jobs.key: Found `}` but expected }}. at column 6 of `{{ a }`
+        vars.out: Found integer but expected identifier. at column 9 of `{{ nope(1) }}`
+        inputs[0].each: Found `)` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(` in `1 +`
+        command[1]: `input` takes 1 argument (type), in `{{ input(0, 1) }}`
+        post[0].sh: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(` at column 7 of `{% if %}`
+        dbinfo: `runs` cannot be the name of a table or column: use letters, digits and `_`, and none of outrigger's own tables
+        dbinfo.values.b: `b` is not among dbinfo.columns
+        lookups.input.match.type: Unknown filter `shout` in `{{ type | shout }}`
+        jobs.by: name the field by which rows of a file or command belong to a component
+        ");
     }
 }
