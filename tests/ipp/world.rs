@@ -313,7 +313,7 @@ impl StageRun {
                 line.starts_with(program) || line.starts_with(&format!("/bin/sh -c '{program}"))
             })
             .unwrap_or_else(|| panic!("no step of {program} in\n{slice}"));
-        let mut words = shlex::split(line.strip_suffix(" || return").unwrap()).unwrap();
+        let mut words = shlex::split(line.strip_suffix(" || return").unwrap_or(line)).unwrap();
         if words[0] == "/bin/sh" {
             words = shlex::split(&words[2]).unwrap();
         }

@@ -59,7 +59,7 @@ done
 [ -n "$inputs" ] || die "no input"
 # shellcheck disable=SC2086 # a list of names without blanks
 sum=$(cat $inputs | cksum | cut -d ' ' -f 1)
-digit=$((sum % 100))
+digit=$(printf %02d $((sum % 100)))
 
 # product SUFFIX: a file of the output root.
 product() {
