@@ -11,5 +11,7 @@ mod records;
 mod survey;
 #[path = "ipp/tables.rs"]
 mod tables;
+#[path = "ipp/variants.rs"]
+mod variants;
 #[path = "ipp/world.rs"]
 mod world;

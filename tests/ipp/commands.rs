@@ -33,7 +33,9 @@ fn is(found: &str, expected: &str) {
 
 #[test]
 fn chip_is_ppimage_with_the_detrends_that_fit() {
-    is(&command("chip", 12, "XY12", "ppImage"), "
+    is(
+        &command("chip", 12, "XY12", "ppImage"),
+        "
         ppImage
         -file R3:gpc1/20140502/o6779g0004o/o6779g0004o.XY12.fits
         -burntool R3:gpc1/20140502/o6779g0004o/o6779g0004o.XY12.burn.v15.tbl
@@ -50,7 +52,8 @@ fn chip_is_ppimage_with_the_detrends_that_fit() {
         -image_id 301
         -tracedest E.ch.12.XY12.trace
         -log E.ch.12.XY12.log
-    ");
+    ",
+    );
 }
 
 #[test]
@@ -60,13 +63,16 @@ fn a_chip_in_y_with_video_cells_has_a_fringe_and_the_videodark_as_its_dark() {
         .lines()
         .filter(|line| line.contains("R3:gpc1/detrends"))
         .collect();
-    assert_eq!(detrends, [
-        "-mask R3:gpc1/detrends/mask.1/XY34.fits",
-        "-flat R3:gpc1/detrends/flat.8.y/any.fits",
-        "-dark R3:gpc1/detrends/videodark.4/XY34.fits",
-        "-linearity R3:gpc1/detrends/linearity.11/gpc1.fits",
-        "-fringe R3:gpc1/detrends/fringe.10.y/XY34.fits R1:gpc1/demo/o6779g0006o.6/o6779g0006o.6.ch.14",
-    ]);
+    assert_eq!(
+        detrends,
+        [
+            "-mask R3:gpc1/detrends/mask.1/XY34.fits",
+            "-flat R3:gpc1/detrends/flat.8.y/any.fits",
+            "-dark R3:gpc1/detrends/videodark.4/XY34.fits",
+            "-linearity R3:gpc1/detrends/linearity.11/gpc1.fits",
+            "-fringe R3:gpc1/detrends/fringe.10.y/XY34.fits R1:gpc1/demo/o6779g0006o.6/o6779g0006o.6.ch.14",
+        ]
+    );
 }
 
 #[test]
@@ -78,7 +84,9 @@ fn a_reduction_changes_the_recipes_that_it_names_and_no_others() {
 
 #[test]
 fn camera_is_psastro_with_the_references_of_the_site_and_no_threads() {
-    is(&command("camera", 4, "", "psastro"), "
+    is(
+        &command("camera", 4, "", "psastro"),
+        "
         psastro
         -list E.cm.4.cmflist
         -masklist E.cm.4.masklist E.cm.4
@@ -91,17 +99,23 @@ fn camera_is_psastro_with_the_references_of_the_site_and_no_threads() {
         -dumpconfig E.cm.4.psastro.mdc
         -stats E.cm.4.stats
         -recipe PPSTATS CAMSTATS
-    ");
+    ",
+    );
 }
 
 #[test]
 fn warp_is_pswarp_onto_the_skycell_of_the_sites_tessellation() {
-    is(&command("warp", 4, "skycell.1234.001", "dvoImageExtract"), "
+    is(
+        &command("warp", 4, "skycell.1234.001", "dvoImageExtract"),
+        "
         dvoImageExtract
         -D CATDIR R1:resident/tess/RINGS.V3 skycell.1234.001
         -o W.skyfile
-    ");
-    is(&command("warp", 4, "skycell.1234.001", "pswarp"), "
+    ",
+    );
+    is(
+        &command("warp", 4, "skycell.1234.001", "pswarp"),
+        "
         pswarp
         -list W.imlist
         -masklist W.masklist
@@ -120,12 +134,15 @@ fn warp_is_pswarp_onto_the_skycell_of_the_sites_tessellation() {
         -recipe PPSTATS WARPSTATS
         -dumpconfig W.pswarp.mdc
         -stats W.stats
-    ");
+    ",
+    );
 }
 
 #[test]
 fn stack_is_ppstack_on_the_list_that_the_job_makes() {
-    is(&command("stack", 61, "", "ppStack"), "
+    is(
+        &command("stack", 61, "", "ppStack"),
+        "
         ppStack
         -input S.stk.61.in.mdc S.stk.61
         -stats S.stk.61.stats
@@ -152,12 +169,15 @@ fn stack_is_ppstack_on_the_list_that_the_job_makes() {
         -skycell_id skycell.1234.001
         -tess_id RINGS.V3
         > S.stk.61.log2 2>&1
-    ");
+    ",
+    );
 }
 
 #[test]
 fn staticsky_is_psphotstack_on_the_list_that_the_job_makes() {
-    is(&command("staticsky", 501, "", "psphotStack"), "
+    is(
+        &command("staticsky", 501, "", "psphotStack"),
+        "
         psphotStack
         -input S.sky.501.in.mdc S.sky.501
         -recipe PSPHOT STACKPHOT
@@ -168,12 +188,15 @@ fn staticsky_is_psphotstack_on_the_list_that_the_job_makes() {
         -threads 4
         -dumpconfig S.sky.501.psphotStack.mdc
         > S.sky.501.log2 2>&1
-    ");
+    ",
+    );
 }
 
 #[test]
 fn diff_is_ppsub_of_the_warp_and_the_stack_with_the_warps_sources_on_both_sides() {
-    is(&command("diff", 4, "skycell.1234.001", "ppSub"), "
+    is(
+        &command("diff", 4, "skycell.1234.001", "ppSub"),
+        "
         ppSub S.WS.dif.4
         -inimage W.fits
         -refimage S.stk.41.unconv.fits
@@ -197,12 +220,15 @@ fn diff_is_ppsub_of_the_warp_and_the_stack_with_the_warps_sources_on_both_sides(
         -photometry
         -inverse
         -image_id 901
-    ");
+    ",
+    );
 }
 
 #[test]
 fn diff_checks_eight_inputs_first() {
-    is(&command("diff", 4, "skycell.1234.001", "or_need").replace(' ', "\n"), "
+    is(
+        &command("diff", 4, "skycell.1234.001", "or_need").replace(' ', "\n"),
+        "
 
         or_need
         W.fits
@@ -213,12 +239,15 @@ fn diff_checks_eight_inputs_first() {
         S.stk.41.unconv.mask.fits
         S.stk.41.unconv.wt.fits
         W.cmf
-    ");
+    ",
+    );
 }
 
 #[test]
 fn ff_is_psphotfullforce_on_what_was_fetched_and_ends_by_removing_the_images() {
-    is(&command("ff", 501, "4", "psphotFullForce"), "
+    is(
+        &command("ff", 501, "4", "psphotFullForce"),
+        "
         psphotFullForce S.wrp.4.ff.501
         -force R3:gpc1/demo/sources/RINGS.V3.skycell.1234.001.cff
         -file R3:W.fits
@@ -234,9 +263,13 @@ fn ff_is_psphotfullforce_on_what_was_fetched_and_ends_by_removing_the_images() {
         -tracedest S.wrp.4.ff.501.trace
         -log S.wrp.4.ff.501.log
         -threads 4
-    ");
-    is(&command("ff", 501, "4", "rm"), "
+    ",
+    );
+    is(
+        &command("ff", 501, "4", "rm"),
+        "
         rm
         -f R3:W.fits R3:W.mask.fits R3:W.wt.fits
-    ");
+    ",
+    );
 }

@@ -13,7 +13,7 @@ fn has(stage: &'static str, stage_id: i64, key: &str, letters: &[(char, &str)], 
     assert_table(found, letters, table);
 }
 
-fn assert_table(found: &str, letters: &[(char, &str)], table: &str) {
+pub(crate) fn assert_table(found: &str, letters: &[(char, &str)], table: &str) {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let short = |line: &str| {
         let mut line = words(line);
