@@ -32,6 +32,10 @@ pub struct Recipe {
     #[serde(with = "serde_yaml::with::singleton_map")]
     #[schemars(with = "Source")]
     pub components: Source,
+    /// Field of a component's row that is its `stage_id`, if that is not its name (`chip_id`, as
+    /// `chiptool` prints it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// How a component splits into jobs; absent: one job a component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Jobs>,

@@ -97,6 +97,9 @@ pub struct Site {
     /// Name of the site that is recorded as processing host; the site's key if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// What recipes need to know of the site, by name: templates see `site_vars.NAME`.
+    #[serde(default)]
+    pub vars: BTreeMap<String, String>,
     /// The way there: `none` for this host, or an OpenSSH ControlMaster.
     #[serde(default)]
     pub connection: Connection,

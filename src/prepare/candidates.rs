@@ -18,7 +18,8 @@ use crate::{config::recipe::Recipe, state::component::Candidate};
 /// visited does not count.
 ///
 /// # Errors
-/// When the source cannot be read, or a row has no integer `stage_id` or one that came before.
+/// When the source cannot be read, or a row has no integer `stage_id` (or whatever field the
+/// recipe's `id` names) or one that came before.
 pub fn candidates(
     recipe: &Recipe,
     recipe_dir: &Path,
@@ -32,6 +33,7 @@ pub fn candidates(
         stage: &recipe.stage,
         label,
     };
+    let field = recipe.id.as_deref().unwrap_or("stage_id");
     let mut seen = HashSet::new();
     ask.each(reader, None, &mut |number, row| {
         let wrong = |message: String| SourceError::Row {
@@ -39,14 +41,14 @@ pub fn candidates(
             number,
             message,
         };
-        let stage_id = match row.get("stage_id") {
-            None | Some(Value::Null) => Err(wrong("has no `stage_id`".into())),
+        let stage_id = match row.get(field) {
+            None | Some(Value::Null) => Err(wrong(format!("has no `{field}`"))),
             Some(value) => value
                 .as_i64()
-                .ok_or_else(|| wrong(format!("`stage_id` should be an integer, but is `{value}`"))),
+                .ok_or_else(|| wrong(format!("`{field}` should be an integer, but is `{value}`"))),
         }?;
         if !seen.insert(stage_id) {
-            return Err(wrong(format!("`stage_id` {stage_id} came before")).into());
+            return Err(wrong(format!("`{field}` {stage_id} came before")).into());
         }
         visit(Candidate {
             stage_id,

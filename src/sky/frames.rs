@@ -53,7 +53,7 @@ const GAIN: f64 = 1.5;
 const READ_NOISE: f64 = 5.0;
 const SATURATION: f64 = 60_000.0;
 /// Pixels: between chips, largest dither, largest pointing error of a header.
-const GAP: usize = 12;
+const GAP: usize = 8;
 const DITHER: f64 = 14.0;
 const POINTING_ERROR: f64 = 6.0;
 /// Reference stars are planted stars brighter than this, with this error of place (arcsec).
@@ -208,12 +208,13 @@ fn reference(truth: &[Star], seed: u64) -> Vec<Star> {
 }
 
 impl Exposure {
-    /// Dithers go around a ring, so that together they cover the gaps between the chips.
+    /// Dithers go around a ring, starting aslant, so that together they cover the gaps
+    /// between the chips and where gaps cross.
     fn draw(seed: u64, exp_id: u32, exposures: u32) -> Self {
         let mut rng = Rng::new(seed, 1000 + u64::from(exp_id));
         let mut pair = |reach: f64| (rng.between(-reach, reach), rng.between(-reach, reach));
         let (error, slope) = (pair(POINTING_ERROR), pair(0.05));
-        let turn = (f64::from(exp_id) + rng.between(-0.3, 0.3)) / f64::from(exposures);
+        let turn = 0.125 + (f64::from(exp_id - 1) + rng.between(-0.1, 0.1)) / f64::from(exposures);
         let (sine, cosine) = (std::f64::consts::TAU * turn).sin_cos();
         let radius = rng.between(0.8, 1.0) * DITHER;
         Self {
@@ -301,8 +302,8 @@ mod tests {
 
     #[rstest::rstest]
     #[case(1, &[(18, 18)])]
-    #[case(2, &[(18, 18), (262, 18)])]
-    #[case(4, &[(18, 18), (262, 18), (18, 262), (262, 262)])]
+    #[case(2, &[(18, 18), (260, 18)])]
+    #[case(4, &[(18, 18), (260, 18), (18, 260), (260, 260)])]
     fn chips_lie_on_a_grid_with_gaps(#[case] chips: u32, #[case] origins: &[(usize, usize)]) {
         let plane = focal_plane((512, 512), chips).unwrap();
         let found: Vec<_> = plane.iter().map(|chip| chip.origin).collect();

@@ -4,9 +4,20 @@ use super::Report;
 use crate::config::document::KeyPath;
 
 /// Names that every template sees; a recipe may not take them for its own.
-const TEMPLATE_NAMES: [&str; 12] = [
-    "vars", "stage", "label", "site", "root", "threads", "run", "stage_id", "input", "output",
-    "true", "false",
+const TEMPLATE_NAMES: [&str; 13] = [
+    "vars",
+    "stage",
+    "label",
+    "site",
+    "site_vars",
+    "root",
+    "threads",
+    "run",
+    "stage_id",
+    "input",
+    "output",
+    "true",
+    "false",
 ];
 
 /// A name of a template language or of SQL: a letter or `_`, then letters, digits and `_`.

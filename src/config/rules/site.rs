@@ -45,10 +45,10 @@ pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
             "",
         );
         for (name, directory) in &rules.sites {
-            absolute(report, directory, &path.key("sites").key(name.as_str()));
+            one_line(report, directory, &path.key("sites").key(name.as_str()));
         }
         if let Some(root) = &rules.root {
-            absolute(report, root, &path.key("root"));
+            one_line(report, root, &path.key("root"));
         }
     }
     for (name, program) in &config.legacy_dbinfo {
@@ -282,6 +282,10 @@ fn absolute(report: &mut Report<'_>, directory: &Path, path: &KeyPath) {
         format!("`{shown}` is not an absolute path"),
         "begin with `/`",
     );
+    one_line(report, directory, path);
+}
+
+fn one_line(report: &mut Report<'_>, directory: &Path, path: &KeyPath) {
     report.require(
         is_one_line(&directory.to_string_lossy()),
         path,

@@ -237,11 +237,18 @@ fn base(request: &RenderRequest<'_>, root: &str) -> Context {
     run.insert("id".into(), Value::from(request.run_id));
     let dir = request.remote_dir.to_string_lossy();
     run.insert("dir".into(), Value::from(dir));
+    let vars: tera::Map = request
+        .site
+        .vars
+        .iter()
+        .map(|(name, value)| (name.clone().into(), Value::from(value.as_str())))
+        .collect();
     let mut base = Context::new();
     for (name, value) in [
         ("stage", Value::from(request.recipe.stage.as_str())),
         ("label", Value::from(request.label)),
         ("site", Value::from(site)),
+        ("site_vars", Value::from(vars)),
         ("root", Value::from(root)),
         ("threads", Value::from(request.recipe.cost.threads)),
         ("run", Value::from(run)),

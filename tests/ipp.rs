@@ -1,0 +1,17 @@
+//! The seven stages of the IPP, held against the tables of their specification: inputs, outputs,
+//! commands and records, and a run of all seven with stand-ins for the IPP's programs.
+
+#[path = "ipp/commands.rs"]
+mod commands;
+#[path = "ipp/groups.rs"]
+mod groups;
+#[path = "ipp/records.rs"]
+mod records;
+#[path = "ipp/survey.rs"]
+mod survey;
+#[path = "ipp/tables.rs"]
+mod tables;
+#[path = "ipp/variants.rs"]
+mod variants;
+#[path = "ipp/world.rs"]
+mod world;
