@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use super::{
-    DefineRequest, notice,
+    DefineRequest, notice, order,
     workplace::{RemoteError, Workplace, needs_login},
 };
 use crate::{
@@ -127,7 +127,7 @@ impl Workplace {
 
     fn stages(&self, options: &DriveOptions) -> Result<Vec<String>, RemoteError> {
         if options.stages.is_empty() {
-            return Ok(self.loaded.recipes.keys().cloned().collect());
+            return Ok(order::stages(&self.loaded.recipes));
         }
         let name = |stage: &String| Ok(self.loaded.recipe(stage)?.recipe.stage.clone());
         options.stages.iter().map(name).collect()

@@ -5,6 +5,7 @@ mod drive;
 mod lease;
 mod notice;
 mod operate;
+mod order;
 mod prepare;
 mod standing;
 mod workplace;

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::workplace::{RemoteError, Workplace};
+use super::{
+    order,
+    workplace::{RemoteError, Workplace},
+};
 use crate::state::{
     component::ComponentState,
     run::{RunFilter, RunState},
@@ -38,14 +41,14 @@ pub struct StageStanding {
 }
 
 impl Workplace {
-    /// Where the stages stand, in the order of the recipes; only runs with one of `labels`, if
+    /// Where the stages stand, in the order of their chains; only runs with one of `labels`, if
     /// any are given.
     pub fn by_stage(&self, labels: &[String]) -> Result<Vec<StageStanding>, RemoteError> {
         let mut stages: Vec<StageStanding> = Vec::new();
-        for stage in self.loaded.recipes.keys() {
-            let queued = self.store.queued(stage)?;
+        for stage in order::stages(&self.loaded.recipes) {
+            let queued = self.store.queued(&stage)?;
             stages.push(StageStanding {
-                stage: stage.clone(),
+                stage,
                 queued,
                 ..StageStanding::default()
             });
