@@ -7,6 +7,8 @@
 mod lab_bridge;
 #[cfg(test)]
 mod lab_harness;
+#[cfg(test)]
+mod lab_survey;
 
 #[cfg(test)]
 mod site {

@@ -119,6 +119,24 @@ impl Lab {
             .success();
     }
 
+    /// Copies a program to the cluster.
+    pub(crate) fn send(&self, program: &Path, to: &str) {
+        let status = Command::new(self.run.join("lab"))
+            .args(["exec", "fe", "sh", "-c"])
+            .args([
+                r#"mkdir -p "${1%/*}" && cat >"$1" && chmod 755 "$1""#,
+                "sh",
+                to,
+            ])
+            .stdin(File::open(program).unwrap())
+            .status();
+        assert!(
+            status.unwrap().success(),
+            "{} was not copied",
+            program.display()
+        );
+    }
+
     /// Returns when the job has ended, however it did.
     pub(crate) fn wait_for_job(&self, id: &str) {
         let after = format!("--dependency=afterany:{id}");
