@@ -97,7 +97,7 @@ enum Verb {
     )]
     Remotetool(programs::Words),
     /// Small image programs for examples and tests.
-    #[command(subcommand, hide = true)]
+    #[command(subcommand)]
     Sky(SkyCommand),
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]

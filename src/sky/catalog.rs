@@ -1,7 +1,7 @@
-//! Source catalogues as Source Extractor's ASCII_HEAD text: a `#` line for each column, then
+//! Source catalogues as Source Extractor's `ASCII_HEAD` text: a `#` line for each column, then
 //! one line a source.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
 use super::SkyError;
 
@@ -31,9 +31,12 @@ pub(super) struct Source {
 impl Source {
     /// Whether the source is whole and not saturated.
     pub(super) fn clean(&self) -> bool {
-        self.flags & 12 == 0 && self.flux > 0.0
+        self.flags & UNUSABLE == 0 && self.flux > 0.0
     }
 }
+
+/// Flags of a source that is saturated or cut by the edge.
+const UNUSABLE: i64 = 0b1100;
 
 const COLUMNS: [(&str, &str); 10] = [
     ("NUMBER", "Running object number"),
@@ -120,15 +123,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Source>, SkyError> {
 /// # Errors
 /// The file cannot be written.
 pub(super) fn write(path: &Path, sources: &[Source]) -> Result<(), SkyError> {
-    let mut out = String::new();
-    for (i, (name, meaning)) in COLUMNS.iter().enumerate() {
-        // Writing to a String does not fail.
-        let _ = writeln!(out, "# {:>3} {name:<22} {meaning}", i + 1);
-    }
-    for (i, s) in sources.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "{:>6} {:>11.4} {:>11.4} {:>12.7} {:>12.7} {:>13.3} {:>12.3} {:>7.2} {:>11.3} {:>3}",
+    let names = COLUMNS
+        .iter()
+        .enumerate()
+        .map(|(i, (name, meaning))| format!("# {:>3} {name:<22} {meaning}\n", i + 1));
+    let rows = sources.iter().enumerate().map(|(i, s)| {
+        format!(
+            "{:>6} {:>11.4} {:>11.4} {:>12.7} {:>12.7} {:>13.3} {:>12.3} {:>7.2} {:>11.3} {:>3}\n",
             i + 1,
             s.x,
             s.y,
@@ -139,8 +140,9 @@ pub(super) fn write(path: &Path, sources: &[Source]) -> Result<(), SkyError> {
             s.fwhm,
             s.background,
             s.flags
-        );
-    }
+        )
+    });
+    let out: String = names.chain(rows).collect();
     fs::write(path, out).map_err(SkyError::io(path))
 }
 

@@ -20,7 +20,7 @@ pub struct CheckArgs {
     /// The catalogue
     #[arg(long)]
     catalog: PathBuf,
-    /// The planted stars (CSV: star_id, ra, dec, mag)
+    /// The planted stars (CSV with the columns `star_id`, ra, dec, mag)
     #[arg(long)]
     truth: PathBuf,
     /// Arcseconds within which a source is the star

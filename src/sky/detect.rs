@@ -49,7 +49,7 @@ fn find(image: &Image, weight: Option<&Image>, threshold: f64, wcs: &Wcs) -> Opt
     let mut image = image.clone();
     if let Some(weight) = weight {
         for (pixel, weight) in image.pixels.iter_mut().zip(&weight.pixels) {
-            if !(*weight > 0.0) {
+            if weight.is_nan() || *weight <= 0.0 {
                 *pixel = f32::NAN;
             }
         }
@@ -161,7 +161,7 @@ fn peaks(smooth: &Image, limit: f32) -> Vec<(i64, i64)> {
                 .flat_map(|dy| (-3..=3).map(move |dx| (dx, dy)))
                 .filter(|place| *place != (0, 0))
                 .filter_map(|(dx, dy)| smooth.at(x + dx, y + dy))
-                .all(|other| !(other > own))
+                .all(|other| other.is_nan() || other <= own)
         };
         found.extend(group.into_iter().filter(highest));
     }

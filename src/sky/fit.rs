@@ -30,7 +30,7 @@ pub struct FitArgs {
     /// The frames they were made from, in the same order
     #[arg(long, required = true, num_args = 1..)]
     frames: Vec<PathBuf>,
-    /// Reference list (CSV: star_id, ra, dec, mag)
+    /// Reference list (CSV with the columns `star_id`, ra, dec, mag)
     #[arg(long)]
     reference: PathBuf,
     /// Largest offset in pixels

@@ -179,7 +179,7 @@ fn decode(raw: &[u8], bitpix: i64) -> f64 {
         (16, [a, b]) => f64::from(i16::from_be_bytes([*a, *b])),
         (32, [a, b, c, d]) => f64::from(i32::from_be_bytes([*a, *b, *c, *d])),
         (-32, [a, b, c, d]) => f64::from(f32::from_be_bytes([*a, *b, *c, *d])),
-        (-64, [a, b, c, d, e, f, g, h]) => f64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+        (-64, _) => raw.try_into().map_or(f64::NAN, f64::from_be_bytes),
         (_, [a]) => f64::from(*a),
         _ => f64::NAN,
     }

@@ -54,7 +54,7 @@ const READ_NOISE: f64 = 5.0;
 const SATURATION: f64 = 60_000.0;
 /// Pixels: between chips, largest dither, largest pointing error of a header.
 const GAP: usize = 12;
-const DITHER: f64 = 12.0;
+const DITHER: f64 = 14.0;
 const POINTING_ERROR: f64 = 6.0;
 /// Reference stars are planted stars brighter than this, with this error of place (arcsec).
 const REFERENCE_LIMIT: f64 = 17.0;
@@ -125,7 +125,7 @@ pub(super) fn run(args: &FramesArgs) -> Result<(), SkyError> {
     let chips_path = args.out.join("chips.jsonl");
     let mut chips_file = fs::File::create(&chips_path).map_err(SkyError::io(&chips_path))?;
     for exp_id in 1..=args.exposures {
-        let exposure = Exposure::draw(args.seed, exp_id);
+        let exposure = Exposure::draw(args.seed, exp_id, args.exposures);
         let exp_name = format!("e{exp_id:04}");
         let mjd = 60_000.25 + f64::from(exp_id - 1) * 0.002;
         for (number, chip) in (0..).zip(&chips) {
@@ -208,17 +208,21 @@ fn reference(truth: &[Star], seed: u64) -> Vec<Star> {
 }
 
 impl Exposure {
-    fn draw(seed: u64, exp_id: u32) -> Self {
+    /// Dithers go around a ring, so that together they cover the gaps between the chips.
+    fn draw(seed: u64, exp_id: u32, exposures: u32) -> Self {
         let mut rng = Rng::new(seed, 1000 + u64::from(exp_id));
         let mut pair = |reach: f64| (rng.between(-reach, reach), rng.between(-reach, reach));
-        let (dither, error, slope) = (pair(DITHER), pair(POINTING_ERROR), pair(0.05));
+        let (error, slope) = (pair(POINTING_ERROR), pair(0.05));
+        let turn = (f64::from(exp_id) + rng.between(-0.3, 0.3)) / f64::from(exposures);
+        let (sine, cosine) = (std::f64::consts::TAU * turn).sin_cos();
+        let radius = rng.between(0.8, 1.0) * DITHER;
         Self {
-            dither,
+            dither: (radius * cosine, radius * sine),
             error,
             slope,
             sigma: rng.between(1.5, 1.9),
             transparency: rng.between(0.8, 1.0),
-            sky: rng.between(700.0, 1000.0),
+            sky: rng.between(350.0, 500.0),
         }
     }
 }
@@ -296,9 +300,9 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case(1, &[(16, 16)])]
-    #[case(2, &[(16, 16), (262, 16)])]
-    #[case(4, &[(16, 16), (262, 16), (16, 262), (262, 262)])]
+    #[case(1, &[(18, 18)])]
+    #[case(2, &[(18, 18), (262, 18)])]
+    #[case(4, &[(18, 18), (262, 18), (18, 262), (262, 262)])]
     fn chips_lie_on_a_grid_with_gaps(#[case] chips: u32, #[case] origins: &[(usize, usize)]) {
         let plane = focal_plane((512, 512), chips).unwrap();
         let found: Vec<_> = plane.iter().map(|chip| chip.origin).collect();

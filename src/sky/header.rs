@@ -1,7 +1,5 @@
 //! FITS header cards: 80 characters each, `KEYWORD = value / comment`.
 
-use std::fmt::Write as _;
-
 /// The cards of one header without `END`, in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Header {
@@ -64,7 +62,7 @@ impl Header {
     /// Sets a string, in place if the key is there.
     pub(super) fn set_text(&mut self, key: &str, value: &str, comment: &str) {
         let quoted = format!("'{:<8}'", value.replace('\'', "''"));
-        self.put(key, format!("{key:<8}= {quoted:<20} / {comment}"));
+        self.put(key, &format!("{key:<8}= {quoted:<20} / {comment}"));
     }
 
     /// Removes every card with one of these keys.
@@ -73,10 +71,10 @@ impl Header {
     }
 
     fn set(&mut self, key: &str, value: &str, comment: &str) {
-        self.put(key, format!("{key:<8}= {value:>20} / {comment}"));
+        self.put(key, &format!("{key:<8}= {value:>20} / {comment}"));
     }
 
-    fn put(&mut self, key: &str, card: String) {
+    fn put(&mut self, key: &str, card: &str) {
         let card: String = card.chars().take(80).collect();
         match self.cards.iter_mut().find(|card| keyword(card) == key) {
             Some(old) => *old = card,
@@ -86,11 +84,7 @@ impl Header {
 
     /// The cards as lines, as `.head` files have them.
     pub(super) fn lines(&self) -> String {
-        let mut out = String::new();
-        for card in &self.cards {
-            // Writing to a String does not fail.
-            let _ = writeln!(out, "{card}");
-        }
+        let mut out: String = self.cards.iter().map(|card| card.clone() + "\n").collect();
         out.push_str("END\n");
         out
     }

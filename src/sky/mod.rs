@@ -4,8 +4,13 @@
 //! simple on purpose: one HDU, one projection (TAN), stars that are round.
 
 #![allow(
+    clippy::many_single_char_names,
+    reason = "x, y, u, v and the terms of a matrix are the field's own names"
+)]
+#![allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "pixel places and counts are small; images have far fewer than 2^31 pixels a side"
 )]

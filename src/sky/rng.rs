@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine and in every release: SplitMix64.
+//! Random numbers that are the same on every machine and in every release: `SplitMix64`.
 
 /// A stream of random numbers from a seed.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use super::{SkyError, catalog, fit, fits::Image, scene::ZERO_POINT, statistics};
 /// Options of `sky stats`.
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// Frame: background, rms, n_good
+    /// Frame: background, rms, `n_good`
     #[arg(long)]
     image: Option<PathBuf>,
-    /// Catalogue: n_sources, fwhm; with the frame also depth (5 sigma, magnitudes)
+    /// Catalogue: `n_sources`, fwhm; with the frame also depth (5 sigma, magnitudes)
     #[arg(long)]
     catalog: Option<PathBuf>,
     /// Only these numbers (separated by commas)

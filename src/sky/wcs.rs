@@ -8,7 +8,7 @@ use super::header::Header;
 pub(super) struct Wcs {
     pub(super) crpix: (f64, f64),
     pub(super) crval: (f64, f64),
-    /// CD1_1, CD1_2, CD2_1, CD2_2.
+    /// `CD1_1`, `CD1_2`, `CD2_1`, `CD2_2`.
     pub(super) cd: [f64; 4],
 }
 
@@ -23,7 +23,7 @@ impl Wcs {
         }
     }
 
-    /// Reads CRPIXn, CRVALn and CDi_j (or CDELTn) of a header.
+    /// Reads `CRPIXn`, `CRVALn` and `CDi_j` (or `CDELTn`) of a header.
     pub(super) fn of(header: &Header) -> Option<Self> {
         let number = |key| header.number(key);
         if !header.text("CTYPE1")?.ends_with("TAN") {

@@ -41,10 +41,16 @@ impl Master {
             },
             dir,
         };
-        let mut ssh = master.ssh();
+        master.start(run, login);
+        master
+    }
+
+    /// Opens the master, again if it is gone.
+    pub(super) fn start(&self, run: &Path, login: Login) {
+        let mut ssh = self.ssh();
         ssh.args(["-M", "-o", "ControlPersist=yes", "-f", "-N"]);
         if login == Login::OneTimePassword {
-            let asked = master.dir.path().join("password");
+            let asked = self.dir.path().join("password");
             fs::write(
                 &asked,
                 format!("#!/bin/sh\nexec '{}' otp\n", run.join("lab").display()),
@@ -55,9 +61,9 @@ impl Master {
                 .env("SSH_ASKPASS_REQUIRE", "force");
         }
         // a pipe would stay open for as long as the master lives
-        let said = master.dir.path().join("said");
+        let said = self.dir.path().join("said");
         let status = ssh
-            .arg(master.host)
+            .arg(self.host)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&said).unwrap())
@@ -68,7 +74,6 @@ impl Master {
             "no master: {}",
             fs::read_to_string(said).unwrap()
         );
-        master
     }
 
     /// The control socket.

@@ -145,6 +145,12 @@ impl Lab {
         Master::open(&self.run, login)
     }
 
+    /// Opens a master of [`Login::Key`] again, on its old socket.
+    pub(crate) fn reopen(&self, master: &Master) {
+        self.masters.set(self.masters.get() + 1);
+        master.start(&self.run, Login::Key);
+    }
+
     /// Logins that sshd accepted since this test got the lab.
     pub(crate) fn accepted(&self) -> Accepted {
         let now = accepted(&self.run);

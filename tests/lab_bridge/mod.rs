@@ -1,0 +1,303 @@
+//! The bridge over ssh to a real Slurm, and through the Moab commands: results, faults, and what a
+//! cut link leaves.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use rstest::rstest;
+use serde_json::Value;
+
+use super::lab_harness::{Answer, Lab, Login, Master, Workspace};
+
+const STAGE: &str = r#"
+stage: sum
+components: {file: ../things.csv}
+jobs: {for_each: part, from: {file: ../parts.csv}, by: stage_id, key: "{{ part.name }}"}
+vars: {out: "work/{{ stage_id }}.{{ part.name }}"}
+inputs: [{local: "raw/{{ stage_id }} {{ part.name }}", remote: "raw/{{ stage_id }} {{ part.name }}"}]
+pre: [[mkdir, -p, work]]
+command: {sh: "COMMAND"}
+outputs: [{remote: "{{ out }}.out", local: "products/{{ out }}.out"}]
+dbinfo:
+  table: summed
+  key: [thing, part]
+  columns: {thing: integer, part: text, sum: text, node: text}
+  values: {thing: "{{ stage_id }}", part: "{{ part.name }}"}
+  from: "{{ out }}.json"
+cost: {threads: 1, seconds: 2}
+"#;
+
+const GOOD: &str = "sha256sum < {{ input(0) }} > {{ out }}.out && \
+    printf '{\\\"sum\\\": \\\"%s\\\", \\\"node\\\": \\\"%s\\\"}' $(cut -c 1-8 {{ out }}.out) $(hostname) > {{ out }}.json";
+
+/// A workspace with six components of four jobs each.
+fn workspace<'lab>(lab: &'lab Lab, master: &Master, command: &str) -> Workspace<'lab> {
+    let workspace = Workspace::new(lab, master);
+    let write = |name: &str, text: &str| {
+        let path: PathBuf = workspace.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("stages/sum.yaml", &STAGE.replace("COMMAND", command));
+    let (mut things, mut parts) = (String::from("stage_id\n"), String::from("stage_id,name\n"));
+    for thing in 1..=6 {
+        things.push_str(&format!("{thing}\n"));
+        for part in ["a", "b", "c", "d"] {
+            parts.push_str(&format!("{thing},{part}\n"));
+            write(
+                &format!("raw/{thing} {part}"),
+                &format!("{thing} {part}\n").repeat(100),
+            );
+        }
+    }
+    write("things.csv", &things);
+    write("parts.csv", &parts);
+    outrigger::state::Store::create(&workspace.path().join("state.db")).unwrap();
+    workspace
+}
+
+fn drive(workspace: &Workspace<'_>, site: &str) -> Answer {
+    workspace.outrigger(["remote", "run", "--label", "t", "--site", site])
+}
+
+fn ask(workspace: &Workspace<'_>, sql: &str) -> Vec<String> {
+    let db = rusqlite::Connection::open(workspace.path().join("state.db")).unwrap();
+    let mut statement = db.prepare(sql).unwrap();
+    statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+/// Everything is home, once, and state.db is sound.
+fn complete(workspace: &Workspace<'_>) {
+    assert_eq!(ask(workspace, "SELECT count(*) || '' FROM summed"), ["24"]);
+    let done = ask(
+        workspace,
+        "SELECT DISTINCT state FROM components WHERE state <> 'retry'",
+    );
+    assert_eq!(done, ["passed"]);
+    for thing in 1..=6 {
+        for part in ["a", "b", "c", "d"] {
+            let product = format!("products/work/{thing}.{part}.out");
+            assert!(workspace.path().join(&product).exists(), "{product}");
+        }
+    }
+    let store = outrigger::state::Store::open(&workspace.path().join("state.db")).unwrap();
+    assert_eq!(store.check().unwrap(), []);
+}
+
+#[rstest]
+#[case::slurm("slurm")]
+#[case::moab("moab")]
+fn a_run_goes_there_and_comes_back(#[case] site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    let driven = drive(&workspace, site);
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    let nodes = ask(&workspace, "SELECT DISTINCT node FROM summed");
+    assert!(
+        nodes.iter().all(|node| node.starts_with("node")),
+        "{nodes:?}"
+    );
+    let again = drive(&workspace, site);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["1"]);
+}
+
+#[rstest]
+#[case::slurm("slurm", "partition: shared", "partition: nonesuch")]
+#[case::moab("moab", "queue: shared", "queue: nonesuch")]
+fn a_refused_job_is_an_error_in_the_schedulers_words(
+    #[case] site: &str,
+    #[case] from: &str,
+    #[case] to: &str,
+) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    let config = workspace.config().replace(from, to);
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    let driven = drive(&workspace, site);
+    assert_eq!(driven.code, 1, "{driven:?}");
+    let said = ask(&workspace, "SELECT state || ': ' || reason FROM runs");
+    assert!(
+        said[0].starts_with("error:exec: the scheduler refused the job"),
+        "{said:?}"
+    );
+    assert!(
+        said[0].contains("nonesuch") || said[0].contains("partition"),
+        "{said:?}"
+    );
+    let poll = workspace.outrigger(["remote", "poll"]);
+    assert_eq!(poll.code, 4, "{poll:?}");
+}
+
+#[test]
+fn without_a_link_runs_wait_and_go_on_when_it_is_back() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    for step in [
+        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
+        &["remote", "prepare"],
+    ] {
+        workspace.outrigger(step).success();
+    }
+    lab.control(["drop"]);
+    master.wait_until_gone();
+    let exec = workspace.outrigger(["remote", "exec"]);
+    assert_eq!(exec.code, 3, "{exec:?}");
+    assert!(
+        exec.stderr.contains("ssh -M -S"),
+        "it says how to open the master: {exec:?}"
+    );
+    assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:pending"]);
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 3, "{driven:?}");
+
+    lab.reopen(&master);
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+}
+
+#[test]
+fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
+    let workspace = workspace(&lab, &master, &slow);
+    for step in [
+        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
+        &["remote", "prepare"],
+    ] {
+        workspace.outrigger(step).success();
+    }
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    lab.control(["drop"]);
+    master.wait_until_gone();
+    assert_eq!(workspace.outrigger(["remote", "poll"]).code, 3);
+    assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:run"]);
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    lab.reopen(&master);
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["1"]);
+}
+
+#[test]
+fn a_submission_without_an_answer_is_not_made_twice() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    for step in [
+        ["remote", "define", "sum", "--label", "t", "--site", "moab"].as_slice(),
+        &["remote", "prepare"],
+    ] {
+        workspace.outrigger(step).success();
+    }
+    let token = ask(&workspace, "SELECT token FROM runs").remove(0);
+    lab.control(["moab", "timeout_pct=100", "after=1"]);
+    let exec = workspace.outrigger(["remote", "exec"]);
+    assert_eq!(
+        ask(&workspace, "SELECT state FROM runs"),
+        ["submitting"],
+        "{exec:?}"
+    );
+    lab.control(["moab"]);
+    let driven = drive(&workspace, "moab");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    let jobs = lab
+        .fe(["squeue", "-h", "--states=all", "--name", &token, "-o", "%i"])
+        .success();
+    assert_eq!(jobs.lines().count(), 1, "{jobs}");
+}
+
+#[test]
+fn a_driver_killed_during_exec_submits_no_second_job() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    for step in [
+        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
+        &["remote", "prepare"],
+    ] {
+        workspace.outrigger(step).success();
+    }
+    let token = ask(&workspace, "SELECT token FROM runs").remove(0);
+    for state in ["staging", "submitting"] {
+        let mut exec = Command::new(env!("CARGO_BIN_EXE_outrigger"))
+            .args(["remote", "exec", "--quiet"])
+            .current_dir(workspace.path())
+            .spawn()
+            .unwrap();
+        while exec.try_wait().unwrap().is_none() {
+            if ask(&workspace, "SELECT state FROM runs") == [state] {
+                exec.kill().unwrap();
+            }
+        }
+    }
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    let jobs = lab
+        .fe(["squeue", "-h", "--states=all", "--name", &token, "-o", "%i"])
+        .success();
+    assert_eq!(jobs.lines().count(), 1, "{jobs}");
+}
+
+#[test]
+fn a_disk_that_is_full_on_the_site_fails_with_its_reason() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    let config = workspace
+        .config()
+        .replace(workspace.scratch(), "/scratch/full");
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    let raw = workspace.path().join("raw/1 a");
+    fs::write(raw, vec![b'x'; 200_000]).unwrap();
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 1, "{driven:?}");
+    let said = ask(
+        &workspace,
+        "SELECT reason FROM runs UNION SELECT reason FROM jobs",
+    );
+    assert!(
+        said.iter()
+            .any(|why| why.contains("no space left on the site")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn cancel_takes_the_batch_job_out_of_the_queue() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, "sleep 600");
+    for step in [
+        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
+        &["remote", "prepare"],
+    ] {
+        workspace.outrigger(step).success();
+    }
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    workspace
+        .outrigger(["remote", "cancel", "1", "--why", "clouds"])
+        .success();
+    let job = ask(&workspace, "SELECT job_id FROM runs").remove(0);
+    lab.wait_for_job(&job);
+    assert_eq!(
+        ask(&workspace, "SELECT DISTINCT state FROM components"),
+        ["retry"]
+    );
+    let listed: Value =
+        serde_json::from_str(&workspace.outrigger(["remote", "list", "--json"]).success()).unwrap();
+    assert_eq!(listed["runs"][0]["state"], "cancelled");
+}
