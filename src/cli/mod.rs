@@ -42,10 +42,10 @@ struct Cli {
 }
 
 const EXAMPLE: &str = "Example:
-  outrigger init                      a commented outrigger.yaml, a stage, state.db
-  outrigger check                     everything wrong in configuration and recipes, at once
-  outrigger remote run --label night1 define, prepare, exec, poll until all is done
-  outrigger status                    where everything stands";
+  outrigger init                        a commented outrigger.yaml, a stage, state.db
+  outrigger check                       everything wrong in configuration and recipes, at once
+  outrigger remote run --label night1   define, prepare, exec, poll until all is done
+  outrigger status                      where everything stands";
 
 /// The environment variable that says where outrigger.yaml is, and what holds without it.
 const CONFIG: &str = "OUTRIGGER_CONFIG";
@@ -97,7 +97,10 @@ enum Verb {
     )]
     Remotetool(programs::Words),
     /// Small image programs for examples and tests.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  outrigger sky png stack.fits --output stack.png"
+    )]
     Sky(SkyCommand),
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
@@ -188,11 +191,36 @@ mod tests {
         assert!(found.len() > 20, "{}", found.len());
         for (name, mut command) in found {
             let help = command.render_long_help().to_string();
-            let example = help.split_once("Example:").map(|(_, example)| example);
-            assert!(
-                example.is_some_and(|example| example.contains(&name)),
-                "{name}: {help}"
-            );
+            let (_, example) = help
+                .split_once("Example:")
+                .unwrap_or_else(|| panic!("{name}: {help}"));
+            assert!(example.contains(&name), "{name}: {help}");
         }
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_understood() {
+        let mut found = Vec::new();
+        commands(&Cli::command(), "outrigger", &mut found);
+        let mut examples = 0;
+        for (name, mut command) in found {
+            let help = command.render_long_help().to_string();
+            let lines = help.split_once("Example:").map_or("", |(_, lines)| lines);
+            for line in lines
+                .lines()
+                .map(str::trim)
+                .filter(|line| line.starts_with("outrigger"))
+            {
+                // Two blanks set off what the example is for; `>` where its output goes.
+                let line = line.split("  ").next().unwrap_or_default();
+                let line = line.split(" >").next().unwrap_or_default();
+                let words = shlex::split(line).unwrap();
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{name}: {line}: {error}");
+                }
+                examples += 1;
+            }
+        }
+        assert!(examples > 40, "{examples}");
     }
 }

@@ -35,8 +35,6 @@ pub(super) struct Words {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_last_part_of_argv0_names_the_program() {
         let named = |name: &str| super::named(Some(&name.into())).is_some();

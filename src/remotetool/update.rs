@@ -15,7 +15,7 @@ use crate::{
     remote::{RemoteError, Workplace, is_label},
     state::{
         StateError,
-        component::Component,
+        component::{Component, ComponentState},
         edit::{ComponentEdit, RunEdit},
         event::Act,
         job::JobState,
@@ -105,11 +105,15 @@ fn way(
     };
     let events = run_events(run.state, word, has_job).map_err(refuse)?;
     if events.contains(&RunEvent::Prepared) {
-        let counts = workplace.store.settled(run.run_id)?;
-        if counts.settled < counts.components {
+        let open = workplace.store.list_components(&ComponentFilter {
+            run_id: Some(run.run_id),
+            states: vec![ComponentState::New],
+            ..ComponentFilter::default()
+        })?;
+        if !open.is_empty() {
             return Err(refuse(&format!(
-                "only {} of its {} components are prepared or have failed",
-                counts.settled, counts.components
+                "{} of its components are neither prepared nor have failed",
+                open.len()
             )));
         }
     }

@@ -47,26 +47,53 @@ pub use error::SkyError;
 #[derive(Debug, Subcommand)]
 pub enum SkyCommand {
     /// Make dithered, noisy exposures of several chips from one real frame, with planted stars
+    #[command(
+        after_help = "Example:\n  outrigger sky frames --base ccd.fits --out raw --exposures 6 --chips 4"
+    )]
     Frames(frames::FramesArgs),
     /// Find sources in a frame and write an ASCII catalogue
+    #[command(
+        after_help = "Example:\n  outrigger sky detect raw/exp01.chip1.fits --output exp01.chip1.cat"
+    )]
     Detect(detect::DetectArgs),
     /// Fit the pointing offset and zero point of one exposure to a reference list
+    #[command(
+        after_help = "Example:\n  outrigger sky fit --catalogs 1.cat 2.cat --frames 1.fits 2.fits --reference ref.csv -o fit.json"
+    )]
     Fit(fit::FitArgs),
     /// Write the header file that gives a frame its fitted pointing (`.head`)
+    #[command(
+        after_help = "Example:\n  outrigger sky head exp01.chip1.fits --dx 3.2 --dy=-1.7 --output exp01.chip1.head"
+    )]
     Head(head::HeadArgs),
     /// Resample a frame to a common grid
+    #[command(
+        after_help = "Example:\n  outrigger sky warp 1.fits --centre 150,2 --scale 0.25 --size 1200 -o 1.warp.fits"
+    )]
     Warp(warp::WarpArgs),
     /// Combine warped frames
+    #[command(
+        after_help = "Example:\n  outrigger sky coadd 1.fits 2.fits --centre 150,2 --scale 1 --size 900 -o s.fits --weight w.fits"
+    )]
     Coadd(coadd::CoaddArgs),
     /// Measure a frame, a catalogue or both, and write the numbers as JSON
+    #[command(
+        after_help = "Example:\n  outrigger sky stats --image stack.fits --catalog stack.cat --output stack.json"
+    )]
     Stats(stats::StatsArgs),
     /// Compare a catalogue with the planted stars: completeness and position errors
+    #[command(
+        after_help = "Example:\n  outrigger sky check --catalog stack.cat --truth raw/truth.csv --require 0.9"
+    )]
     Check(check::CheckArgs),
     /// Draw a frame as a PNG
+    #[command(after_help = "Example:\n  outrigger sky png stack.fits --output stack.png")]
     Png(picture::PngArgs),
     /// Take out of a FITS file what differs from one run to the next (dates, user, host)
+    #[command(after_help = "Example:\n  outrigger sky normalise stack.fits stack.weight.fits")]
     Normalise(normalise::NormaliseArgs),
     /// Compare FITS files without what differs from one run to the next
+    #[command(after_help = "Example:\n  outrigger sky compare here/stack.fits there/stack.fits")]
     Compare(normalise::CompareArgs),
 }
 

@@ -113,21 +113,24 @@ impl Store {
         let transaction = self.write()?;
         let mut changed = 0;
         {
-            let mut written =
-                transaction.prepare_cached("SELECT count(*) FROM jobs WHERE component_id = ?")?;
+            let mut written = transaction.prepare_cached(
+                "SELECT state, (SELECT count(*) FROM jobs WHERE jobs.component_id = c.component_id)
+                 FROM components c WHERE component_id = ?",
+            )?;
             let mut update = transaction.prepare_cached(
                 "UPDATE components SET path_base = coalesce(?1, path_base), jobs = coalesce(?2, jobs)
                  WHERE component_id = ?3
                    AND (path_base <> coalesce(?1, path_base) OR jobs <> coalesce(?2, jobs))",
             )?;
             for id in component_ids {
-                let written: u64 = written.query_row([id], |row| row.get(0))?;
+                let (state, written): (String, u64) =
+                    written.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 if written > 0 && edit.jobs.is_some_and(|jobs| jobs != written) {
                     return Err(StateError::Illegal(IllegalMove {
                         subject: "component",
-                        state: format!("with {written} jobs written"),
+                        state,
                         event: "have another number of jobs",
-                        mend: "revert it, and it is prepared anew in another run",
+                        mend: "its jobs are written",
                     }));
                 }
                 changed += update.execute(params![edit.path_base, edit.jobs, id])?;
