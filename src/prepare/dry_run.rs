@@ -26,13 +26,13 @@ pub struct DryRun {
     pub first_chunk: String,
 }
 
-/// Prepares a run into a directory that is removed again. `launch` gets what was rendered and
+/// Does `work` into a directory that is removed again. `launch` gets what was rendered and
 /// hands the launch that it decides on to its second argument.
 ///
 /// # Errors
 /// As [`Renderer::render`] and [`launch::write`].
 pub fn dry_run<E: From<PrepareError>>(
-    renderer: &Renderer<'_>,
+    work: &Renderer<'_>,
     store: &Store,
     progress: &dyn Fn(u64),
     decide: impl FnOnce(
@@ -45,9 +45,9 @@ pub fn dry_run<E: From<PrepareError>>(
         .tempdir()
         .map_err(PrepareError::io(&std::env::temp_dir()))?;
     let dir = temporary.path().join("run");
-    let rendered = renderer.render_into(&dir, store, progress)?;
+    let rendered = work.render_into(&dir, store, progress)?;
     decide(&rendered, &|launch| {
-        let decision = launch::write(&rendered, renderer.request(), launch)?;
+        let decision = launch::write(&rendered, work.request(), launch)?;
         let failures = rendered
             .components()?
             .filter_map(|c| Some((c.component_id, c.outcome.err()?)))

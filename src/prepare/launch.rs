@@ -191,7 +191,8 @@ fn remove_old_chunks(dir: &Path) -> Result<(), PrepareError> {
         let name = entry.file_name();
         let is_chunk = name
             .to_str()
-            .is_some_and(|name| name.starts_with("chunk.") && name.ends_with(".conf"));
+            .and_then(|name| name.strip_prefix("chunk."))
+            .is_some_and(|rest| rest.strip_suffix(".conf").is_some());
         if is_chunk {
             fs::remove_file(entry.path()).map_err(PrepareError::io(&entry.path()))?;
         }

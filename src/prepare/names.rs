@@ -64,7 +64,7 @@ impl Names {
     }
 
     /// R2: the name as the storage layer writes it on disk, `<number>.<key with ':' for '/'>`.
-    pub(crate) fn from_disk(&self, name: &str) -> Result<String, String> {
+    pub(crate) fn disk_to_site(&self, name: &str) -> Result<String, String> {
         let path = self.local(name)?;
         let base = path
             .file_name()
@@ -205,10 +205,13 @@ mod tests {
         );
         assert_eq!(names.remote("neb:///a").unwrap(), "/scratch/a");
         assert_eq!(
-            names.from_disk("find://h/a/b.fits").unwrap(),
+            names.disk_to_site("find://h/a/b.fits").unwrap(),
             "/scratch/a/b.fits"
         );
-        assert_eq!(names.from_disk("/d/12x.fits").unwrap(), "/scratch/12x.fits");
+        assert_eq!(
+            names.disk_to_site("/d/12x.fits").unwrap(),
+            "/scratch/12x.fits"
+        );
         assert_eq!(
             names.raw("path://ARCHIVE/x").unwrap(),
             "/scratch/tmp/data/archive/x"

@@ -1,4 +1,4 @@
-# Run {{ run_id }}, stage {{ stage }}, label {{ label }}, site {{ site }}.
+# Run {{ run_id }}; run.yaml says what was decided for it.
 {% for line in environment %}{{ line | safe }}
 {% endfor %}{% for module in modules %}module load {{ module }}
 {% endfor %}set -u

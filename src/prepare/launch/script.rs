@@ -91,9 +91,6 @@ fn context(
     context.insert("dir", &request.remote_dir.to_string_lossy());
     context.insert("token", launch.token);
     context.insert("steps", &steps);
-    context.insert("stage", &request.recipe.stage);
-    context.insert("label", request.label);
-    context.insert("site", request.site_name);
     context.insert_value("run_id", Value::from(request.run_id));
     Ok(context)
 }

@@ -3,7 +3,9 @@
 mod component;
 mod components;
 mod draft;
+mod evaluate;
 mod fragment;
+mod gathered;
 mod parallel;
 mod record;
 mod slice;
@@ -19,8 +21,8 @@ use tera::{Context, Value};
 
 pub use self::record::record_schema;
 use self::{
-    component::Shared,
     components::Outcomes,
+    evaluate::Shared,
     writer::{RunWriter, Totals},
 };
 use super::{

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    component::{two_homes, written_twice},
     components::{self, ComponentLine, TsvLines},
     draft::{ComponentDraft, FileDraft, Jobs},
+    gathered::{two_homes, written_twice},
 };
 use crate::{
     config::recipe::Cost,
@@ -100,17 +100,13 @@ impl RunWriter {
         };
         line.write(&mut self.components)
             .map_err(PrepareError::io(&self.dir))?;
-        match outcome {
-            Ok(jobs) => {
-                self.totals.components_ok += 1;
-                self.write(draft.component_id, draft.stage_id, jobs)
-                    .map_err(PrepareError::io(&self.dir))
-            },
-            Err(_) => {
-                self.totals.components_failed += 1;
-                Ok(())
-            },
-        }
+        let Ok(jobs) = outcome else {
+            self.totals.components_failed += 1;
+            return Ok(());
+        };
+        self.totals.components_ok += 1;
+        self.write(draft.component_id, draft.stage_id, jobs)
+            .map_err(PrepareError::io(&self.dir))
     }
 
     /// Ends all files.

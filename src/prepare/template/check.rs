@@ -43,8 +43,9 @@ mod tests {
         let recipe: Recipe = serde_json::from_value(value).unwrap();
         check_recipe(&recipe)
             .iter()
-            .map(|(place, message)| format!("{place}: {message}\n"))
-            .collect()
+            .map(|(place, message)| format!("{place}: {message}"))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]

@@ -93,7 +93,10 @@ impl Compiler {
         tera.autoescape_on([SHELL]);
         tera.set_escape_fn(escape);
         filters::register(&mut tera, names);
-        tera.register_function(CATCH, catch);
+        tera.register_function(CATCH, |arguments: Kwargs, _: &State<'_>| {
+            CAUGHT.set(Some(arguments.must_get::<Value>("value")?));
+            Ok::<_, Error>("")
+        });
         tera.register_function("input", nth("input", INPUTS));
         tera.register_function("output", nth("output", OUTPUTS));
         let one = |name: &str, parameter: &str| (name.to_owned(), vec![parameter.to_owned()]);
@@ -228,11 +231,6 @@ pub(crate) fn escape(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
 /// When it holds a NUL, which no program can be given.
 pub(crate) fn quote(text: &str) -> Result<Cow<'_, str>, String> {
     shlex::try_quote(text).map_err(|_| format!("`{}` holds a NUL", text.escape_debug()))
-}
-
-fn catch(arguments: Kwargs, _: &State<'_>) -> TeraResult<Value> {
-    CAUGHT.set(Some(arguments.must_get::<Value>("value")?));
-    Ok(Value::from(""))
 }
 
 fn nth(

@@ -21,7 +21,7 @@ pub(super) fn register(tera: &mut Tera, names: &Arc<Names>) {
     });
     let given = Arc::clone(names);
     tera.register_filter("from_disk", move |name: &str, _: Kwargs, _: &State<'_>| {
-        given.from_disk(name).map_err(Error::message)
+        given.disk_to_site(name).map_err(Error::message)
     });
     let given = Arc::clone(names);
     tera.register_filter("raw", move |name: &str, _: Kwargs, _: &State<'_>| {

@@ -124,7 +124,13 @@ impl Plan {
         let inputs = (0..).zip(&recipe.inputs).map(|(index, input)| {
             let place = format!("inputs[{index}]");
             InputPlan {
-                repeat: repeat(&mut c, &place, &input.when, &input.each, &input.item),
+                repeat: repeat(
+                    &mut c,
+                    &place,
+                    input.when.as_ref(),
+                    input.each.as_ref(),
+                    input.item.as_ref(),
+                ),
                 local: optional(&mut c, &format!("{place}.local"), input.local.as_ref()),
                 remote: c.template(&format!("{place}.remote"), &input.remote),
             }
@@ -133,7 +139,13 @@ impl Plan {
         let outputs = (0..).zip(&recipe.outputs).map(|(index, output)| {
             let place = format!("outputs[{index}]");
             OutputPlan {
-                repeat: repeat(&mut c, &place, &output.when, &output.each, &output.item),
+                repeat: repeat(
+                    &mut c,
+                    &place,
+                    output.when.as_ref(),
+                    output.each.as_ref(),
+                    output.item.as_ref(),
+                ),
                 local: optional(&mut c, &format!("{place}.local"), output.local.as_ref()),
                 remote: c.template(&format!("{place}.remote"), &output.remote),
                 required: output.required,
@@ -212,19 +224,17 @@ fn templates(
 fn repeat(
     c: &mut Compiler,
     place: &str,
-    when: &Option<String>,
-    each: &Option<String>,
-    item: &Option<String>,
+    when: Option<&String>,
+    each: Option<&String>,
+    item: Option<&String>,
 ) -> Repeat {
     if let Some(item) = item {
         identifier(c, &format!("{place}.as"), item);
     }
     Repeat {
-        when: optional(c, &format!("{place}.when"), when.as_ref()),
-        each: each
-            .as_ref()
-            .map(|each| c.expression(&format!("{place}.each"), each)),
-        item: item.clone().unwrap_or_else(|| "item".into()),
+        when: optional(c, &format!("{place}.when"), when),
+        each: each.map(|each| c.expression(&format!("{place}.each"), each)),
+        item: item.cloned().unwrap_or_else(|| "item".into()),
     }
 }
 
@@ -254,7 +264,7 @@ fn argument_plan(c: &mut Compiler, place: &str, argument: &Arg) -> (Vec<Template
     match argument {
         Arg::One(text) => (
             vec![c.template(place, text)],
-            repeat(c, place, &None, &None, &None),
+            repeat(c, place, None, None, None),
         ),
         Arg::Group(ArgGroup {
             args,
@@ -266,7 +276,10 @@ fn argument_plan(c: &mut Compiler, place: &str, argument: &Arg) -> (Vec<Template
             let compiled = texts
                 .map(|(index, text)| c.template(&format!("{place}.args[{index}]"), text))
                 .collect();
-            (compiled, repeat(c, place, when, each, item))
+            (
+                compiled,
+                repeat(c, place, when.as_ref(), each.as_ref(), item.as_ref()),
+            )
         },
     }
 }

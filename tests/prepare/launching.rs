@@ -1,0 +1,256 @@
+//! The batch script, the configs and the decision.
+
+use std::fs;
+
+use outrigger::{
+    prepare::{
+        PrepareError, Rendered, dry_run,
+        launch::{self, Launch},
+    },
+    state::run_dir::{self, decision::Decision},
+};
+
+use crate::bench::{Bench, TOKEN, allocation};
+
+const STAGE: &str = r#"
+stage: count
+components: {file: rows.jsonl}
+command: [/bin/true]
+inputs: [{local: rows.jsonl, remote: "raw/rows"}]
+outputs: [{remote: "o/{{ stage_id }}", local: "o/{{ stage_id }}"}]
+dbinfo: {table: count, key: [id], columns: {id: integer}, format: lines}
+next: {stage: camera, id: "{{ stage_id }}"}
+"#;
+
+fn bench() -> Bench {
+    let rows: Vec<String> = (0..10)
+        .map(|id| format!("{{\"stage_id\": {id}}}"))
+        .collect();
+    Bench::new(STAGE, &[("rows.jsonl", &rows.join("\n"))])
+}
+
+fn srun(conf: &str, tasks: u32) -> Vec<String> {
+    [
+        "srun",
+        "-n",
+        &tasks.to_string(),
+        "--multi-prog",
+        conf,
+        "it's",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+#[test]
+fn the_batch_script_claims_runs_and_marks() {
+    let mut bench = bench();
+    bench.site.environment = vec!["export A='b c'".into()];
+    bench.site.modules = vec!["gcc; rm x".into()];
+    let rendered = bench.render();
+    bench.launch_with(&rendered, &["#SBATCH --nodes=2".into()], &srun);
+    let script = bench.text(run_dir::BATCH_SCRIPT);
+    let script = script.replace(&*bench.scratch().to_string_lossy(), "/SCRATCH DIR");
+    insta::assert_snapshot!(script, @r#"
+    #!/bin/sh
+    #SBATCH --nodes=2
+    # Run 1; run.yaml says what was decided for it.
+    export A='b c'
+    module load 'gcc; rm x'
+    set -u
+
+    cd '/SCRATCH DIR/runs/run 1' || exit 1
+    or_token=or-1-1-0badcafe
+
+    # Only one copy of this script ever runs the jobs: the one that makes this directory.
+    if ! mkdir "$or_token.claim"; then
+        if [ -d "$or_token.claim" ]; then
+            echo "outrigger: $or_token is claimed by another copy of this batch job; nothing to do"
+            exit 0
+        fi
+        echo "outrigger: $or_token cannot be claimed in $PWD" >&2
+        exit 1
+    fi
+
+    OR_ATTEMPT=${or_token#or-*-}
+    OR_ATTEMPT=${OR_ATTEMPT%%-*}
+    export OR_ATTEMPT
+    mkdir -p log
+
+    or_status=0
+    or_pid=
+
+    # A marker is there whole or not at all.
+    or_mark() {
+        printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
+    }
+
+    or_stop() {
+        trap '' TERM INT HUP
+        if [ -n "$or_pid" ]; then
+            kill "$or_pid" 2>/dev/null
+            wait "$or_pid"
+        fi
+        or_mark ended "143 $(date +%s) $or_token"
+        exit 143
+    }
+
+    # In the background, so that a signal is answered at once. A step that fails does not end the
+    # others: each job has its own record.
+    or_step() {
+        "$@" </dev/null &
+        or_pid=$!
+        wait "$or_pid"
+        or_code=$?
+        or_pid=
+        if [ "$or_code" -ne 0 ]; then
+            or_status=$or_code
+            echo "outrigger: step ended with $or_code: $*" >&2
+        fi
+    }
+
+    trap or_stop TERM INT HUP
+    or_mark started "$(date +%s) $(uname -n) $or_token"
+    or_step srun -n 4 --multi-prog chunk.000.conf "it's"
+    or_step srun -n 4 --multi-prog chunk.001.conf "it's"
+    or_step srun -n 2 --multi-prog chunk.002.conf "it's"
+    or_mark ended "$or_status $(date +%s) $or_token"
+    exit "$or_status"
+    "#);
+    let last = &bench.jobs()[8..];
+    let line = |rank: usize| {
+        format!(
+            "{rank} /bin/sh run-job.sh {} {} {}\n",
+            last[rank].seq, last[rank].offset, last[rank].length
+        )
+    };
+    assert_eq!(bench.text("chunk.002.conf"), line(0) + &line(1));
+    assert!(!bench.run_dir().join("chunk.003.conf").exists());
+}
+
+#[test]
+fn the_decision_says_all_that_exec_and_poll_need() {
+    let bench = bench();
+    let rendered = bench.render();
+    bench.launch(&rendered);
+    let decision = Decision::read(&bench.run_dir()).unwrap();
+    assert_eq!(
+        (decision.components, decision.jobs, decision.chunks),
+        (10, 10, 3)
+    );
+    assert_eq!((decision.files_in, decision.files_out), (1, 10));
+    assert_eq!(decision.next.as_deref(), Some("camera"));
+    assert_eq!(decision.schema.unwrap().table, "count");
+    assert_eq!(decision.allocation, allocation());
+    assert_eq!(decision.remote_dir, bench.remote_dir());
+}
+
+#[test]
+fn preparing_again_leaves_no_old_configs() {
+    let mut bench = bench();
+    bench.launch(&bench.render());
+    bench.site.chunk.max_tasks = Some(1);
+    bench.launch(&bench.render());
+    assert!(bench.run_dir().join("chunk.009.conf").exists());
+    bench.site.chunk.max_tasks = None;
+    bench.launch(&bench.render());
+    assert!(!bench.run_dir().join("chunk.009.conf").exists());
+}
+
+fn try_launch(bench: &Bench, rendered: &Rendered, directives: &[&str]) -> Result<Decision, String> {
+    let directives: Vec<String> = directives.iter().map(|&line| line.to_owned()).collect();
+    bench.with(&bench.run_dir(), |_, request| {
+        let launch = Launch {
+            token: TOKEN,
+            allocation: &allocation(),
+            directives: &directives,
+            step: &srun,
+        };
+        launch::write(rendered, &request, &launch).map_err(|e| e.to_string())
+    })
+}
+
+#[test]
+fn what_cannot_be_a_directive_is_refused() {
+    let bench = bench();
+    let rendered = bench.render();
+    let error = |line: &str| try_launch(&bench, &rendered, &[line]).unwrap_err();
+    assert_eq!(
+        error("#MSUB -N a\nrm -r x"),
+        "`#MSUB -N a\\nrm -r x` cannot be a directive of the batch script"
+    );
+    assert_eq!(
+        error("rm -r x"),
+        "`rm -r x` cannot be a directive of the batch script"
+    );
+}
+
+#[test]
+fn a_job_that_fits_into_no_config_is_named() {
+    let mut bench = bench();
+    bench.site.chunk.max_bytes = "10".parse().unwrap();
+    let rendered = bench.render();
+    let error = try_launch(&bench, &rendered, &[]).unwrap_err();
+    assert!(error.starts_with("job 0 does not fit"), "{error}");
+}
+
+#[test]
+fn a_site_may_bring_its_own_template() {
+    let bench = bench();
+    let rendered = bench.render();
+    let path = bench.path("templates/msub/local.sh");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "#!/bin/ksh\n# {{ dir }}\n{% include \"body.sh\" %}").unwrap();
+    try_launch(&bench, &rendered, &[]).unwrap();
+    assert!(
+        bench
+            .text(run_dir::BATCH_SCRIPT)
+            .starts_with("#!/bin/ksh\n")
+    );
+    fs::write(&path, "{{ nonsense }}").unwrap();
+    let error = try_launch(&bench, &rendered, &[]).unwrap_err();
+    assert!(
+        error.contains("local.sh") && error.contains("nonsense"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_new_attempt_gets_its_own_token() {
+    let bench = bench();
+    bench.launch(&bench.render());
+    launch::retoken(&bench.run_dir(), TOKEN, "or-1-2-deadbeef").unwrap();
+    assert!(
+        bench
+            .text(run_dir::BATCH_SCRIPT)
+            .contains("or_token=or-1-2-deadbeef\n")
+    );
+    let error = launch::retoken(&bench.run_dir(), TOKEN, "x").unwrap_err();
+    assert!(
+        error.to_string().contains("does not carry the token"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_dry_run_shows_all_and_leaves_nothing() {
+    let bench = bench();
+    let shown = bench.with(&bench.run_dir(), |renderer, _| {
+        dry_run(&renderer, &bench.store, &|_| {}, |rendered, show| {
+            assert_eq!(rendered.jobs, 10);
+            show(&Launch {
+                token: TOKEN,
+                allocation: &allocation(),
+                directives: &[],
+                step: &srun,
+            })
+        })
+    });
+    let shown: Result<_, PrepareError> = shown;
+    let shown = shown.unwrap();
+    assert_eq!((shown.decision.jobs, shown.decision.chunks), (10, 3));
+    assert!(shown.job_script.contains("srun -n 4"));
+    assert!(shown.first_chunk.starts_with("0 /bin/sh run-job.sh 0 0 "));
+    assert!(!shown.rendered.dir().exists());
+    assert!(!bench.run_dir().exists() && !bench.path("runs").exists());
+}
