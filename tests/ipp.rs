@@ -1,6 +1,13 @@
 //! The seven stages of the IPP, held against the tables of their specification: inputs, outputs,
 //! commands and records, and a run of all seven with stand-ins for the IPP's programs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed test says where"
+)]
+
 #[path = "ipp/commands.rs"]
 mod commands;
 #[path = "ipp/groups.rs"]

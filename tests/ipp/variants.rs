@@ -1,6 +1,6 @@
 //! What changes with the site, the camera and the data.
 
-use std::{fs, process::Command};
+use std::{fs, ops::Range, process::Command};
 
 use outrigger::state::run_dir::decision::Report;
 
@@ -9,6 +9,11 @@ use crate::{survey::Survey, tables::assert_table, world::World};
 const E6: &str = "gpc1/demo/o6779g0006o.6/o6779g0006o.6";
 const W6: &str = "gpc1/demo/o6779g0006o.6/o6779g0006o.6.wrp.6.skycell.1234.001";
 const S1: &str = "gpc1/demo/RINGS.V3/skycell.1234.001/RINGS.V3.skycell.1234.001";
+
+fn lines(text: &str, range: Range<usize>) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[range].join("\n")
+}
 
 #[test]
 fn cam_is_camera() {
@@ -72,11 +77,7 @@ fn warps_that_stay_on_the_site_are_kept_there_and_stack_needs_them_there() {
     world.run("camera");
     let warps = world.run("warp");
     let files = warps.files(warps.job(6, "skycell.1234.001"), &world);
-    let images: String = files
-        .lines()
-        .skip(13)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let images = lines(&files, 13..16);
     assert_table(
         &images,
         &[('W', W6)],
@@ -92,11 +93,7 @@ fn warps_that_stay_on_the_site_are_kept_there_and_stack_needs_them_there() {
     let stacks = world.run("stack");
     let job = stacks.job(61, "");
     let files = stacks.files(job, &world);
-    let inputs: String = files
-        .lines()
-        .take(6)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let inputs = lines(&files, 0..6);
     assert_table(
         &inputs,
         &[('W', W6)],
@@ -126,13 +123,13 @@ fn stack_falls_back_on_the_warps_that_were_sent() {
     fs::remove_file(&lost).unwrap();
     let stacks = world.run("stack");
     assert_eq!((stacks.counts.passed, stacks.counts.failed), (4, 0));
-    let list = fs::read_to_string(world.scratch().join(format!("{S1}.stk.61.in.mdc"))).unwrap();
+    let inputs = fs::read_to_string(world.scratch().join(format!("{S1}.stk.61.in.mdc"))).unwrap();
     let landing = format!(
         "{}/tmp{}/home/{W6}.fits\n",
         world.scratch().display(),
         world.home().display()
     );
-    assert!(list.contains(&landing), "{list}");
+    assert!(inputs.contains(&landing), "{inputs}");
     // The same bytes, so the same stack.
     let stack = format!("{S1}.stk.61.unconv.fits");
     let made = fs::read_to_string(world.scratch().join(&stack)).unwrap();

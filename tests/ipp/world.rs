@@ -306,7 +306,8 @@ impl StageRun {
     /// The arguments of its step that begins with `program`.
     pub(crate) fn argv(&self, job: &JobLine, program: &str) -> Vec<String> {
         let start = usize::try_from(job.offset).unwrap();
-        let slice = &self.commands[start..start + usize::try_from(job.length).unwrap()];
+        let end = start + usize::try_from(job.length).unwrap();
+        let slice = self.commands.get(start..end).unwrap();
         let line = slice
             .lines()
             .find(|line| {
