@@ -251,6 +251,28 @@ fn the_steps_go_one_by_one_too() {
 }
 
 #[test]
+fn components_are_prepared_one_by_one_and_merged_to_the_same_run() {
+    let work = Work::new(GOOD);
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    let early = work.run(&["remote", "prepare", "1", "--merge"]);
+    assert!(
+        !early.status.success(),
+        "no component is there yet: {}",
+        text(&early)
+    );
+    assert_eq!(work.ask("SELECT state FROM runs"), ["new"]);
+    for component in ["3", "1", "2"] {
+        let wrote = work.run(&["remote", "prepare", "1", "--component", component]);
+        assert!(wrote.status.success(), "{}", text(&wrote));
+    }
+    let merged = work.run(&["remote", "prepare", "1", "--merge"]);
+    assert!(merged.status.success(), "{}", text(&merged));
+    assert_eq!(work.drive().status.code(), Some(0));
+    assert_eq!(work.product("2.y.out"), "2 y\n");
+    work.sound();
+}
+
+#[test]
 fn a_failed_job_is_retried_alone_and_its_neighbours_are_imported() {
     let work = Work::new(&format!(
         "case {{{{ out }}}} in *1.y) echo no flat field >&2; exit 3;; esac; {GOOD}"
@@ -397,6 +419,19 @@ fn a_job_killed_at_walltime_is_lost_and_the_finished_ones_are_not() {
         "{failures:?}"
     );
     assert_eq!(work.ask("SELECT count(*) || '' FROM measured"), ["4"]);
+    work.sound();
+}
+
+#[test]
+fn a_locked_database_is_waited_for_and_then_refused() {
+    let work = Work::new(GOOD);
+    let other = rusqlite::Connection::open(work.path().join("state.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let output = work.run(&["remote", "define", "a", "--label", "t", "--db-wait", "1s"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("locked"), "{}", text(&output));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(work.drive().status.code(), Some(0));
     work.sound();
 }
 

@@ -623,6 +623,7 @@ async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_a
 }
 
 /// Ends the link when the first file has its outcome.
+#[derive(Debug)]
 struct Cut<'a>(&'a Sshd);
 
 impl Progress for Cut<'_> {

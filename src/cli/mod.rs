@@ -24,6 +24,7 @@ pub use exit::Exit;
 
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
+    config::units::Seconds,
     remotetool,
     sky::{self, SkyCommand},
 };
@@ -63,6 +64,9 @@ struct Global {
         default_value = HERE
     )]
     config: PathBuf,
+    /// How long to wait for another program that writes state.db.
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s")]
+    db_wait: Seconds,
     /// No progress on stderr.
     #[arg(long, short, global = true)]
     quiet: bool,

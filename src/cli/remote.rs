@@ -35,7 +35,7 @@ enum RemoteVerb {
     Show(list::ShowArgs),
     /// Write the run directories of new runs.
     #[command(after_help = "Example:\n  outrigger remote prepare --label night1 --dry-run")]
-    Prepare(work::StepArgs),
+    Prepare(work::PrepareArgs),
     /// Stage pending runs in and submit them.
     #[command(
         after_help = "Example:\n  outrigger remote exec                all that have something to do\n  outrigger remote exec 17 18          these runs"

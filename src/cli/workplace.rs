@@ -1,5 +1,7 @@
 //! Opening the workplace that a command works in.
 
+use std::time::Duration;
+
 use super::{Global, exit::CliError};
 use crate::{config, remote::Workplace, state::Store};
 
@@ -7,6 +9,7 @@ use crate::{config, remote::Workplace, state::Store};
 pub(super) fn open(global: &Global) -> Result<Workplace, CliError> {
     let loaded = config::load(&global.config)?;
     let store = Store::open(&loaded.state_file())?;
+    store.set_patience(Duration::from_secs(global.db_wait.0))?;
     let program = std::env::current_exe()
         .map_err(|error| CliError::Failed(format!("cannot tell where this program is: {error}")))?;
     Ok(Workplace::new(loaded, store, program))

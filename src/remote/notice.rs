@@ -62,3 +62,59 @@ async fn pipe(program: &str, arguments: &[String], message: &str) -> std::io::Re
         Err(std::io::Error::other(status.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_webhook_and_a_command_get_the_same_message() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let hook = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = String::new();
+            let mut buffer = [0; 4096];
+            while !request.contains("login-needed") {
+                let read = stream.read(&mut buffer).unwrap();
+                request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+            }
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .unwrap();
+            request
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("said");
+        let command = [
+            "/bin/sh",
+            "-c",
+            "cat > \"$1\"",
+            "sh",
+            file.to_str().unwrap(),
+        ];
+        let notify = Notify {
+            webhook: Some(url),
+            command: Some(command.map(str::to_owned).to_vec()),
+        };
+        assert_eq!(login_needed(&notify, "mustang", "no master").await, [""; 0]);
+        let request = hook.join().unwrap();
+        assert!(request.starts_with("POST /hook"), "{request}");
+        let said: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(said["site"], "mustang");
+        assert!(request.contains(r#""site":"mustang""#), "{request}");
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_fails_says_so_and_stops_nothing() {
+        let notify = Notify {
+            webhook: Some("http://127.0.0.1:1/hook".into()),
+            command: Some(vec!["/no/such/program".into()]),
+        };
+        let failures = login_needed(&notify, "mustang", "no master").await;
+        assert_eq!(failures.len(), 2, "{failures:?}");
+    }
+}

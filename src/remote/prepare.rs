@@ -17,6 +17,7 @@ use crate::{
         launch::{self, Launch},
     },
     state::{
+        StateError, Store,
         event::Act,
         run::{Run, RunEvent, Step},
         run_dir::{self, decision::Allocation},
@@ -134,6 +135,36 @@ struct Preparation {
 }
 
 impl Workplace {
+    /// Renders one component of a new run into a directory of its own; several programs may do so
+    /// at once, each for its own components. [`Workplace::merge`] puts them together.
+    pub fn prepare_component(
+        &mut self,
+        run_id: i64,
+        stage_id: i64,
+    ) -> Result<PathBuf, RemoteError> {
+        let of = self.preparation(run_id)?;
+        let components = self.store.components(run_id)?;
+        let component = components
+            .iter()
+            .find(|component| component.stage_id == stage_id)
+            .ok_or(StateError::NoRow {
+                what: "component of the run",
+                id: stage_id,
+            })?;
+        make_directory(&of.run_dir)?;
+        Ok(Renderer::new(self.request(&of), &self.store)?
+            .render_component(&self.store, component)?)
+    }
+
+    /// Prepares a new run from the directories of its components, the way
+    /// [`Workplace::prepare`] does from the recipe alone.
+    pub fn merge(&mut self, run_id: i64, progress: &dyn Fn(u64)) -> Result<Prepared, RemoteError> {
+        let preparation = self.preparation(run_id)?;
+        self.write_run(&preparation, |renderer, store| {
+            renderer.merge(store, progress)
+        })
+    }
+
     /// Prepares a new run. `progress` gets the number of components done. Whatever stops it is
     /// the run's error too.
     pub fn prepare(
@@ -142,7 +173,9 @@ impl Workplace {
         progress: &dyn Fn(u64),
     ) -> Result<Prepared, RemoteError> {
         let preparation = self.preparation(run_id)?;
-        let prepared = self.write_run(&preparation, progress);
+        let prepared = self.write_run(&preparation, |renderer, store| {
+            renderer.render(store, progress)
+        });
         if let Err(error) = &prepared
             && !matches!(error, RemoteError::State(_))
         {
@@ -199,7 +232,7 @@ impl Workplace {
         let run = self.store.run(run_id)?;
         run.state
             .after(RunEvent::Prepared)
-            .map_err(crate::state::StateError::from)?;
+            .map_err(StateError::from)?;
         let site = self.loaded.site(&run.site)?.clone();
         let name = run.token.rsplit('-').next().unwrap_or_default();
         let remote_dir = site
@@ -233,15 +266,11 @@ impl Workplace {
     fn write_run(
         &mut self,
         of: &Preparation,
-        progress: &dyn Fn(u64),
+        render: impl FnOnce(&Renderer<'_>, &Store) -> Result<Rendered, PrepareError>,
     ) -> Result<Prepared, RemoteError> {
-        let parent = of.run_dir.parent().unwrap_or(Path::new("/"));
-        std::fs::create_dir_all(parent).map_err(|error| PrepareError::Io {
-            path: parent.to_owned(),
-            error,
-        })?;
+        make_directory(of.run_dir.parent().unwrap_or(Path::new("/")))?;
         let request = self.request(of);
-        let rendered = Renderer::new(request, &self.store)?.render(&self.store, progress)?;
+        let rendered = render(&Renderer::new(request, &self.store)?, &self.store)?;
         let mut prepared = Prepared {
             jobs: rendered.jobs,
             components: rendered.components_ok,
@@ -321,6 +350,13 @@ impl Preparation {
             step,
         }
     }
+}
+
+fn make_directory(directory: &Path) -> Result<(), PrepareError> {
+    std::fs::create_dir_all(directory).map_err(|error| PrepareError::Io {
+        path: directory.to_owned(),
+        error,
+    })
 }
 
 /// The work of so many jobs. A job that needs more memory than its share of a node counts as

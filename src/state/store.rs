@@ -55,7 +55,9 @@ pub enum StateError {
         kind: &'static str,
     },
     /// Another writer did not finish in time.
-    #[error("state.db is locked by another program for over {} s; see `outrigger status`, then try again", BUSY.as_secs())]
+    #[error(
+        "state.db stays locked by another program that writes; wait for it, or give more time with --db-wait"
+    )]
     Locked,
     /// It cannot be written.
     #[error("{0}: cannot be written; check its permissions and those of its directory")]
@@ -164,6 +166,11 @@ impl Store {
             connection,
             path: path.to_owned(),
         })
+    }
+
+    /// How long a change waits for another program that writes; 30 s unless set.
+    pub fn set_patience(&self, wait: Duration) -> Result<(), StateError> {
+        Ok(self.connection.busy_timeout(wait)?)
     }
 
     /// A second connection for reading only: queries of recipes run on it and cannot write.

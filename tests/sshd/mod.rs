@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Needs Debian's openssh-server and openssh-client.
 const SSHD: &str = "/usr/sbin/sshd";
 
+#[derive(Debug)]
 pub(crate) struct Sshd {
     dir: tempfile::TempDir,
     child: Child,

@@ -183,16 +183,44 @@ fn exit_of(runs: &[Run]) -> Exit {
     }
 }
 
-pub(super) fn prepare(global: &Global, arguments: &StepArgs) -> Result<Exit, CliError> {
+/// Write the run directories of new runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  outrigger remote prepare --label night1 --dry-run
+  outrigger remote prepare 17 --component 91    one component, beside others that do the same
+  outrigger remote prepare 17 --merge           when all have done so")]
+pub(super) struct PrepareArgs {
+    #[command(flatten)]
+    step: StepArgs,
+    /// Write only the directory of this component (its stage_id) of one run.
+    #[arg(long, value_name = "STAGE_ID", conflicts_with_all = ["merge", "dry_run"])]
+    component: Option<i64>,
+    /// Put together what --component wrote.
+    #[arg(long, conflicts_with = "dry_run")]
+    merge: bool,
+}
+
+pub(super) fn prepare(global: &Global, arguments: &PrepareArgs) -> Result<Exit, CliError> {
     let mut workplace = workplace::open(global)?;
-    let runs = arguments.choose(&workplace, |state| state == RunState::Active(Stage::New))?;
+    let step = &arguments.step;
+    let runs = step.choose(&workplace, |state| state == RunState::Active(Stage::New))?;
+    if let Some(stage_id) = arguments.component {
+        let [run] = runs.as_slice() else {
+            return Err(CliError::Usage(
+                "--component needs exactly one new run".into(),
+            ));
+        };
+        let directory = workplace.prepare_component(run.run_id, stage_id)?;
+        print(&format!("{}\n", directory.display()))?;
+        return Ok(Exit::Done);
+    }
     let screen = Screen::new(global.quiet);
-    if arguments.dry_run {
+    if step.dry_run {
         let mut rehearsals = Vec::new();
         for run in &runs {
             rehearsals.push(workplace.rehearse(run.run_id, &|_| ())?);
         }
-        if arguments.json {
+        if step.json {
             print_json("would_write", &rehearsals)?;
         } else {
             for rehearsal in &rehearsals {
@@ -205,9 +233,15 @@ pub(super) fn prepare(global: &Global, arguments: &StepArgs) -> Result<Exit, Cli
             Exit::Done
         });
     }
-    workplace.prepare_all(&runs, &screen)?;
+    if arguments.merge {
+        for run in &runs {
+            workplace.merge(run.run_id, &|_| ())?;
+        }
+    } else {
+        workplace.prepare_all(&runs, &screen)?;
+    }
     drop(screen);
-    let exit = arguments.report(&workplace, &runs)?;
+    let exit = step.report(&workplace, &runs)?;
     Ok(if runs.is_empty() { Exit::Later } else { exit })
 }
 
