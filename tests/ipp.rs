@@ -12,6 +12,8 @@
 mod commands;
 #[path = "ipp/groups.rs"]
 mod groups;
+#[path = "ipp/program.rs"]
+mod program;
 #[path = "ipp/records.rs"]
 mod records;
 #[path = "ipp/survey.rs"]

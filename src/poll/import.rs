@@ -42,7 +42,8 @@ impl Poll<'_> {
         let brought = harvest::read_returned(&read(run_dir, run_dir::RETURNED)?)?;
         let mut outcomes = outcome::judge(&jobs, &files, &journal, &brought, decision.report);
         if decision.report == Report::Legacy {
-            self.run_legacy(store, run, &journal, &mut outcomes).await?;
+            self.run_legacy(store, run, &journal, &mut outcomes, home)
+                .await?;
         }
         let products: Vec<Product> = files
             .iter()
@@ -82,6 +83,7 @@ impl Poll<'_> {
         run: &Run,
         journal: &journal::Journal,
         outcomes: &mut [JobOutcome],
+        home: &Path,
     ) -> Result<(), Stop> {
         for outcome in outcomes
             .iter_mut()
@@ -101,7 +103,7 @@ impl Poll<'_> {
                             line.trim()
                         )),
                         crate::state::legacy::Begun::Fresh => {
-                            let done = execute(&command).await;
+                            let done = execute(&command, home).await;
                             store.end_legacy(run.run_id, outcome.seq, done.is_ok())?;
                             done
                         },
@@ -118,20 +120,23 @@ impl Poll<'_> {
     }
 }
 
-async fn execute(command: &legacy::Command) -> Result<(), String> {
-    let program = command.program.display();
-    let output = tokio::process::Command::new(&command.program)
+/// Runs a command in the directory of outrigger.yaml, from which a relative program is taken.
+async fn execute(command: &legacy::Command, home: &Path) -> Result<(), String> {
+    let program = home.join(&command.program);
+    let output = tokio::process::Command::new(&program)
+        .current_dir(home)
         .args(&command.arguments)
         .stdin(std::process::Stdio::null())
         .output()
         .await
-        .map_err(|error| format!("{program}: {error}"))?;
+        .map_err(|error| format!("{}: {error}", program.display()))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!(
-        "{program}: {}: {}",
+        "{}: {}: {}",
+        program.display(),
         output.status,
         said.trim().lines().next_back().unwrap_or("")
     ))
