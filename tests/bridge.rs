@@ -1,7 +1,16 @@
 //! The bridge on the embedded scheduler, end to end through the program: what goes right, and
 //! each kind of bad input.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a failed test says where"
+)]
+
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -69,7 +78,7 @@ impl Work {
         let mut parts = String::from("stage_id,name,file\n");
         for thing in 1..=3 {
             for part in ["x", "y"] {
-                parts.push_str(&format!("{thing},{part},{thing}{part}\n"));
+                writeln!(parts, "{thing},{part},{thing}{part}").unwrap();
                 work.write(&format!("raw/{thing}{part}"), &format!("{thing} {part}\n"));
             }
         }
@@ -167,7 +176,7 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !done() {
         assert!(
-            begin.elapsed() < Duration::from_secs(60),
+            begin.elapsed() < Duration::from_mins(1),
             "waited in vain until {what}"
         );
         std::thread::park_timeout(Duration::from_millis(20));
@@ -521,9 +530,9 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(walk(&path))
+            found.extend(walk(&path));
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found

@@ -1,5 +1,13 @@
 //! The commands of `outrigger` as a user meets them: what they print, and their exit codes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a failed test says where"
+)]
+
 use std::{fs, path::Path};
 
 use assert_cmd::Command;

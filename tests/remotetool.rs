@@ -1,6 +1,14 @@
 //! `remotetool` against a golden transcript: `tests/remotetool/transcript.txt` holds commands and,
 //! to the byte, what they print and how they end. `UPDATE_TRANSCRIPT=1` writes it anew.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a failed test says where"
+)]
+
 use std::{
     fmt::Write as _,
     fs,

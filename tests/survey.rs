@@ -76,7 +76,7 @@ impl Survey {
     }
 }
 
-/// Source Extractor and SWarp are what `./test` installs.
+/// Source Extractor and `SWarp` are what `./test` installs.
 #[rstest]
 #[case::debian("stages/*.yaml")]
 #[case::builtin("stages-builtin/*.yaml")]

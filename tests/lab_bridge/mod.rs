@@ -1,7 +1,7 @@
 //! The bridge over ssh to a real Slurm, and through the Moab commands: results, faults, and what a
 //! cut link leaves.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fmt::Write, fs, path::PathBuf, process::Command};
 
 use rstest::rstest;
 use serde_json::Value;
@@ -40,9 +40,9 @@ fn workspace<'lab>(lab: &'lab Lab, master: &Master, command: &str) -> Workspace<
     write("stages/sum.yaml", &STAGE.replace("COMMAND", command));
     let (mut things, mut parts) = (String::from("stage_id\n"), String::from("stage_id,name\n"));
     for thing in 1..=6 {
-        things.push_str(&format!("{thing}\n"));
+        writeln!(things, "{thing}").unwrap();
         for part in ["a", "b", "c", "d"] {
-            parts.push_str(&format!("{thing},{part}\n"));
+            writeln!(parts, "{thing},{part}").unwrap();
             write(
                 &format!("raw/{thing} {part}"),
                 &format!("{thing} {part}\n").repeat(100),

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use sha2::{Digest, Sha256};
+use outrigger::transfer::Hash;
 
 use super::lab_harness::{Lab, Login, Master, Workspace};
 
@@ -111,8 +111,7 @@ fn hashes(products: &Path) -> BTreeMap<PathBuf, String> {
             if path.is_dir() {
                 open.push(path);
             } else {
-                let digest = Sha256::digest(fs::read(&path).unwrap());
-                let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = Hash::of_file(&path).unwrap().to_string();
                 found.insert(path.strip_prefix(products).unwrap().to_owned(), hash);
             }
         }

@@ -192,7 +192,7 @@ fn exit_of(runs: &[Run]) -> Exit {
 pub(super) struct PrepareArgs {
     #[command(flatten)]
     step: StepArgs,
-    /// Write only the directory of this component (its stage_id) of one run.
+    /// Write only the directory of this component (its `stage_id`) of one run.
     #[arg(long, value_name = "STAGE_ID", conflicts_with_all = ["merge", "dry_run"])]
     component: Option<i64>,
     /// Put together what --component wrote.
