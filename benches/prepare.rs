@@ -32,7 +32,15 @@ use outrigger::{
 const EXPOSURES: usize = 620;
 const CHIPS: usize = 60;
 const EPOCHS: usize = 9;
-const TYPES: [&str; 7] = ["MASK", "FLAT", "DARK", "LINEARITY", "NOISEMAP", "FRINGE", "BURN"];
+const TYPES: [&str; 7] = [
+    "MASK",
+    "FLAT",
+    "DARK",
+    "LINEARITY",
+    "NOISEMAP",
+    "FRINGE",
+    "BURN",
+];
 
 const RECIPE: &str = r#"
 stage: chip
@@ -146,9 +154,9 @@ fn main() {
     reset_peak();
     let before = peak_mb();
     let begin = Instant::now();
-    let renderer = Renderer::new(request, &store).unwrap();
+    let work = Renderer::new(request, &store).unwrap();
     let loaded = begin.elapsed();
-    let rendered = renderer.render(&store, &|_| {}).unwrap();
+    let rendered = work.render(&store, &|_| {}).unwrap();
     let drawn = begin.elapsed();
     let allocation = Allocation {
         formula: "seed".into(),
@@ -168,7 +176,7 @@ fn main() {
     let done = begin.elapsed();
     let peak = peak_mb();
     assert_eq!(rendered.components_failed, 0);
-    assert_eq!(rendered.jobs as usize, EXPOSURES * times * CHIPS);
+    assert_eq!(rendered.jobs, (EXPOSURES * times * CHIPS) as u64);
 
     let begin = Instant::now();
     let outcomes = rendered.components().unwrap();
@@ -178,15 +186,34 @@ fn main() {
     let (bytes, written) = write_again(&run_dir, &home.join("again"));
     let (files, looked) = look_again(&run_dir);
     let per_job = done.as_secs_f64() * 1e6 / rendered.jobs as f64;
-    println!("jobs                {:>10}  in {} configs", rendered.jobs, decision.chunks);
-    println!("prepare             {:>10.3} s  ({per_job:.1} us a job)", done.as_secs_f64());
+    println!(
+        "jobs                {:>10}  in {} configs",
+        rendered.jobs, decision.chunks
+    );
+    println!(
+        "prepare             {:>10.3} s  ({per_job:.1} us a job)",
+        done.as_secs_f64()
+    );
     println!("  compile and load  {:>10.3} s", loaded.as_secs_f64());
-    println!("  render            {:>10.3} s", (drawn - loaded).as_secs_f64());
-    println!("  launch files      {:>10.3} s", (done - drawn).as_secs_f64());
+    println!(
+        "  render            {:>10.3} s",
+        drawn.saturating_sub(loaded).as_secs_f64()
+    );
+    println!(
+        "  launch files      {:>10.3} s",
+        done.saturating_sub(drawn).as_secs_f64()
+    );
     println!("peak memory         {peak:>10.1} MB  (before: {before:.1} MB)");
     println!("record in state.db  {:>10.3} s", recorded.as_secs_f64());
-    println!("limit: write the same {:.1} MB  {:.3} s", bytes as f64 / 1e6, written.as_secs_f64());
-    println!("limit: look at the same {files} files  {:.3} s", looked.as_secs_f64());
+    println!(
+        "limit: write the same {:.1} MB  {:.3} s",
+        bytes as f64 / 1e6,
+        written.as_secs_f64()
+    );
+    println!(
+        "limit: look at the same {files} files  {:.3} s",
+        looked.as_secs_f64()
+    );
 }
 
 fn times() -> usize {
@@ -209,7 +236,11 @@ fn write_detrends(home: &Path) {
     fs::create_dir(home.join("detrends")).unwrap();
     let mut table = String::from("type,filter,class_id,begin,end,made,path\n");
     for kind in TYPES {
-        let filter = if matches!(kind, "FLAT" | "FRINGE") { "r" } else { "" };
+        let filter = if matches!(kind, "FLAT" | "FRINGE") {
+            "r"
+        } else {
+            ""
+        };
         for chip in 0..CHIPS {
             for epoch in 0..EPOCHS {
                 let class_id = class_id(chip);
@@ -284,7 +315,10 @@ fn write_again(run_dir: &Path, to: &Path) -> (u64, Duration) {
     let mut all = Vec::new();
     for entry in fs::read_dir(run_dir).unwrap() {
         let path = entry.unwrap().path();
-        all.push((path.file_name().unwrap().to_owned(), fs::read(&path).unwrap()));
+        all.push((
+            path.file_name().unwrap().to_owned(),
+            fs::read(&path).unwrap(),
+        ));
     }
     fs::create_dir(to).unwrap();
     let begin = Instant::now();
@@ -296,7 +330,10 @@ fn write_again(run_dir: &Path, to: &Path) -> (u64, Duration) {
         file.flush().unwrap();
     }
     let elapsed = begin.elapsed();
-    (all.iter().map(|(_, bytes)| bytes.len() as u64).sum(), elapsed)
+    (
+        all.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+        elapsed,
+    )
 }
 
 /// Looks at the same input files once more, on one thread.
@@ -322,7 +359,10 @@ fn reset_peak() {
 
 fn peak_mb() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
     let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024.0 / 1e6
 }
