@@ -154,9 +154,9 @@ fn main() {
     reset_peak();
     let before = peak_mb();
     let begin = Instant::now();
-    let renderer = Renderer::new(request, &store).unwrap();
+    let work = Renderer::new(request, &store).unwrap();
     let loaded = begin.elapsed();
-    let rendered = renderer.render(&store, &|_| {}).unwrap();
+    let rendered = work.render(&store, &|_| {}).unwrap();
     let drawn = begin.elapsed();
     let allocation = Allocation {
         formula: "seed".into(),
@@ -176,7 +176,7 @@ fn main() {
     let done = begin.elapsed();
     let peak = peak_mb();
     assert_eq!(rendered.components_failed, 0);
-    assert_eq!(rendered.jobs as usize, EXPOSURES * times * CHIPS);
+    assert_eq!(rendered.jobs, (EXPOSURES * times * CHIPS) as u64);
 
     let begin = Instant::now();
     let outcomes = rendered.components().unwrap();
@@ -197,11 +197,11 @@ fn main() {
     println!("  compile and load  {:>10.3} s", loaded.as_secs_f64());
     println!(
         "  render            {:>10.3} s",
-        (drawn - loaded).as_secs_f64()
+        drawn.saturating_sub(loaded).as_secs_f64()
     );
     println!(
         "  launch files      {:>10.3} s",
-        (done - drawn).as_secs_f64()
+        done.saturating_sub(drawn).as_secs_f64()
     );
     println!("peak memory         {peak:>10.1} MB  (before: {before:.1} MB)");
     println!("record in state.db  {:>10.3} s", recorded.as_secs_f64());

@@ -71,6 +71,7 @@ fn the_batch_script_claims_runs_and_marks() {
         echo "outrigger: $or_token cannot be claimed in $PWD" >&2
         exit 1
     fi
+    echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
 
     OR_ATTEMPT=${or_token#or-*-}
     OR_ATTEMPT=${OR_ATTEMPT%%-*}

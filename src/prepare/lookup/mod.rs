@@ -2,6 +2,7 @@
 
 mod table;
 mod time;
+mod timeline;
 
 use std::{fmt, sync::Arc};
 

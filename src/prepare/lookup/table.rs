@@ -1,16 +1,13 @@
 //! The search: a hash over the exact columns, then a binary search over time.
-//!
-//! Rows with the same exact columns and the same cells form a timeline. A timeline is cut at
-//! every beginning and end of a validity, so that each piece has one best row, found beforehand.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeSet, HashMap},
-};
+use std::{cmp::Ordering, collections::HashMap};
 
 use tera::Value;
 
-use super::time::Time;
+use super::{
+    time::Time,
+    timeline::{Timeline, piece, timeline},
+};
 
 /// A row of a lookup table.
 #[derive(Debug, Clone)]
@@ -44,9 +41,6 @@ pub(super) struct Table {
     /// Rows by which of their columns are exact; most exact first.
     groups: Vec<(Vec<bool>, HashMap<String, Timeline>)>,
 }
-
-/// Pieces of time, ascending, each from its beginning to the next one's.
-type Timeline = Vec<(Option<Time>, Option<usize>)>;
 
 impl Table {
     /// Sorts the rows in.
@@ -170,69 +164,6 @@ fn key(exact: &[bool], cells: &[String]) -> String {
         key.push('\0');
     }
     key
-}
-
-fn piece(timeline: &Timeline, at: Option<&Time>) -> Option<usize> {
-    let Some(at) = at else {
-        return timeline.first()?.1;
-    };
-    // What does not compare is never found; the explanation says so.
-    let begun = |start: &Option<Time>| match start {
-        None => true,
-        Some(start) => matches!(start.compare(at), Some(Ordering::Less | Ordering::Equal)),
-    };
-    let comparable = timeline
-        .iter()
-        .find_map(|(start, _)| start.as_ref())
-        .is_none_or(|start| start.compare(at).is_some());
-    if !comparable {
-        return None;
-    }
-    let after = timeline.partition_point(|(start, _)| begun(start));
-    timeline.get(after.checked_sub(1)?)?.1
-}
-
-/// Cuts the time of some rows into pieces with one best row each.
-fn timeline(rows: &[TableRow], rank: &[usize], members: &[usize]) -> Timeline {
-    let mut cuts: Vec<(Option<Time>, bool, usize)> = Vec::new();
-    for &index in members {
-        let Some(row) = rows.get(index) else { continue };
-        let never = match (&row.from, &row.until) {
-            (Some(from), Some(until)) => until.compare(from) != Some(Ordering::Greater),
-            _ => false,
-        };
-        if never {
-            continue;
-        }
-        cuts.push((row.from, true, index));
-        if row.until.is_some() {
-            cuts.push((row.until, false, index));
-        }
-    }
-    let order = |a: &Option<Time>, b: &Option<Time>| match (a, b) {
-        (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    };
-    cuts.sort_by(|a, b| order(&a.0, &b.0));
-    let mut pieces: Timeline = vec![(None, None)];
-    let mut valid: BTreeSet<(usize, usize)> = BTreeSet::new();
-    for group in cuts.chunk_by(|a, b| order(&a.0, &b.0) == Ordering::Equal) {
-        for (_, begins, index) in group {
-            let entry = (rank.get(*index).copied().unwrap_or(0), *index);
-            if *begins {
-                valid.insert(entry);
-            } else {
-                valid.remove(&entry);
-            }
-        }
-        let start = group.first().and_then(|(time, _, _)| *time);
-        let best = valid.last().map(|(_, index)| *index);
-        match pieces.last_mut() {
-            Some(last) if start.is_none() => last.1 = best,
-            _ => pieces.push((start, best)),
-        }
-    }
-    pieces
 }
 
 /// The place of each row in the order of newness; ties by its place in the table.

@@ -112,7 +112,7 @@ impl<'a> Renderer<'a> {
             stage: recipe.stage.clone(),
             problems,
         };
-        let root = site_path("/", &request.site.scratch.to_string_lossy())
+        let root = scratch(request.site)
             .map_err(|message| wrong(vec![("scratch of the site".into(), message)]))?;
         let names = Arc::new(Names::new(
             request.names.clone(),
@@ -225,6 +225,16 @@ impl Rendered {
         while check.next()?.is_some() {}
         let mut outcomes = Outcomes::open(&self.dir, &self.run_dir)?;
         Ok(std::iter::from_fn(move || outcomes.next().ok().flatten()))
+    }
+}
+
+/// The site's scratch, cleaned.
+fn scratch(site: &Site) -> Result<String, String> {
+    let text = site.scratch.to_string_lossy();
+    if text.starts_with('/') {
+        site_path("/", &text)
+    } else {
+        Err(format!("`{text}` is not absolute"))
     }
 }
 

@@ -251,3 +251,64 @@ fn nth(
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn context() -> Context {
+        let row = serde_json::json!({
+            "name": "it's a b", "empty": "", "n": -7, "big": u64::MAX, "yes": true, "x": 1.0,
+            "nil": null, "list": [1, "a"], "deep": {"er": {"y": "z"}},
+        });
+        Context::from_serialize(&row).unwrap()
+    }
+
+    #[rstest]
+    fn plain_templates_give_what_tera_gives(
+        #[values(
+            "{{ name }}",
+            "a/{{empty}}/{{ n }}{{ big }}",
+            "{{ yes }} {{ deep.er.y }}",
+            "{{ x }}",
+            "{{ nil }}",
+            "{{ list }}",
+            "{{ deep }}",
+            "{{ deep.no }}",
+            "{{ deep.er.y.no }}",
+            "{{ no }}",
+            "{{ no.no }}"
+        )]
+        source: &str,
+        #[values(false, true)] shell: bool,
+    ) {
+        let names = Names::new(BTreeMap::new(), "/".into(), "/".into());
+        let mut c = Compiler::new(&Arc::new(names));
+        let template = c.compile("vars.x", source, shell);
+        let (engine, problems) = c.finish();
+        assert_eq!(problems, []);
+        assert_ne!(template.text, Text::Tera);
+        let context = context();
+        assert_eq!(
+            template.render(&engine, &context),
+            engine.render(&template, &context)
+        );
+    }
+
+    #[rstest]
+    #[case("list", "[1, \"a\"]")]
+    #[case("deep.er", "{\"y\": \"z\"}")]
+    #[case("list | reverse", "[\"a\", 1]")]
+    #[case("[n, name]", "[-7, \"it's a b\"]")]
+    fn expressions_give_values(#[case] expression: &str, #[case] shown: &str) {
+        let names = Names::new(BTreeMap::new(), "/".into(), "/".into());
+        let mut c = Compiler::new(&Arc::new(names));
+        let template = c.expression("inputs[0].each", expression);
+        let (engine, problems) = c.finish();
+        assert_eq!(problems, []);
+        let value = engine.value(&template, &context()).unwrap();
+        assert_eq!(value.to_string(), shown);
+    }
+}
