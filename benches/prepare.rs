@@ -153,6 +153,7 @@ fn main() {
 
     reset_peak();
     let before = peak_mb();
+    let cpu = cpu_seconds();
     let begin = Instant::now();
     let work = Renderer::new(request, &store).unwrap();
     let loaded = begin.elapsed();
@@ -174,6 +175,7 @@ fn main() {
     };
     let decision = launch::write(&rendered, &request, &launch).unwrap();
     let done = begin.elapsed();
+    let cpu = cpu_seconds() - cpu;
     let peak = peak_mb();
     assert_eq!(rendered.components_failed, 0);
     assert_eq!(rendered.jobs, (EXPOSURES * times * CHIPS) as u64);
@@ -194,6 +196,7 @@ fn main() {
         "prepare             {:>10.3} s  ({per_job:.1} us a job)",
         done.as_secs_f64()
     );
+    println!("  of all cores      {cpu:>10.2} s");
     println!("  compile and load  {:>10.3} s", loaded.as_secs_f64());
     println!(
         "  render            {:>10.3} s",
@@ -365,4 +368,17 @@ fn peak_mb() -> f64 {
         .unwrap();
     let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024.0 / 1e6
+}
+
+/// Seconds that all threads were at work, in hundredths: user and system time of proc(5).
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks: f64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum();
+    ticks / 100.0
 }

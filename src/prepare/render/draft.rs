@@ -1,5 +1,10 @@
 //! A rendered component before it has its numbers within the run.
 
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasherDefault, Hasher},
+};
+
 use crate::state::run_dir::manifest::ManifestLine;
 
 /// What became of one component.
@@ -54,6 +59,35 @@ impl FileDraft {
                 .map(|path| digest(path.as_os_str().as_bytes())),
             line,
         }
+    }
+}
+
+/// A map by [`FileDraft::place`] or [`FileDraft::home`].
+pub(super) type DigestMap<T> = HashMap<u128, T, BuildHasherDefault<Digest>>;
+/// A set of [`FileDraft::place`] or [`FileDraft::home`].
+pub(super) type DigestSet = HashSet<u128, BuildHasherDefault<Digest>>;
+
+/// Hashes what is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Digest(u64);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "half of a good hash is one"
+    )]
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -1,14 +1,11 @@
 //! What has been rendered of a component, and what must not be there twice.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::path::Path;
 
 use tera::{Context, Value};
 
 use super::{
-    draft::{FileDraft, Jobs},
+    draft::{DigestMap, DigestSet, FileDraft, Jobs},
     evaluate::Reason,
 };
 use crate::{
@@ -20,9 +17,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) jobs: Jobs,
-    inputs: HashMap<u128, usize>,
-    outputs: HashSet<u128>,
-    homes: HashSet<u128>,
+    inputs: DigestMap<usize>,
+    outputs: DigestSet,
+    homes: DigestSet,
 }
 
 impl Gathered {

@@ -1,7 +1,6 @@
 //! Gives rendered components their numbers and writes them, one after the other.
 
 use std::{
-    collections::{HashMap, HashSet},
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -9,7 +8,7 @@ use std::{
 
 use super::{
     components::{self, ComponentLine, TsvLines},
-    draft::{ComponentDraft, FileDraft, Jobs},
+    draft::{ComponentDraft, DigestMap, DigestSet, FileDraft, Jobs},
     gathered::{two_homes, written_twice},
 };
 use crate::{
@@ -46,9 +45,9 @@ pub(super) struct RunWriter {
     offset: u64,
     totals: Totals,
     /// By hash of the place on the site: hash of the place here, and id.
-    inputs: HashMap<u128, (Option<u128>, u64)>,
-    outputs: HashSet<u128>,
-    homes: HashSet<u128>,
+    inputs: DigestMap<(Option<u128>, u64)>,
+    outputs: DigestSet,
+    homes: DigestSet,
 }
 
 impl RunWriter {
@@ -73,9 +72,9 @@ impl RunWriter {
             next_file: 0,
             offset: 0,
             totals: Totals::default(),
-            inputs: HashMap::new(),
-            outputs: HashSet::new(),
-            homes: HashSet::new(),
+            inputs: DigestMap::default(),
+            outputs: DigestSet::default(),
+            homes: DigestSet::default(),
         })
     }
 
