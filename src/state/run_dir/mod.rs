@@ -3,12 +3,14 @@
 //! | file | what |
 //! |---|---|
 //! | `run.yaml` | what was decided and why |
+//! | `components.tsv` | one line a component: its jobs, or why it has none |
 //! | `jobs.tsv` | one line a job |
 //! | `manifest.tsv` | one line a file, in or out |
 //! | `commands.sh` | the jobs' shell functions, cut out by offset and length |
 //! | `run-job.sh` | the wrapper of one rank |
 //! | `chunk.NNN.conf` | multi-prog configs |
 //! | `job.sh` | the batch script |
+//! | `refused.tsv` | jobs whose inputs are not on the site (from stage-in) |
 //! | `journal.tsv` | what the jobs left (after the return) |
 //! | `returned.tsv` | the products that came home |
 
