@@ -18,7 +18,7 @@ use outrigger::state::{
     import::{Counts, Import, JobOutcome},
     job::{JobEvent, JobState, PreparedComponent},
     record::{ColumnKind, RecordSchema},
-    run::{RunEvent, RunState, Stage},
+    run::{RunEvent, RunState, Stage, Step},
 };
 use serde_json::json;
 
@@ -277,6 +277,52 @@ fn a_prepare_that_yields_no_job_is_an_error_of_the_run() {
     let component = &store.components(run).unwrap()[0];
     assert_eq!(component.state, ComponentState::PrepFailed);
     assert_eq!(component.reason, "raw.fits: no such file");
+}
+
+#[test]
+fn a_run_is_given_up_together_with_its_components() {
+    let (dir, mut store) = store();
+    let run = importing(&mut store);
+    // A kill between the two would leave components that nobody can free.
+    let raw = rusqlite::Connection::open(dir.path().join("state.db")).unwrap();
+    raw.execute_batch(
+        "CREATE TRIGGER cut BEFORE UPDATE ON components WHEN new.state = 'retry'
+         BEGIN SELECT raise(ABORT, 'cut'); END",
+    )
+    .unwrap();
+    store.give_up(run, act("clouds")).unwrap_err();
+    assert_eq!(
+        store.run(run).unwrap().state,
+        RunState::Active(Stage::Importing)
+    );
+    raw.execute_batch("DROP TRIGGER cut").unwrap();
+    store.give_up(run, act("clouds")).unwrap();
+    assert_eq!(store.run(run).unwrap().state, RunState::Cancelled);
+    assert!(store.is_free("chip", 10).unwrap() && store.is_free("chip", 20).unwrap());
+    assert_eq!(store.check().unwrap(), []);
+}
+
+#[test]
+fn a_reverted_exec_has_a_new_token_at_once() {
+    let (_dir, mut store) = store();
+    let run = define(&mut store, "chip", &[1]).unwrap();
+    let component_id = store.components(run).unwrap()[0].component_id;
+    let prepared = PreparedComponent {
+        component_id,
+        first_seq: 0,
+        outcome: Ok(vec!["a".into()]),
+        path_base: String::new(),
+        next_id: None,
+    };
+    store
+        .prepared(run, std::iter::once(prepared), act(""))
+        .unwrap();
+    let failed = RunEvent::Fail(Step::Exec);
+    store.advance(run, failed, act("refused")).unwrap();
+    let state = store.revert(run, 0xabc, act("reverted")).unwrap();
+    assert_eq!(state, RunState::Active(Stage::Pending));
+    let run = store.run(run).unwrap();
+    assert_eq!((run.attempt, run.token.as_str()), (2, "or-1-2-00000abc"));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{ACTOR, Exec, ExecError, Stop, read};
+use super::{ACTOR, Exec, ExecError, Stop};
 use crate::{
     batch::{JobId, Submission, SubmitError},
     config::units::Seconds,
@@ -49,7 +49,6 @@ impl Exec<'_> {
             walltime: Seconds(decision.allocation.walltime),
             output: &output,
         };
-        debug_assert!(read(run_dir, run_dir::BATCH_SCRIPT).is_ok_and(|s| s.contains(&run.token)));
         let answer = self.host.run(&self.scheduler.submit(&job), None).await?;
         match self.scheduler.parse_submit(&answer) {
             Ok(id) => self.record(store, run, id.as_str(), "submitted"),

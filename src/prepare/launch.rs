@@ -67,7 +67,9 @@ pub enum LaunchError {
         message: String,
     },
     /// A token that is not in the batch script.
-    #[error("{path} does not carry the token {token}; prepare the run again")]
+    #[error(
+        "{path} carries no token like {token}; cancel the run, and its components are free to be bundled again"
+    )]
     Token {
         /// The batch script.
         path: PathBuf,
@@ -117,21 +119,53 @@ pub fn write(
     Ok(decision)
 }
 
-/// Puts another token into a batch script, for a new attempt of its run.
+/// Makes the batch script of a run carry `token`, whichever token of the run it carries: a new
+/// attempt is in state.db before it is in the script.
 ///
 /// # Errors
-/// When the script does not carry the old token, or the disk says no.
-pub fn retoken(run_dir: &Path, old: &str, new: &str) -> Result<(), PrepareError> {
+/// When the script carries no token of the run, or the disk says no.
+pub fn retoken(run_dir: &Path, token: &str) -> Result<(), PrepareError> {
     let path = run_dir.join(run_dir::BATCH_SCRIPT);
     let script = fs::read_to_string(&path).map_err(PrepareError::io(&path))?;
-    if old.is_empty() || !script.contains(old) {
-        return Err(LaunchError::Token {
-            path,
-            token: old.to_owned(),
-        }
-        .into());
+    if script.contains(token) {
+        return Ok(());
     }
-    put(&path, script.replace(old, new).as_bytes())
+    match with_token(&script, token) {
+        Some(script) => put(&path, script.as_bytes()),
+        None => Err(LaunchError::Token {
+            path,
+            token: token.to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// A script with all tokens of one run replaced by another of that run, if it holds any.
+fn with_token(script: &str, token: &str) -> Option<String> {
+    let run = token.rsplitn(3, '-').nth(2)?;
+    let begin = format!("{run}-");
+    let mut pieces = script.split(&begin);
+    let mut renewed = pieces.next()?.to_owned();
+    let mut found = false;
+    for piece in pieces {
+        match after_token(piece) {
+            Some(rest) => {
+                found = true;
+                renewed.extend([token, rest]);
+            },
+            None => renewed.extend([begin.as_str(), piece]),
+        }
+    }
+    found.then_some(renewed)
+}
+
+/// What follows `<attempt>-<8 hex>` at the beginning of a text.
+fn after_token(text: &str) -> Option<&str> {
+    let (attempt, rest) = text.split_once('-')?;
+    let (secret, rest) = rest.split_at_checked(8)?;
+    let digits =
+        |part: &str, test: fn(&u8) -> bool| !part.is_empty() && part.bytes().all(|b| test(&b));
+    (digits(attempt, u8::is_ascii_digit) && digits(secret, u8::is_ascii_hexdigit)).then_some(rest)
 }
 
 /// Writes the configs; gives the ranks of each.
@@ -200,6 +234,26 @@ fn remove_old_chunks(dir: &Path) -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// Writes a file so that it is whole or as it was.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), PrepareError> {
-    fs::write(path, bytes).map_err(PrepareError::io(path))
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    fs::write(&part, bytes).map_err(PrepareError::io(&part))?;
+    fs::rename(&part, path).map_err(PrepareError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_gets_the_token_of_its_run_whichever_it_had() {
+        let script = "#SBATCH --job-name=or-7-1-0a1b2c3d\nor_token=or-7-1-0a1b2c3d\necho or-7-x or-17-1-0a1b2c3d\n";
+        assert_eq!(
+            with_token(script, "or-7-2-99999999").unwrap(),
+            "#SBATCH --job-name=or-7-2-99999999\nor_token=or-7-2-99999999\necho or-7-x or-17-1-0a1b2c3d\n"
+        );
+        assert_eq!(with_token("", "or-7-2-99999999"), None);
+    }
 }

@@ -9,13 +9,12 @@ use super::{
 use crate::{
     batch::JobId,
     connection::Host,
-    prepare::launch,
     state::{
         StateError,
         component::{ComponentEvent, ComponentState},
         event::Act,
-        run::{self, Run, RunEvent, RunState, Stage, Step},
-        run_dir::decision::Decision,
+        run::{Run, RunEvent, RunState, Stage, Step},
+        run_dir::{self, decision::Decision},
     },
 };
 
@@ -45,15 +44,11 @@ impl Workplace {
                 .all(|component| component.state != ComponentState::New)
             {
                 let act = act.because("its components are free to be bundled again");
-                return Ok(self.store.advance(run_id, RunEvent::Cancel, act)?);
+                self.store.give_up(run_id, act)?;
+                return Ok(RunState::Cancelled);
             }
         }
-        let state = self.store.advance(run_id, RunEvent::Revert, act)?;
-        self.store.set_fault(run_id, 0, "reverted")?;
-        if state == RunState::Active(Stage::Pending) {
-            self.renew_token(&run)?;
-        }
-        Ok(state)
+        Ok(self.store.revert(run_id, secret(), act)?)
     }
 
     /// Lets a run in `auth` go on without waiting for the next look at the link.
@@ -146,26 +141,7 @@ impl Workplace {
             }
         }
         let act = Act::new(self.clock.now(), ACTOR, why);
-        self.store.advance(run_id, RunEvent::Cancel, act)?;
-        let moves: Vec<_> = self
-            .store
-            .components(run_id)?
-            .into_iter()
-            .filter(|component| {
-                !matches!(
-                    component.state,
-                    ComponentState::Passed | ComponentState::Retry
-                )
-            })
-            .map(|component| {
-                (
-                    component.component_id,
-                    ComponentEvent::Abandon,
-                    "its run was cancelled".to_owned(),
-                )
-            })
-            .collect();
-        Ok(self.store.advance_components(&moves, act)?)
+        Ok(self.store.give_up(run_id, act)?)
     }
 
     /// Removes a run's directory on the site. Products that stay on the site are elsewhere and
@@ -175,10 +151,12 @@ impl Workplace {
         run.state.after(RunEvent::Clean).map_err(StateError::from)?;
         let act = Act::new(self.clock.now(), ACTOR, "cleaned");
         let site = self.loaded.site(&run.site)?.clone();
-        let Ok(decision) = Decision::read(&self.run_dir(&run)) else {
+        let run_dir = self.run_dir(&run);
+        if run.job_id.is_none() && !run_dir.join(run_dir::DECISION).exists() {
             self.store.advance(run_id, RunEvent::Clean, act)?;
             return Ok(Cleaned::Nothing);
-        };
+        }
+        let decision = Decision::read(&run_dir)?;
         if !is_ours(&decision.remote_dir, &site.own_directory()) {
             return Err(RemoteError::Site(format!(
                 "{} is not a run directory below {}: not removed",
@@ -198,14 +176,6 @@ impl Workplace {
         }
         self.store.advance(run_id, RunEvent::Clean, act)?;
         Ok(Cleaned::Removed(directory))
-    }
-
-    /// A new attempt under a new token, in state.db and in the batch script.
-    fn renew_token(&mut self, run: &Run) -> Result<(), RemoteError> {
-        let attempt = run.attempt + 1;
-        let token = run::token(run.run_id, attempt, secret());
-        launch::retoken(&self.run_dir(run), &run.token, &token)?;
-        Ok(self.store.new_attempt(run.run_id, attempt, &token)?)
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Violation {
 }
 
 /// Rules as queries that give one text for each violation.
-const RULES: [(&str, &str); 8] = [
+const RULES: [(&str, &str); 9] = [
     (
         "a run that was submitted has the name that the scheduler gave its batch job",
         "SELECT 'run ' || run_id FROM runs WHERE job_id IS NULL AND state IN ('run', 'returning', 'importing', 'full')",
@@ -28,6 +28,11 @@ const RULES: [(&str, &str); 8] = [
         "a full run has no component without an outcome",
         "SELECT 'component ' || component_id FROM components JOIN runs USING (run_id)
          WHERE runs.state = 'full' AND components.state IN ('new', 'prepared')",
+    ),
+    (
+        "no component waits for a cancelled run",
+        "SELECT 'component ' || component_id FROM components JOIN runs USING (run_id)
+         WHERE runs.state = 'cancelled' AND components.state IN ('new', 'prepared')",
     ),
     (
         "a passed component has only passed jobs",

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{
     StateError, Store,
     event::{Act, Subject, append},
-    run,
+    run::{self, RunEvent},
     store::IllegalMove,
 };
 
@@ -335,6 +335,27 @@ impl Store {
         let transaction = self.write()?;
         for (id, event, why) in moves {
             advance(&transaction, *id, *event, act.because(why))?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Gives a run up and frees its components that have not passed, all in one transaction: no
+    /// component of a cancelled run waits for it.
+    pub fn give_up(&mut self, run_id: i64, act: Act<'_>) -> Result<(), StateError> {
+        let transaction = self.write()?;
+        run::advance(&transaction, run_id, RunEvent::Cancel, act)?;
+        let left: Vec<i64> = {
+            let mut statement = transaction.prepare_cached(
+                "SELECT component_id FROM components
+                 WHERE run_id = ? AND state NOT IN ('passed', 'retry') ORDER BY component_id",
+            )?;
+            let ids = statement.query_map([run_id], |row| row.get(0))?;
+            ids.collect::<Result<_, _>>()?
+        };
+        for id in left {
+            let act = act.because("its run was cancelled");
+            advance(&transaction, id, ComponentEvent::Abandon, act)?;
         }
         transaction.commit()?;
         Ok(())

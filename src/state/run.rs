@@ -428,21 +428,26 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a new attempt under a new token; the run must be pending.
-    pub fn new_attempt(
+    /// Reverts a run in error. One that goes back to `pending` gets its next attempt in the same
+    /// transaction: a token with `secret`, and no batch job.
+    pub fn revert(
         &mut self,
         run_id: i64,
-        attempt: u32,
-        token: &str,
-    ) -> Result<(), StateError> {
+        secret: u32,
+        act: Act<'_>,
+    ) -> Result<RunState, StateError> {
         let transaction = self.write()?;
-        transaction.execute(
-            "UPDATE runs SET attempt = ?, token = ?, job_id = NULL
-             WHERE run_id = ? AND state = 'pending'",
-            params![attempt, token, run_id],
-        )?;
+        let state = advance(&transaction, run_id, RunEvent::Revert, act)?;
+        transaction.execute("UPDATE runs SET fault = 0 WHERE run_id = ?", [run_id])?;
+        if state == RunState::Active(Stage::Pending) {
+            let attempt = get(&transaction, run_id)?.attempt + 1;
+            transaction.execute(
+                "UPDATE runs SET attempt = ?, token = ?, job_id = NULL WHERE run_id = ?",
+                params![attempt, token(run_id, attempt, secret), run_id],
+            )?;
+        }
         transaction.commit()?;
-        Ok(())
+        Ok(state)
     }
 
     /// Notes the exit code of a failure that leaves the run where it is.
@@ -525,6 +530,31 @@ impl Store {
                 id: run_id,
             },
         })
+    }
+
+    /// Who holds a claim on a run, be it over or not.
+    pub fn holder(&self, run_id: i64) -> Result<Option<String>, StateError> {
+        let owner = self
+            .connection
+            .prepare_cached("SELECT owner FROM runs WHERE run_id = ?")?
+            .query_row([run_id], |row| row.get(0))
+            .optional()?;
+        Ok(owner.flatten())
+    }
+
+    /// Lengthens the claim that `owner` has, if it still has it.
+    pub fn renew(
+        &mut self,
+        run_id: i64,
+        owner: &str,
+        seconds: i64,
+        now: Timestamp,
+    ) -> Result<(), StateError> {
+        self.connection.execute(
+            "UPDATE runs SET lease_end = max(lease_end, ?) WHERE run_id = ? AND owner = ?",
+            params![now.as_millisecond() + seconds * 1000, run_id, owner],
+        )?;
+        Ok(())
     }
 
     /// Gives a claim back.

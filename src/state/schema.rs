@@ -6,13 +6,14 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 8] = [
+pub const RESERVED: [&str; 9] = [
     "runs",
     "components",
     "jobs",
     "files",
     "hashes",
     "results",
+    "outbox",
     "events",
     "queue",
 ];
@@ -152,6 +153,22 @@ CREATE INDEX events_by_subject ON events (subject, subject_id);
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
+
+    #[test]
+    fn every_table_of_ours_is_reserved() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::migrations().to_latest(&mut connection).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            )
+            .unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let name: String = row.get(0).unwrap();
+            assert!(super::RESERVED.contains(&name.as_str()), "{name}");
+        }
+    }
 
     #[test]
     fn the_migrations_lead_to_the_stated_version() {

@@ -220,15 +220,17 @@ fn a_site_may_bring_its_own_template() {
 fn a_new_attempt_gets_its_own_token() {
     let bench = bench();
     bench.launch(&bench.render());
-    launch::retoken(&bench.run_dir(), TOKEN, "or-1-2-deadbeef").unwrap();
+    launch::retoken(&bench.run_dir(), "or-1-2-deadbeef").unwrap();
     assert!(
         bench
             .text(run_dir::BATCH_SCRIPT)
             .contains("or_token=or-1-2-deadbeef\n")
     );
-    let error = launch::retoken(&bench.run_dir(), TOKEN, "x").unwrap_err();
+    let error = launch::retoken(&bench.run_dir(), "or-2-1-deadbeef").unwrap_err();
     assert!(
-        error.to_string().contains("does not carry the token"),
+        error
+            .to_string()
+            .contains("carries no token like or-2-1-deadbeef"),
         "{error}"
     );
 }
