@@ -128,7 +128,7 @@ impl From<LinkError> for Stop {
 
 impl Exec<'_> {
     /// Takes a run that is `pending`, `staging` or `submitting` (or waits in `auth` there) as far
-    /// as `run`. The caller holds the claim on it. `run_dir` is its directory here.
+    /// as `run`. Only state.db refusing is an error here; all else is told of the run. The caller holds the claim on it. `run_dir` is its directory here.
     pub async fn execute(
         &self,
         store: &mut Store,
@@ -137,22 +137,28 @@ impl Exec<'_> {
     ) -> Result<Executed, ExecError> {
         match self.steps(store, run, run_dir).await {
             Ok(job_id) => Ok(Executed::Submitted { job_id }),
-            Err(Stop::Link(error)) => {
+            Err(Stop::Link(error)) if self.host.waits_after(&error) => {
                 let why = error.to_string();
-                self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
+                if let RunState::Active(_) = store.run(run.run_id)?.state {
+                    self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
+                }
                 Ok(Executed::Auth { why })
             },
-            Err(Stop::Fail(why)) => {
-                self.advance(store, run.run_id, RunEvent::Fail(Step::Exec), &why)?;
-                store.set_fault(run.run_id, 1, &why)?;
-                Ok(Executed::Failed { why })
-            },
+            Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
+            Err(Stop::Fail(why)) => self.fail(store, run, why),
             Err(Stop::Doubt(why)) => {
                 store.set_fault(run.run_id, 4, &why)?;
                 Ok(Executed::InDoubt { why })
             },
-            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Error(error @ ExecError::State(_))) => Err(error),
+            Err(Stop::Error(error)) => self.fail(store, run, error.to_string()),
         }
+    }
+
+    fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Executed, ExecError> {
+        self.advance(store, run.run_id, RunEvent::Fail(Step::Exec), &why)?;
+        store.set_fault(run.run_id, 1, &why)?;
+        Ok(Executed::Failed { why })
     }
 
     async fn steps(&self, store: &mut Store, run: &Run, run_dir: &Path) -> Result<String, Stop> {

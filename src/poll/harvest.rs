@@ -21,12 +21,12 @@ use crate::{
     transfer::{self, Hash, Item, Outcome, TransferOptions},
 };
 
-/// Prints all node journals of the run directory `$1`.
+/// Prints all node journals of the run directory `$1`. One that cannot be read is no reason to
+/// take its jobs for lost.
 const JOURNALS: &str = r#"cd "$1" || exit 9
 for file in journal.*.tsv; do
-  [ -e "$file" ] && cat "$file"
-done
-exit 0"#;
+  [ ! -e "$file" ] || cat "$file" || exit 8
+done"#;
 
 impl Poll<'_> {
     /// Brings the journal and the products of a run home, verified by the hashes that the jobs

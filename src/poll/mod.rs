@@ -168,18 +168,24 @@ impl Poll<'_> {
     ) -> Result<Polled, PollError> {
         match self.steps(store, run, run_dir, home).await {
             Ok(counts) => Ok(Polled::Full(counts)),
-            Err(Stop::Link(error)) => {
+            Err(Stop::Link(error)) if self.host.waits_after(&error) => {
                 let why = error.to_string();
                 self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
                 Ok(Polled::Auth { why })
             },
-            Err(Stop::Fail(why)) => {
-                self.advance(store, run.run_id, RunEvent::Fail(Step::Poll), &why)?;
-                store.set_fault(run.run_id, 1, &why)?;
-                Ok(Polled::Failed { why })
+            Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
+            Err(Stop::Fail(why)) => self.fail(store, run, why),
+            Err(Stop::Error(PollError::State(error))) if !error.is_of_one_run() => {
+                Err(error.into())
             },
-            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Error(error)) => self.fail(store, run, error.to_string()),
         }
+    }
+
+    fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Polled, PollError> {
+        self.advance(store, run.run_id, RunEvent::Fail(Step::Poll), &why)?;
+        store.set_fault(run.run_id, 1, &why)?;
+        Ok(Polled::Failed { why })
     }
 
     async fn steps(

@@ -96,6 +96,13 @@ pub enum StateError {
     Sqlite(rusqlite::Error),
 }
 
+impl StateError {
+    /// Whether it is about what one run brought, and the database is well.
+    pub(crate) fn is_of_one_run(&self) -> bool {
+        matches!(self, Self::Record(_))
+    }
+}
+
 /// A status change that the transition function does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{subject} in state `{state}` cannot {event}: {mend}")]
