@@ -171,6 +171,17 @@ fn text(output: &Output) -> String {
     format!("{} {}", output.status, String::from_utf8_lossy(&both))
 }
 
+/// The name under which a process of this host holds claims.
+fn owner_of(pid: u32) -> String {
+    let node = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let start = after_name.split_whitespace().nth(19).unwrap();
+    let boot = boot.split('-').next().unwrap();
+    format!("{}:{boot}/{pid}/{start}", node.trim())
+}
+
 /// Waits until `done`, but not for ever.
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begin = Instant::now();
@@ -523,6 +534,205 @@ fn hold_release_cancel_and_clean_do_what_they_say() {
     let again = work.run(&["remote", "clean", "2"]);
     assert_eq!(again.status.code(), Some(1));
     work.sound();
+}
+
+#[test]
+fn several_drivers_at_once_do_not_disturb_each_other() {
+    let work = Work::new(&format!("echo begun >> {{{{ out }}}}.begun; {GOOD}"));
+    let drivers: Vec<_> = (0..4)
+        .map(|_| {
+            work.command(&["remote", "run", "--label", "t"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for driver in drivers {
+        let output = driver.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    }
+    assert_eq!(work.ask("SELECT count(*) || '' FROM runs"), ["2"]);
+    let begun = fs::read_to_string(work.path().join("scratch/work/1.x.begun")).unwrap();
+    assert_eq!(begun, "begun\n");
+    work.sound();
+}
+
+#[test]
+fn a_run_whose_directory_is_gone_is_in_error_and_the_others_go_on() {
+    let work = Work::new(GOOD);
+    for limit in ["1", "1", "0"] {
+        work.run(&["remote", "define", "a", "--label", "t", "--limit", limit]);
+    }
+    work.run(&["remote", "prepare"]);
+    fs::remove_dir_all(work.path().join("runs/t/remote_a.1")).unwrap();
+    work.run(&["remote", "exec", "2"]);
+    wait_until("run 2 is over", || {
+        walk(&work.path().join("scratch/outrigger"))
+            .iter()
+            .any(|path| path.ends_with("ended"))
+    });
+    fs::remove_dir_all(work.path().join("runs/t/remote_a.2")).unwrap();
+    let output = work.drive();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(
+        work.ask("SELECT state FROM runs WHERE stage = 'a' ORDER BY run_id"),
+        ["error:exec", "error:poll", "full"]
+    );
+    let why = work.ask("SELECT reason FROM runs WHERE run_id = 1");
+    assert!(why[0].contains("No such file"), "{why:?}");
+    work.sound();
+}
+
+#[test]
+fn a_run_of_a_stage_that_is_gone_is_in_error_and_the_driver_ends() {
+    let work = Work::new(GOOD);
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    work.replace("stages/a.yaml", "next: b\n", "");
+    fs::remove_file(work.path().join("stages/b.yaml")).unwrap();
+    fs::rename(
+        work.path().join("stages/a.yaml"),
+        work.path().join("stages/c.yaml"),
+    )
+    .unwrap();
+    work.replace("stages/c.yaml", "stage: a", "stage: c");
+    let output = work.drive();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(
+        work.ask("SELECT stage || state FROM runs ORDER BY run_id"),
+        ["aerror:prepare", "cfull"]
+    );
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_stops_the_run_and_its_jobs_do_not_count_as_lost() {
+    let work = Work::new(&format!(
+        "mkdir -p {{{{ run.dir }}}}/journal.zz.tsv; {GOOD}"
+    ));
+    assert_eq!(work.drive().status.code(), Some(1));
+    let states = work.ask("SELECT state FROM runs");
+    assert_eq!(states, ["error:poll"]);
+    for path in fs::read_dir(work.path().join("scratch/outrigger")).unwrap() {
+        fs::remove_dir(path.unwrap().path().join("journal.zz.tsv")).unwrap();
+    }
+    assert!(work.run(&["remote", "revert", "1"]).status.success());
+    assert_eq!(work.drive().status.code(), Some(0));
+    assert_eq!(work.ask("SELECT count(*) || '' FROM measured"), ["6"]);
+    work.sound();
+}
+
+#[test]
+fn the_copy_of_a_batch_job_that_runs_the_jobs_is_the_one_that_is_waited_for() {
+    let work = Work::new(&format!(
+        "echo begun >> {{{{ out }}}}.begun; while [ ! -e go ]; do sleep 0.1; done; {GOOD}"
+    ));
+    work.replace(
+        "outrigger.yaml",
+        "nodes: {cores: 4}",
+        "nodes: {cores: 8, max: 2}",
+    );
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    work.run(&["remote", "prepare"]);
+    assert_eq!(work.run(&["remote", "exec"]).status.code(), Some(4));
+    let begun = work.path().join("scratch/work/1.x.begun");
+    wait_until("the first copy runs", || begun.exists());
+
+    let token = work.ask("SELECT token FROM runs").remove(0);
+    let first = work.ask("SELECT job_id FROM runs").remove(0);
+    let script = walk(&work.path().join("scratch/outrigger"))
+        .into_iter()
+        .find(|path| path.ends_with("job.sh"))
+        .unwrap();
+    let output = script.with_file_name("second.out");
+    let spool = work.path().join("scratch/.outrigger-local");
+    let submitted = work.run(&[
+        "local",
+        "submit",
+        "--spool",
+        spool.to_str().unwrap(),
+        "--name",
+        &token,
+        "--walltime",
+        "60",
+        "--output",
+        output.to_str().unwrap(),
+        "--jobs",
+        "2",
+        script.to_str().unwrap(),
+    ]);
+    assert!(submitted.status.success(), "{}", text(&submitted));
+    wait_until("the second copy has given way", || {
+        fs::read_to_string(&output).is_ok_and(|said| said.contains("claimed"))
+    });
+    let jobs = fs::read_dir(spool.join("jobs")).unwrap();
+    let second = jobs
+        .map(|job| job.unwrap().file_name().into_string().unwrap())
+        .find(|id| *id != first && !id.starts_with('.'))
+        .unwrap();
+    let db = rusqlite::Connection::open(work.path().join("state.db")).unwrap();
+    db.execute("UPDATE runs SET job_id = ?", [&second]).unwrap();
+    drop(db);
+    let mut polls = 0;
+    wait_until("the copy at work is known", || {
+        polls += 1;
+        work.run(&["remote", "poll"]);
+        work.ask("SELECT job_id FROM runs") == [first.clone()] || polls > 20
+    });
+    assert_eq!(work.ask("SELECT state FROM runs"), ["run"]);
+    work.write("scratch/go", "");
+    assert_eq!(work.drive().status.code(), Some(0));
+    assert_eq!(fs::read_to_string(begun).unwrap(), "begun\n");
+    assert_eq!(work.ask("SELECT count(*) || '' FROM measured"), ["6"]);
+    work.sound();
+}
+
+#[test]
+fn a_revert_that_was_cut_before_the_script_had_its_new_token_goes_on() {
+    let work = Work::new(GOOD);
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    work.run(&["remote", "prepare"]);
+    let db = rusqlite::Connection::open(work.path().join("state.db")).unwrap();
+    db.execute("UPDATE runs SET attempt = 2, token = 'or-1-2-0a1b2c3d'", [])
+        .unwrap();
+    drop(db);
+    let output = work.drive();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let script = fs::read_to_string(work.path().join("runs/t/remote_a.1/job.sh")).unwrap();
+    assert!(script.contains("or_token=or-1-2-0a1b2c3d"), "{script}");
+    work.sound();
+}
+
+#[test]
+fn a_holder_that_lives_keeps_its_claim_however_long_its_step_takes() {
+    let work = Work::new(GOOD);
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    let mut store = outrigger::state::Store::open(&work.path().join("state.db")).unwrap();
+    let owner = owner_of(std::process::id());
+    let long_ago = jiff::Timestamp::from_second(1_600_000_000).unwrap();
+    store.claim(1, &owner, 60, long_ago).unwrap();
+    let output = work.run(&["remote", "prepare"]);
+    assert!(
+        text(&output).contains("is being worked on"),
+        "{}",
+        text(&output)
+    );
+    assert_eq!(work.ask("SELECT state FROM runs"), ["new"]);
+    store.release_claim(1, &owner).unwrap();
+    assert!(work.run(&["remote", "prepare"]).status.success());
+}
+
+#[test]
+fn a_site_is_reached_from_any_directory() {
+    let work = Work::new(GOOD);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = work
+        .command(&["remote", "run", "--label", "t", "--config"])
+        .arg(work.path())
+        .current_dir(elsewhere.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(work.product("sum.3"), "8\n");
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

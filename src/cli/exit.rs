@@ -63,12 +63,12 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Remote(RemoteError::State(error)) => state(error),
             Self::Remote(RemoteError::Link(_)) => Exit::Login,
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },
-            Self::Failed(_) | Self::Remote(_) => Exit::Failed,
+            Self::Remote(error) => error.state().map_or(Exit::Failed, state),
+            Self::Failed(_) => Exit::Failed,
         }
     }
 }
@@ -117,6 +117,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::{exec::ExecError, poll::PollError, prepare::PrepareError};
 
     #[rstest]
     #[case(StateError::Locked, 5)]
@@ -127,5 +128,17 @@ mod tests {
     #[case(StateError::Held { run: 17, owner: "other".into(), seconds: 9 }, 4)]
     fn what_state_db_says_has_its_exit_code(#[case] error: StateError, #[case] code: u8) {
         assert_eq!(CliError::from(error).exit().code(), code);
+    }
+
+    #[test]
+    fn a_locked_state_db_has_the_same_exit_code_at_every_step() {
+        let steps: [RemoteError; 3] = [
+            PrepareError::from(StateError::Locked).into(),
+            ExecError::from(StateError::Locked).into(),
+            PollError::from(StateError::Locked).into(),
+        ];
+        for error in steps {
+            assert_eq!(CliError::from(error).exit().code(), 5);
+        }
     }
 }

@@ -5,18 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 use super::{
-    DefineRequest, notice, order,
+    DefineRequest, order,
     workplace::{RemoteError, Workplace, needs_login},
 };
 use crate::{
-    connection::{Host, LinkError},
-    exec::{Exec, Executed},
-    poll::{Poll, Polled, Watched},
     state::{
         StateError,
-        event::Act,
-        run::{Run, RunEvent, RunFilter, RunState, Stage},
-        run_dir::decision::Decision,
+        run::{Run, RunFilter, RunState, Stage},
     },
     transfer::Progress,
 };
@@ -87,7 +82,7 @@ pub struct Driven {
     /// Where its runs stand.
     pub standing: Standing,
     /// Components that failed and stay so.
-    pub failed_components: usize,
+    pub failed_components: u64,
     /// Stages whose components could not be told, with the reason.
     pub broken_stages: BTreeMap<String, String>,
 }
@@ -167,15 +162,13 @@ impl Workplace {
         Ok(standing)
     }
 
-    fn failed(&self, options: &DriveOptions) -> Result<usize, StateError> {
+    fn failed(&self, options: &DriveOptions) -> Result<u64, StateError> {
         use crate::state::component::ComponentState::{Failed, Partial, PrepFailed};
         let mut failed = 0;
         for run in self.driven(options)? {
-            let components = self.store.components(run.run_id)?;
-            failed += components
-                .iter()
-                .filter(|c| matches!(c.state, Failed | Partial | PrepFailed))
-                .count();
+            let tally = self.store.tally(run.run_id)?;
+            let of = |state| tally.get(&state).copied().unwrap_or_default();
+            failed += of(Failed) + of(Partial) + of(PrepFailed);
         }
         Ok(failed)
     }
@@ -241,163 +234,19 @@ impl Workplace {
         Ok(changed)
     }
 
-    /// Does the network steps of `runs` that belong to `work`, site by site; tells whether
-    /// anything changed.
-    pub async fn visit_sites(
-        &mut self,
-        runs: Vec<Run>,
-        work: Work,
-        observer: &dyn Observer,
-    ) -> Result<bool, RemoteError> {
-        let mut by_site: BTreeMap<String, Vec<Run>> = BTreeMap::new();
-        for run in runs.into_iter().filter(|run| work.includes(run.state)) {
-            by_site.entry(run.site.clone()).or_default().push(run);
-        }
-        let mut changed = false;
-        for (site, runs) in by_site {
-            changed |= self.visit(&site, runs, observer).await?;
-        }
-        Ok(changed)
-    }
-
     fn prepare_one(&mut self, run: &Run, observer: &dyn Observer) -> Result<bool, RemoteError> {
-        if let Some(held) = held(self.claim(run.run_id))? {
-            observer.note(Some(run), &held);
+        let is_new = |state| state == RunState::Active(Stage::New);
+        let Some(run) = &self.take(run, is_new, observer)? else {
             return Ok(false);
-        }
+        };
         let prepared = self.prepare(run.run_id, &|_| ());
         self.release(run.run_id)?;
         match prepared {
             Ok(prepared) => observer.note(Some(run), &prepared.to_string()),
-            Err(error @ RemoteError::State(_)) => return Err(error),
+            Err(error) if error.state().is_some() => return Err(error),
             Err(error) => observer.note(Some(run), &format!("prepare failed: {error}")),
         }
         Ok(true)
-    }
-
-    /// Does what there is to do at one site: all network steps of its runs.
-    async fn visit(
-        &mut self,
-        site_name: &str,
-        runs: Vec<Run>,
-        observer: &dyn Observer,
-    ) -> Result<bool, RemoteError> {
-        let site = self.loaded.site(site_name)?.clone();
-        let host = match Host::open(site_name, &site).await {
-            Ok(host) => host,
-            Err(error) => return self.all_auth(site_name, &runs, &error, observer).await,
-        };
-        let scheduler = self.scheduler(&site);
-        let mut changed = false;
-        let mut watched = Vec::new();
-        for run in runs {
-            if let Some(held) = held(self.claim(run.run_id))? {
-                observer.note(Some(&run), &held);
-                continue;
-            }
-            let run_dir = self.run_dir(&run);
-            if is_exec(run.state) {
-                let exec = Exec {
-                    host: &host,
-                    scheduler: scheduler.as_ref(),
-                    site: &site,
-                    clock: self.clock.as_ref(),
-                    progress: observer,
-                };
-                let executed = exec.execute(&mut self.store, &run, &run_dir).await;
-                self.release(run.run_id)?;
-                let executed = executed?;
-                changed |= !matches!(executed, Executed::InDoubt { .. });
-                observer.note(Some(&run), &executed.to_string());
-                if let Executed::Auth { why } = executed {
-                    self.tell(site_name, &why, observer).await;
-                    return Ok(changed);
-                }
-            } else {
-                let remote_dir = Decision::read(&run_dir)?
-                    .remote_dir
-                    .to_string_lossy()
-                    .into_owned();
-                watched.push(Watched { run, remote_dir });
-            }
-        }
-        let poll = Poll {
-            host: &host,
-            scheduler: scheduler.as_ref(),
-            site: &site,
-            allowed: &self.loaded.config.legacy_dbinfo,
-            clock: self.clock.as_ref(),
-            progress: observer,
-        };
-        let home = self.loaded.root.clone();
-        let dirs: Vec<_> = watched
-            .iter()
-            .map(|watched| self.run_dir(&watched.run))
-            .collect();
-        let mut answers = Vec::new();
-        match poll.ask(&mut self.store, &watched).await {
-            Ok(polled) => {
-                for ((watched, run_dir), (_, polled)) in watched.iter().zip(dirs).zip(polled) {
-                    let polled = if polled == Polled::Ended {
-                        poll.finish(&mut self.store, &watched.run, &run_dir, &home)
-                            .await?
-                    } else {
-                        polled
-                    };
-                    answers.push((watched.run.clone(), polled));
-                }
-            },
-            Err(crate::poll::PollError::Query(why)) => observer.note(None, &why),
-            Err(error) => return Err(error.into()),
-        }
-        let mut told = None;
-        for (run, polled) in answers {
-            match &polled {
-                Polled::Queued { .. } | Polled::Running | Polled::Unseen => {},
-                Polled::Auth { why } => told = Some(why.clone()),
-                _ => {
-                    changed = true;
-                    observer.note(Some(&run), &polled.to_string());
-                },
-            }
-        }
-        for watched in &watched {
-            self.release(watched.run.run_id)?;
-        }
-        if let Some(why) = told {
-            self.tell(site_name, &why, observer).await;
-        }
-        Ok(changed)
-    }
-
-    /// The link is down: every run on the way waits in `auth`; says so once.
-    async fn all_auth(
-        &mut self,
-        site_name: &str,
-        runs: &[Run],
-        error: &LinkError,
-        observer: &dyn Observer,
-    ) -> Result<bool, RemoteError> {
-        let why = error.to_string();
-        let mut first = false;
-        for run in runs {
-            if let RunState::Active(_) = run.state {
-                let act = Act::new(self.clock.now(), "link", &why);
-                self.store.advance(run.run_id, RunEvent::LinkDown, act)?;
-                first = true;
-            }
-        }
-        if first {
-            self.tell(site_name, &why, observer).await;
-        }
-        Ok(first)
-    }
-
-    async fn tell(&self, site: &str, why: &str, observer: &dyn Observer) {
-        observer.note(None, &format!("site {site} waits for a login: {why}"));
-        for failure in notice::login_needed(&self.loaded.config.notify, site, why).await {
-            observer.note(None, &failure);
-        }
     }
 }
 
@@ -416,18 +265,9 @@ impl Work {
 }
 
 /// Whether that step belongs to exec.
-fn is_exec(state: RunState) -> bool {
+pub(super) fn is_exec(state: RunState) -> bool {
     let (RunState::Active(stage) | RunState::Auth(stage)) = state else {
         return false;
     };
     matches!(stage, Stage::Pending | Stage::Staging | Stage::Submitting)
-}
-
-/// A claim that someone else has, as a text; other errors stay errors.
-fn held(claim: Result<(), StateError>) -> Result<Option<String>, StateError> {
-    match claim {
-        Ok(()) => Ok(None),
-        Err(error @ StateError::Held { .. }) => Ok(Some(error.to_string())),
-        Err(error) => Err(error),
-    }
 }

@@ -10,14 +10,20 @@ pub(super) fn own_name() -> String {
 
 /// Whether the holder was a process of this host that is no more.
 pub(super) fn is_gone(owner: &str) -> bool {
+    lives(owner) == Some(false)
+}
+
+/// Whether the holder is a process of this host that lives.
+pub(super) fn is_here(owner: &str) -> bool {
+    lives(owner) == Some(true)
+}
+
+/// Whether the holder lives; `None` if it is not of this host.
+fn lives(owner: &str) -> Option<bool> {
     let mut parts = owner.rsplitn(3, '/');
-    let (Some(start), Some(pid), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let Ok(pid) = pid.parse::<u32>() else {
-        return false;
-    };
-    name == host() && start_of(pid).is_none_or(|now| now != start)
+    let (start, pid, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let pid: u32 = pid.parse().ok()?;
+    (name == host()).then(|| start_of(pid).is_some_and(|now| now == start))
 }
 
 /// Name of the host and of its boot: a pid means nothing after a reboot.
@@ -48,6 +54,7 @@ mod tests {
     #[test]
     fn we_are_not_gone() {
         assert!(!is_gone(&own_name()));
+        assert!(is_here(&own_name()));
     }
 
     #[test]
@@ -57,6 +64,6 @@ mod tests {
         child.wait().unwrap();
         assert!(is_gone(&name));
         assert!(!is_gone(&name.replacen(&host(), "elsewhere", 1)));
-        assert!(!is_gone("nonsense"));
+        assert!(!is_gone("nonsense") && !is_here("nonsense"));
     }
 }

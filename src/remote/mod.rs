@@ -8,6 +8,7 @@ mod operate;
 mod order;
 mod prepare;
 mod standing;
+mod visit;
 mod workplace;
 
 pub use define::{DefineRequest, Defined, is_label};

@@ -159,10 +159,14 @@ impl Workplace {
     /// Prepares a new run from the directories of its components, the way
     /// [`Workplace::prepare`] does from the recipe alone.
     pub fn merge(&mut self, run_id: i64, progress: &dyn Fn(u64)) -> Result<Prepared, RemoteError> {
-        let preparation = self.preparation(run_id)?;
-        self.write_run(&preparation, |renderer, store| {
-            renderer.merge(store, progress)
-        })
+        self.claim(run_id)?;
+        let merged = self.preparation(run_id).and_then(|preparation| {
+            self.write_run(&preparation, |renderer, store| {
+                renderer.merge(store, progress)
+            })
+        });
+        self.release(run_id)?;
+        merged
     }
 
     /// Prepares a new run. `progress` gets the number of components done. Whatever stops it is
@@ -172,12 +176,13 @@ impl Workplace {
         run_id: i64,
         progress: &dyn Fn(u64),
     ) -> Result<Prepared, RemoteError> {
-        let preparation = self.preparation(run_id)?;
-        let prepared = self.write_run(&preparation, |renderer, store| {
-            renderer.render(store, progress)
+        let prepared = self.preparation(run_id).and_then(|preparation| {
+            self.write_run(&preparation, |renderer, store| {
+                renderer.render(store, progress)
+            })
         });
         if let Err(error) = &prepared
-            && !matches!(error, RemoteError::State(_))
+            && error.state().is_none()
         {
             let why = error.to_string();
             let act = Act::new(self.clock.now(), "prepare", &why);

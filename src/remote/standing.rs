@@ -80,18 +80,18 @@ impl Workplace {
                 RunState::Full => standing.full += 1,
                 RunState::Hold(_) | RunState::Cancelled | RunState::Cleaned => {},
             }
-            for component in self.store.components(run.run_id)? {
-                match component.state {
+            for (state, count) in self.store.tally(run.run_id)? {
+                match state {
                     ComponentState::Retry => continue,
-                    ComponentState::Passed => standing.passed += 1,
+                    ComponentState::Passed => standing.passed += count,
                     ComponentState::Failed
                     | ComponentState::Partial
-                    | ComponentState::PrepFailed => standing.failed += 1,
+                    | ComponentState::PrepFailed => standing.failed += count,
                     ComponentState::New | ComponentState::Prepared => {},
                 }
-                standing.components += 1;
+                standing.components += count;
             }
-            standing.products += self.store.products(run.run_id)?.len() as u64;
+            standing.products += self.store.count_products(run.run_id)?;
         }
         Ok(stages)
     }

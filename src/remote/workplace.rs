@@ -14,10 +14,12 @@ use crate::{
     engine::clock::{Clock, SystemClock},
     exec::ExecError,
     poll::PollError,
+    prepare::PrepareError,
     state::{StateError, Store, run::Run},
 };
 
-/// Seconds for which a run is claimed; a holder that is gone from this host frees it at once.
+/// Seconds for which a run is claimed. It counts only for holders on other hosts: here one that
+/// is gone frees it at once, and one that lives keeps it.
 const LEASE: i64 = 3600;
 
 /// An open workplace.
@@ -51,7 +53,7 @@ pub enum RemoteError {
     Allocation(#[from] AllocationError),
     /// Prepare failed.
     #[error(transparent)]
-    Prepare(#[from] crate::prepare::PrepareError),
+    Prepare(#[from] PrepareError),
     /// Exec stopped.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -70,6 +72,19 @@ pub enum RemoteError {
     /// Something that the site said no to.
     #[error("{0}")]
     Site(String),
+}
+
+impl RemoteError {
+    /// What state.db said, if it was state.db, at whichever step.
+    pub fn state(&self) -> Option<&StateError> {
+        match self {
+            Self::State(error)
+            | Self::Prepare(PrepareError::State(error))
+            | Self::Exec(ExecError::State(error))
+            | Self::Poll(PollError::State(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Workplace {
@@ -120,16 +135,19 @@ impl Workplace {
         scheduler(site, &self.program)
     }
 
-    /// Claims a run for this program; a holder that has died on this host does not count.
+    /// Claims a run for this program. A holder that has died on this host does not count; one
+    /// that lives here keeps its claim however long its step takes.
     pub(super) fn claim(&mut self, run_id: i64) -> Result<(), StateError> {
         let now = self.clock.now();
-        match self.store.claim(run_id, &self.owner, LEASE, now) {
-            Err(StateError::Held { owner, .. }) if lease::is_gone(&owner) => {
-                self.store.release_claim(run_id, &owner)?;
-                self.store.claim(run_id, &self.owner, LEASE, now)
+        match self.store.holder(run_id)? {
+            Some(owner) if owner == self.owner => {},
+            Some(owner) if lease::is_gone(&owner) => self.store.release_claim(run_id, &owner)?,
+            Some(owner) if lease::is_here(&owner) => {
+                self.store.renew(run_id, &owner, LEASE, now)?;
             },
-            other => other,
+            _ => {},
         }
+        self.store.claim(run_id, &self.owner, LEASE, now)
     }
 
     /// Gives a claim back.

@@ -1,6 +1,6 @@
 //! Components of many runs, and how far the components of a run are.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use rusqlite::{params_from_iter, types::Value};
 
@@ -71,6 +71,28 @@ impl Store {
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query_map(params_from_iter(values), component::read)?;
         rows.map(|row| component::finish(row?)).collect()
+    }
+
+    /// How many components of a run are in which state.
+    pub fn tally(&self, run_id: i64) -> Result<BTreeMap<ComponentState, u64>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT state, count(*) FROM components WHERE run_id = ? GROUP BY state",
+        )?;
+        let mut rows = statement.query([run_id])?;
+        let mut tally = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let word: String = row.get(0)?;
+            tally.insert(word.parse()?, row.get(1)?);
+        }
+        Ok(tally)
+    }
+
+    /// How many products of a run are still its own.
+    pub fn count_products(&self, run_id: i64) -> Result<u64, StateError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT count(*) FROM files WHERE run_id = ?")?
+            .query_row([run_id], |row| row.get(0))?)
     }
 
     /// How many components of a run are prepared or have failed (spec/remote.md §2, -doneprep).
