@@ -176,11 +176,16 @@ fn exit_of(runs: &[Run]) -> Exit {
         Exit::Failed
     } else if any(|run| matches!(run.state, RunState::Auth(_))) {
         Exit::Login
-    } else if any(|run| run.state == RunState::Active(Stage::Run)) || runs.is_empty() {
+    } else if any(|run| is_on_the_way(run.state)) || runs.is_empty() {
         Exit::Later
     } else {
         Exit::Done
     }
+}
+
+/// Whether there is more to do for a run once it is prepared.
+fn is_on_the_way(state: RunState) -> bool {
+    matches!(state, RunState::Active(stage) if !matches!(stage, Stage::New | Stage::Pending))
 }
 
 /// Write the run directories of new runs.
@@ -326,8 +331,13 @@ pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError>
         print_json("driven", &driven)?;
     } else {
         print(&format!(
-            "{} runs full, {} on the way, {} waiting for a login, {} in error; {} components failed\n",
-            standing.full, standing.active, standing.auth, standing.error, driven.failed_components
+            "{} runs full, {} on the way, {} waiting for a login, {} held, {} in error; {} components failed\n",
+            standing.full,
+            standing.active,
+            standing.auth,
+            standing.held,
+            standing.error,
+            driven.failed_components
         ))?;
     }
     Ok(
@@ -335,7 +345,7 @@ pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError>
             Exit::Failed
         } else if standing.auth > 0 {
             Exit::Login
-        } else if standing.active > 0 {
+        } else if standing.active > 0 || standing.held > 0 {
             Exit::Later
         } else {
             Exit::Done
