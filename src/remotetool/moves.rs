@@ -66,7 +66,11 @@ fn active(stage: Stage, word: RunWord, has_job: bool) -> Result<Vec<RunEvent>, &
         (New, RunWord::PrepFail) => Ok(vec![RunEvent::Fail(Step::Prepare)]),
         (New, _) => Err("it is not prepared"),
         (_, RunWord::Auth) => Ok(vec![RunEvent::LinkDown]),
-        (Pending | Staging | Submitting, RunWord::ExecFail) => Ok(vec![RunEvent::Fail(Step::Exec)]),
+        (Submitting, RunWord::ExecFail) => Err(
+            "its batch job may be in the queue, and would be submitted again; `outrigger remote exec` \
+             looks for it, `outrigger remote cancel` takes it out",
+        ),
+        (Pending | Staging, RunWord::ExecFail) => Ok(vec![RunEvent::Fail(Step::Exec)]),
         (_, RunWord::ExecFail) => Ok(vec![RunEvent::Fail(Step::Poll)]),
         (Pending | Staging | Submitting, RunWord::Run) if !has_job => {
             Err("it has no batch job; if the scheduler has one for it, give its -job_id too")
@@ -180,6 +184,14 @@ mod tests {
             if let Ok(events) = run_events(state, RunWord::Run, false) {
                 assert!(!events.contains(&RunEvent::Submitted), "{state}");
             }
+        }
+    }
+
+    #[test]
+    fn what_may_be_in_the_queue_does_not_come_back_to_pending_by_way_of_an_error() {
+        for state in ["submitting", "auth:submitting"] {
+            let state = state.parse().unwrap();
+            assert!(run_events(state, "exec_fail".parse().unwrap(), false).is_err());
         }
     }
 
