@@ -108,6 +108,7 @@ fn outcome(seq: u64) -> JobOutcome {
         node: Some("node01".into()),
         memory: None,
         reason: String::new(),
+        by_hand: false,
         record: record.as_object().cloned(),
     }
 }

@@ -192,6 +192,7 @@ fn outcome(seq: u64, event: JobEvent) -> JobOutcome {
         node: None,
         memory: None,
         reason: String::new(),
+        by_hand: false,
         record: None,
     }
 }

@@ -98,6 +98,7 @@ fn passed(seq: u64, bg: impl Into<serde_json::Value>) -> JobOutcome {
         node: Some("node01".into()),
         memory: None,
         reason: String::new(),
+        by_hand: false,
         record: record.as_object().cloned(),
     }
 }
@@ -219,6 +220,48 @@ fn a_retry_runs_only_what_did_not_pass() {
     assert!(store.is_free("chip", 20).unwrap());
     let again = define(&mut store, "chip", &[20]).unwrap();
     assert_eq!(store.components(again).unwrap()[0].attempt, 2);
+}
+
+#[test]
+fn what_a_human_must_look_at_is_not_run_again_by_itself() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let mut doubtful = passed(0, 1.0);
+    (doubtful.event, doubtful.by_hand) = (JobEvent::Fail, true);
+    import(&mut store, run, &[doubtful, passed(1, 1.0)], 3);
+    let components = store.components(run).unwrap();
+    assert_eq!(components[0].state, ComponentState::Partial);
+    assert_eq!(components[1].state, ComponentState::Retry);
+}
+
+#[test]
+fn a_legacy_command_is_begun_once() {
+    use outrigger::state::legacy::Begun;
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let now = Timestamp::UNIX_EPOCH;
+    assert_eq!(
+        store.begin_legacy(run, 0, "chiptool", now).unwrap(),
+        Begun::Fresh
+    );
+    assert_eq!(
+        store.begin_legacy(run, 0, "chiptool", now).unwrap(),
+        Begun::Cut
+    );
+    store.end_legacy(run, 0, true).unwrap();
+    assert_eq!(
+        store.begin_legacy(run, 0, "chiptool", now).unwrap(),
+        Begun::Done
+    );
+    assert_eq!(
+        store.begin_legacy(run, 1, "chiptool", now).unwrap(),
+        Begun::Fresh
+    );
+    store.end_legacy(run, 1, false).unwrap();
+    assert_eq!(
+        store.begin_legacy(run, 1, "chiptool", now).unwrap(),
+        Begun::Fresh
+    );
 }
 
 #[test]

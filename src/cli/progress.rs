@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     remote::{Observer, Standing},
@@ -14,8 +14,9 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Screen {
     jobs: ProgressBar,
-    files: ProgressBar,
-    bars: indicatif::MultiProgress,
+    bytes: ProgressBar,
+    components: ProgressBar,
+    bars: MultiProgress,
     quiet: bool,
 }
 
@@ -27,17 +28,17 @@ impl Screen {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bars = indicatif::MultiProgress::with_draw_target(target);
-        let style = |template: &str| {
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        let bars = MultiProgress::with_draw_target(target);
+        let bar = |template: &str| {
+            let style = ProgressStyle::with_template(template);
+            let bar = bars.add(ProgressBar::new(0));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
         };
-        let jobs = bars.add(ProgressBar::new(0));
-        jobs.set_style(style("jobs  [{bar:40}] {pos}/{len}  {msg}"));
-        let files = bars.add(ProgressBar::no_length());
-        files.set_style(style("files {human_pos} moved, {msg}"));
         Self {
-            jobs,
-            files,
+            components: bar("prepared {pos} components {msg}"),
+            bytes: bar("moved    [{bar:40}] {bytes}/{total_bytes}  {bytes_per_sec}, {eta} left"),
+            jobs: bar("jobs     [{bar:40}] {pos}/{len}  {msg}"),
             bars,
             quiet,
         }
@@ -45,16 +46,19 @@ impl Screen {
 }
 
 impl Progress for Screen {
-    fn bytes(&self, n: u64) {
-        let total = self.files.length().unwrap_or_default() + n;
-        self.files.set_length(total);
-        self.files
-            .set_message(indicatif::HumanBytes(total).to_string());
+    fn expect(&self, _files: u64, bytes: u64) {
+        self.bytes.inc_length(bytes);
     }
 
-    fn files(&self, n: u64) {
-        self.files.inc(n);
+    fn bytes(&self, n: u64) {
+        self.bytes.inc(n);
+        let moved = self.bytes.position();
+        if self.bytes.length().is_none_or(|length| length < moved) {
+            self.bytes.set_length(moved);
+        }
     }
+
+    fn files(&self, _: u64) {}
 }
 
 impl Observer for Screen {
@@ -71,6 +75,11 @@ impl Observer for Screen {
         } else {
             drop(self.bars.println(line));
         }
+    }
+
+    fn components(&self, run_id: i64, done: u64) {
+        self.components.set_position(done);
+        self.components.set_message(format!("of run {run_id}"));
     }
 
     fn round(&self, standing: &Standing) {

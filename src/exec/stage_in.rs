@@ -88,6 +88,8 @@ impl Exec<'_> {
                 hash: None,
             })
             .collect();
+        let bytes = inputs.iter().filter_map(|file| file.size).sum();
+        self.progress.expect(inputs.len() as u64, bytes);
         let sent = self.push(store, &items).await?;
         for (file, outcome) in inputs.iter().zip(&sent) {
             if let Outcome::Failed(error) = outcome {

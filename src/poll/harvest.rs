@@ -54,6 +54,8 @@ impl Poll<'_> {
         let files = read_manifest(run_dir)?;
         let wanted = wanted(&files, &journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
+        let bytes = wanted.iter().map(|want| want.size).sum();
+        self.progress.expect(wanted.len() as u64, bytes);
         let ledger = transfer::Ledger::new(store)?;
         let options = TransferOptions {
             streams: self.site.transfer.streams,

@@ -9,6 +9,7 @@ use crate::state::{
     file::Product,
     import::{Counts, Import, JobOutcome},
     job::JobEvent,
+    legacy::Begun,
     run::Run,
     run_dir::{
         self,
@@ -93,31 +94,57 @@ impl Poll<'_> {
                 .jobs
                 .get(&outcome.seq)
                 .map_or("", |job| job.record.as_str());
-            let done = match legacy::read(line, self.allowed) {
-                Ok(command) => {
-                    let now = self.clock.now();
-                    match store.begin_legacy(run.run_id, outcome.seq, line, now)? {
-                        crate::state::legacy::Begun::Done => Ok(()),
-                        crate::state::legacy::Begun::Cut => Err(format!(
-                            "its dbinfo command was interrupted; look whether it took effect: {}",
-                            line.trim()
-                        )),
-                        crate::state::legacy::Begun::Fresh => {
-                            let done = execute(&command, home).await;
-                            store.end_legacy(run.run_id, outcome.seq, done.is_ok())?;
-                            done
-                        },
-                    }
-                },
-                Err(why) => Err(why),
-            };
-            if let Err(why) = done {
+            let id = (run.run_id, outcome.seq);
+            if let Err(refusal) = self.legacy_line(store, id, line, home).await? {
                 outcome.event = JobEvent::Fail;
-                outcome.reason = why;
+                outcome.reason = refusal.why;
+                outcome.by_hand = refusal.by_hand;
             }
         }
         Ok(())
     }
+
+    /// Runs the legacy dbinfo line of one job, `(run, seq)`, unless it was run before.
+    async fn legacy_line(
+        &self,
+        store: &mut Store,
+        (run_id, seq): (i64, u64),
+        line: &str,
+        home: &Path,
+    ) -> Result<Result<(), Refusal>, PollError> {
+        let failed = |why| Refusal {
+            why,
+            by_hand: false,
+        };
+        let command = match legacy::read(line, self.allowed) {
+            Ok(command) => command,
+            Err(why) => return Ok(Err(failed(why))),
+        };
+        Ok(
+            match store.begin_legacy(run_id, seq, line, self.clock.now())? {
+                Begun::Done => Ok(()),
+                Begun::Cut => Err(Refusal {
+                    why: format!(
+                        "its dbinfo command was interrupted; look whether it took effect: {}",
+                        line.trim()
+                    ),
+                    by_hand: true,
+                }),
+                Begun::Fresh => {
+                    let done = execute(&command, home).await;
+                    store.end_legacy(run_id, seq, done.is_ok())?;
+                    done.map_err(failed)
+                },
+            },
+        )
+    }
+}
+
+/// Why a legacy dbinfo line did not take effect.
+struct Refusal {
+    why: String,
+    /// Whether it may have taken effect after all, so that a human must look.
+    by_hand: bool,
 }
 
 /// Runs a command in the directory of outrigger.yaml, from which a relative program is taken.

@@ -80,6 +80,7 @@ fn verdict(
         node: Some(end.node.clone()),
         memory: end.peak_kib.map(|kib| kib.saturating_mul(1024)),
         reason,
+        by_hand: false,
         record: fields,
     }
 }
@@ -138,6 +139,7 @@ fn lost(seq: u64, start: Option<&(i64, String)>, why: &str) -> JobOutcome {
         node: start.map(|(_, node)| node.clone()),
         memory: None,
         reason: why.to_owned(),
+        by_hand: false,
         record: None,
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{ACTOR, Poll, PollError, Polled};
 use crate::{
     batch::{JobId, JobStatus, QueryError},
+    config::site::SchedulerKind,
     connection::LinkError,
     state::{
         Store,
@@ -17,9 +18,11 @@ use crate::{
 /// How long a site may take to answer a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Polls in a row at which nobody knows a batch job before its run is harvested as it is. What
-/// its jobs left still decides; "not in the queue" alone says nothing about them.
-const PATIENCE: u64 = 5;
+/// Seconds for which a cluster's scheduler may not know a batch job before its run is harvested as
+/// it is. What its jobs left still decides; "not in the queue" alone says nothing about them.
+const PATIENCE: i64 = 600;
+/// The same for the embedded scheduler, which forgets nothing.
+const LOCAL_PATIENCE: i64 = 10;
 
 /// For each pair of lines, a remote run directory and its token: prints whether the batch script
 /// of that token has left its end there, and the job id in its claim.
@@ -155,6 +158,10 @@ impl Poll<'_> {
         }
         let seen = !matches!(status, JobStatus::Unknown);
         let unseen = store.polled(run.run_id, seen, self.clock.now())?;
+        let patience = match self.site.scheduler {
+            SchedulerKind::Local => LOCAL_PATIENCE,
+            SchedulerKind::Slurm | SchedulerKind::Moab => PATIENCE,
+        };
         let why = match status {
             JobStatus::Queued { reason } | JobStatus::Held { reason } => {
                 return Ok(Polled::Queued {
@@ -166,9 +173,9 @@ impl Poll<'_> {
             JobStatus::Unknown if found.has_ended => {
                 "its batch job left its end; the scheduler has forgotten it".to_owned()
             },
-            JobStatus::Unknown if unseen < PATIENCE => return Ok(Polled::Unseen),
+            JobStatus::Unknown if unseen < patience => return Ok(Polled::Unseen),
             JobStatus::Unknown => {
-                format!("the scheduler did not know its batch job at {unseen} polls in a row")
+                format!("the scheduler has not known its batch job for {unseen} s")
             },
         };
         self.advance(store, run.run_id, RunEvent::Ended, &why)?;

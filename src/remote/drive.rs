@@ -25,6 +25,8 @@ const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1
 pub trait Observer: Progress {
     /// Something happened to a run, or to none in particular.
     fn note(&self, run: Option<&Run>, text: &str);
+    /// So many components of a run are prepared.
+    fn components(&self, run_id: i64, done: u64);
     /// Where the jobs stand after each round.
     fn round(&self, standing: &Standing);
 }
@@ -239,7 +241,7 @@ impl Workplace {
         let Some(run) = &self.take(run, is_new, observer)? else {
             return Ok(false);
         };
-        let prepared = self.prepare(run.run_id, &|_| ());
+        let prepared = self.prepare(run.run_id, &|done| observer.components(run.run_id, done));
         self.release(run.run_id)?;
         match prepared {
             Ok(prepared) => observer.note(Some(run), &prepared.to_string()),

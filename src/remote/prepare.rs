@@ -294,6 +294,7 @@ impl Workplace {
             )?;
             (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
         }
+        sync(rendered.dir())?;
         let why = prepared.to_string();
         let act = Act::new(self.clock.now(), "prepare", &why);
         self.store
@@ -355,6 +356,16 @@ impl Preparation {
             step,
         }
     }
+}
+
+/// Brings a run directory to the disk before state.db says that it is there.
+fn sync(directory: &Path) -> Result<(), PrepareError> {
+    let failed = |error: std::io::Error| PrepareError::Io {
+        path: directory.to_owned(),
+        error,
+    };
+    let open = std::fs::File::open(directory).map_err(failed)?;
+    rustix::fs::syncfs(&open).map_err(|error| failed(error.into()))
 }
 
 fn make_directory(directory: &Path) -> Result<(), PrepareError> {

@@ -1,7 +1,7 @@
 //! Taking the outcome of a run into state.db: jobs, products, typed records, components, the
 //! queue of the next stage and the run's counts, in one transaction that can be repeated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -39,6 +39,8 @@ pub struct JobOutcome {
     pub memory: Option<u64>,
     /// Why it failed; empty if it passed.
     pub reason: String,
+    /// Whether a human must look before it may run again.
+    pub by_hand: bool,
     /// The record it returned: a JSON object.
     pub record: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -103,6 +105,7 @@ impl Store {
         let mut counts = Counts::default();
         let mut passed_of: BTreeMap<i64, u64> = BTreeMap::new();
         let mut why_of: BTreeMap<i64, String> = BTreeMap::new();
+        let mut by_hand: BTreeSet<i64> = BTreeSet::new();
         {
             let mut select = transaction.prepare_cached(
                 "SELECT component_id, key, state FROM jobs WHERE run_id = ? AND seq = ?",
@@ -165,6 +168,9 @@ impl Store {
                     JobState::Failed => counts.failed += 1,
                     JobState::Lost | JobState::Waiting => counts.lost += 1,
                 }
+                if outcome.by_hand {
+                    by_hand.insert(component_id);
+                }
                 if next != JobState::Passed {
                     why_of
                         .entry(component_id)
@@ -221,7 +227,7 @@ impl Store {
                     )?;
                 },
                 (ComponentState::Failed | ComponentState::Partial, _)
-                    if attempt < import.attempts =>
+                    if attempt < import.attempts && !by_hand.contains(&id) =>
                 {
                     component::advance(&transaction, id, ComponentEvent::Revert, act)?;
                     counts.retried += 1;

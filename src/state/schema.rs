@@ -45,7 +45,7 @@ CREATE TABLE runs (
     failed     INTEGER NOT NULL DEFAULT 0,
     retried    INTEGER NOT NULL DEFAULT 0,
     lost       INTEGER NOT NULL DEFAULT 0,
-    unseen     INTEGER NOT NULL DEFAULT 0,
+    unseen_since INTEGER,
     owner      TEXT,
     lease_end  INTEGER,
     created_at INTEGER NOT NULL,

@@ -182,6 +182,8 @@ impl std::fmt::Debug for TransferOptions<'_> {
 /// Who is told how far a transfer is. What was already there counts too, so a bar over all items
 /// reaches its end; what failed counts as a file without bytes.
 pub trait Progress: std::fmt::Debug + Send + Sync {
+    /// `files` more files of `bytes` bytes together are to be moved.
+    fn expect(&self, _files: u64, _bytes: u64) {}
     /// `n` more bytes are at their destination.
     fn bytes(&self, n: u64);
     /// `n` more files have an outcome.

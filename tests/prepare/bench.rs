@@ -217,6 +217,7 @@ impl Bench {
                 node: None,
                 memory: None,
                 reason: String::new(),
+                by_hand: false,
                 record: None,
             })
             .collect();

@@ -10,7 +10,7 @@ use crate::{
         table::{print, print_json},
         workplace::{self, block_on},
     },
-    remote::{DefineRequest, DriveOptions, Work, Workplace},
+    remote::{DefineRequest, DriveOptions, Observer, Work, Workplace},
     state::run::{Run, RunFilter, RunState, Stage},
 };
 
@@ -223,7 +223,8 @@ pub(super) fn prepare(global: &Global, arguments: &PrepareArgs) -> Result<Exit, 
     if step.dry_run {
         let mut rehearsals = Vec::new();
         for run in &runs {
-            rehearsals.push(workplace.rehearse(run.run_id, &|_| ())?);
+            let progress = |done| screen.components(run.run_id, done);
+            rehearsals.push(workplace.rehearse(run.run_id, &progress)?);
         }
         if step.json {
             print_json("would_write", &rehearsals)?;
@@ -240,7 +241,7 @@ pub(super) fn prepare(global: &Global, arguments: &PrepareArgs) -> Result<Exit, 
     }
     if arguments.merge {
         for run in &runs {
-            workplace.merge(run.run_id, &|_| ())?;
+            workplace.merge(run.run_id, &|done| screen.components(run.run_id, done))?;
         }
     } else {
         workplace.prepare_all(&runs, &screen)?;
