@@ -1,10 +1,10 @@
 //! Taking the outcome of a run into state.db: jobs, products, typed records, components, the
 //! queue of the next stage and the run's counts, in one transaction that can be repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     file::Product,
     job::{JobEvent, JobState},
     queue,
-    record::{self, RecordSchema},
+    record::{self, RecordError, RecordSchema},
     run,
     run::RunEvent,
 };
@@ -95,146 +95,12 @@ impl Store {
                 retried: run.retried,
             });
         }
-        let upsert = match import.schema {
-            Some(schema) => {
-                record::ensure_table(&transaction, schema)?;
-                record::upsert(schema)
-            },
-            None => String::new(),
-        };
-        let mut counts = Counts::default();
-        let mut passed_of: BTreeMap<i64, u64> = BTreeMap::new();
-        let mut why_of: BTreeMap<i64, String> = BTreeMap::new();
-        let mut by_hand: BTreeSet<i64> = BTreeSet::new();
-        {
-            let mut select = transaction.prepare_cached(
-                "SELECT component_id, key, state FROM jobs WHERE run_id = ? AND seq = ?",
-            )?;
-            let mut update = transaction.prepare_cached(
-                "UPDATE jobs SET state = ?, exit_code = ?, started_at = ?, ended_at = ?, node = ?,
-                    memory = ?, reason = ? WHERE run_id = ? AND seq = ?",
-            )?;
-            let mut result = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO results (run_id, seq, name, record, at) VALUES (?, ?, ?, ?, ?)",
-            )?;
-            for outcome in outcomes {
-                let (component_id, key, state): (i64, String, String) = select
-                    .query_row(params![run_id, outcome.seq], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                    })?;
-                let state: JobState = state.parse()?;
-                let mut event = outcome.event;
-                let mut reason = outcome.reason.clone();
-                if event == JobEvent::Pass
-                    && let Some(schema) = import.schema
-                {
-                    let none = serde_json::Map::new();
-                    let object = outcome.record.as_ref().unwrap_or(&none);
-                    match schema.fit(object) {
-                        Ok(record) => {
-                            record::write(&transaction, &upsert, &record)?;
-                            let text = serde_json::Value::Object(object.clone()).to_string();
-                            result.execute(params![
-                                run_id,
-                                outcome.seq,
-                                schema.table,
-                                text,
-                                act.now.as_millisecond()
-                            ])?;
-                        },
-                        Err(error) => {
-                            event = JobEvent::Fail;
-                            reason = error.to_string();
-                        },
-                    }
-                }
-                let next = state.after(event)?;
-                update.execute(params![
-                    next.word(),
-                    outcome.exit_code,
-                    outcome.started_at.map(Timestamp::as_millisecond),
-                    outcome.ended_at.map(Timestamp::as_millisecond),
-                    outcome.node,
-                    outcome.memory,
-                    reason,
-                    run_id,
-                    outcome.seq
-                ])?;
-                match next {
-                    JobState::Passed => {
-                        counts.passed += 1;
-                        *passed_of.entry(component_id).or_default() += 1;
-                    },
-                    JobState::Failed => counts.failed += 1,
-                    JobState::Lost | JobState::Waiting => counts.lost += 1,
-                }
-                if outcome.by_hand {
-                    by_hand.insert(component_id);
-                }
-                if next != JobState::Passed {
-                    why_of
-                        .entry(component_id)
-                        .or_insert_with(|| format!("job {key}: {reason}"));
-                }
-            }
-            counts.lost += transaction.execute(
-                "UPDATE jobs SET state = 'lost', reason = 'no record of it came back'
-                 WHERE run_id = ? AND state = 'waiting'",
-                [run_id],
-            )? as u64;
-        }
+        let mut verdicts = BTreeMap::new();
+        let mut counts = take_jobs(&transaction, import, outcomes, act, &mut verdicts)?;
         for product in products {
             file::record(&transaction, run_id, product, act.now)?;
         }
-        let prepared: Vec<(i64, i64, u64, u32, Option<i64>)> = {
-            let mut statement = transaction.prepare_cached(
-                "SELECT component_id, stage_id, jobs, attempt, next_id FROM components
-                 WHERE run_id = ? AND state = 'prepared'",
-            )?;
-            let rows = statement.query_map([run_id], |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get(4)?,
-                ))
-            })?;
-            rows.collect::<Result<_, _>>()?
-        };
-        for (id, stage_id, jobs, attempt, next_id) in prepared {
-            let passed = passed_of.get(&id).copied().unwrap_or_default();
-            let why = match why_of.get(&id) {
-                Some(why) => why.as_str(),
-                None if passed < jobs => "no record of its jobs came back",
-                None => "all jobs passed",
-            };
-            let act = act.because(why);
-            let state = component::advance(
-                &transaction,
-                id,
-                ComponentEvent::Judged { passed, jobs },
-                act,
-            )?;
-            match (state, import.next) {
-                (ComponentState::Passed, Some(next)) => {
-                    queue::push(
-                        &transaction,
-                        next,
-                        next_id.unwrap_or(stage_id),
-                        &run.label,
-                        act.now,
-                    )?;
-                },
-                (ComponentState::Failed | ComponentState::Partial, _)
-                    if attempt < import.attempts && !by_hand.contains(&id) =>
-                {
-                    component::advance(&transaction, id, ComponentEvent::Revert, act)?;
-                    counts.retried += 1;
-                },
-                _ => {},
-            }
-        }
+        counts.retried = judge_components(&transaction, import, &run.label, act, &verdicts)?;
         transaction.execute(
             "UPDATE runs SET passed = ?, failed = ?, lost = ?, retried = ?, fault = 0 WHERE run_id = ?",
             params![counts.passed, counts.failed, counts.lost, counts.retried, run_id],
@@ -243,4 +109,173 @@ impl Store {
         transaction.commit()?;
         Ok(counts)
     }
+}
+
+/// What the jobs of one component add up to.
+#[derive(Debug, Default)]
+struct Verdict {
+    /// Jobs that passed.
+    passed: u64,
+    /// Why the first job that did not pass did not.
+    why: Option<String>,
+    /// Whether a human must look before it may run again.
+    by_hand: bool,
+}
+
+/// Writes each job's outcome and record; adds up what that means for its component.
+fn take_jobs(
+    connection: &Connection,
+    import: &Import<'_>,
+    outcomes: &[JobOutcome],
+    act: Act<'_>,
+    verdicts: &mut BTreeMap<i64, Verdict>,
+) -> Result<Counts, StateError> {
+    let upsert = match import.schema {
+        Some(schema) => {
+            record::ensure_table(connection, schema)?;
+            record::upsert(schema)
+        },
+        None => String::new(),
+    };
+    let mut select = connection
+        .prepare_cached("SELECT component_id, key, state FROM jobs WHERE run_id = ? AND seq = ?")?;
+    let mut update = connection.prepare_cached(
+        "UPDATE jobs SET state = ?, exit_code = ?, started_at = ?, ended_at = ?, node = ?,
+            memory = ?, reason = ? WHERE run_id = ? AND seq = ?",
+    )?;
+    let mut counts = Counts::default();
+    for outcome in outcomes {
+        let (component_id, key, state): (i64, String, String) = select
+            .query_row(params![import.run_id, outcome.seq], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let (mut event, mut reason) = (outcome.event, outcome.reason.clone());
+        if event == JobEvent::Pass
+            && let Some(schema) = import.schema
+            && let Err(misfit) = take_record(connection, import, schema, &upsert, outcome, act)?
+        {
+            (event, reason) = (JobEvent::Fail, misfit.to_string());
+        }
+        let next = state.parse::<JobState>()?.after(event)?;
+        update.execute(params![
+            next.word(),
+            outcome.exit_code,
+            outcome.started_at.map(Timestamp::as_millisecond),
+            outcome.ended_at.map(Timestamp::as_millisecond),
+            outcome.node,
+            outcome.memory,
+            reason,
+            import.run_id,
+            outcome.seq
+        ])?;
+        let verdict = verdicts.entry(component_id).or_default();
+        verdict.by_hand |= outcome.by_hand;
+        match next {
+            JobState::Passed => {
+                counts.passed += 1;
+                verdict.passed += 1;
+                continue;
+            },
+            JobState::Failed => counts.failed += 1,
+            JobState::Lost | JobState::Waiting => counts.lost += 1,
+        }
+        verdict
+            .why
+            .get_or_insert_with(|| format!("job {key}: {reason}"));
+    }
+    counts.lost += connection.execute(
+        "UPDATE jobs SET state = 'lost', reason = 'no record of it came back'
+         WHERE run_id = ? AND state = 'waiting'",
+        [import.run_id],
+    )? as u64;
+    Ok(counts)
+}
+
+/// Writes a job's record, if it fits its table.
+fn take_record(
+    connection: &Connection,
+    import: &Import<'_>,
+    schema: &RecordSchema,
+    upsert: &str,
+    outcome: &JobOutcome,
+    act: Act<'_>,
+) -> Result<Result<(), RecordError>, StateError> {
+    let none = serde_json::Map::new();
+    let object = outcome.record.as_ref().unwrap_or(&none);
+    let record = match schema.fit(object) {
+        Ok(record) => record,
+        Err(misfit) => return Ok(Err(misfit)),
+    };
+    record::write(connection, upsert, &record)?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO results (run_id, seq, name, record, at) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            import.run_id,
+            outcome.seq,
+            schema.table,
+            serde_json::Value::Object(object.clone()).to_string(),
+            act.now.as_millisecond()
+        ])?;
+    Ok(Ok(()))
+}
+
+/// Moves each component on by what its jobs add up to; tells how many go back to be bundled again.
+fn judge_components(
+    connection: &Connection,
+    import: &Import<'_>,
+    label: &str,
+    act: Act<'_>,
+    verdicts: &BTreeMap<i64, Verdict>,
+) -> Result<u64, StateError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT component_id, stage_id, jobs, attempt, next_id FROM components
+         WHERE run_id = ? AND state = 'prepared'",
+    )?;
+    let rows = statement.query_map([import.run_id], |row| {
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+        ))
+    })?;
+    let prepared: Vec<(i64, i64, u64, u32, Option<i64>)> = rows.collect::<Result<_, _>>()?;
+    let nothing = Verdict::default();
+    let mut retried = 0;
+    for (id, stage_id, jobs, attempt, next_id) in prepared {
+        let verdict = verdicts.get(&id).unwrap_or(&nothing);
+        let passed = verdict.passed;
+        let why = match &verdict.why {
+            Some(why) => why.as_str(),
+            None if passed < jobs => "no record of its jobs came back",
+            None => "all jobs passed",
+        };
+        let act = act.because(why);
+        let judged = ComponentEvent::Judged { passed, jobs };
+        match (
+            component::advance(connection, id, judged, act)?,
+            import.next,
+        ) {
+            (ComponentState::Passed, Some(next)) => {
+                queue::push(
+                    connection,
+                    next,
+                    next_id.unwrap_or(stage_id),
+                    label,
+                    act.now,
+                )?;
+            },
+            (ComponentState::Failed | ComponentState::Partial, _)
+                if attempt < import.attempts && !verdict.by_hand =>
+            {
+                component::advance(connection, id, ComponentEvent::Revert, act)?;
+                retried += 1;
+            },
+            _ => {},
+        }
+    }
+    Ok(retried)
 }

@@ -55,6 +55,14 @@ fn workspace<'lab>(lab: &'lab Lab, master: &Master, command: &str) -> Workspace<
     workspace
 }
 
+/// Defines and prepares the one run that there is to be.
+fn prepare(workspace: &Workspace<'_>, site: &str) {
+    workspace
+        .outrigger(["remote", "define", "sum", "--label", "t", "--site", site])
+        .success();
+    workspace.outrigger(["remote", "prepare"]).success();
+}
+
 fn drive(workspace: &Workspace<'_>, site: &str) -> Answer {
     workspace.outrigger(["remote", "run", "--label", "t", "--site", site])
 }
@@ -140,12 +148,7 @@ fn without_a_link_runs_wait_and_go_on_when_it_is_back() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    for step in [
-        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
-        &["remote", "prepare"],
-    ] {
-        workspace.outrigger(step).success();
-    }
+    prepare(&workspace, "slurm");
     lab.control(["drop"]);
     master.wait_until_gone();
     let exec = workspace.outrigger(["remote", "exec"]);
@@ -170,12 +173,7 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
     let master = lab.open_master(Login::Key);
     let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
     let workspace = workspace(&lab, &master, &slow);
-    for step in [
-        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
-        &["remote", "prepare"],
-    ] {
-        workspace.outrigger(step).success();
-    }
+    prepare(&workspace, "slurm");
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
     lab.control(["drop"]);
     master.wait_until_gone();
@@ -195,12 +193,7 @@ fn a_submission_without_an_answer_is_not_made_twice() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    for step in [
-        ["remote", "define", "sum", "--label", "t", "--site", "moab"].as_slice(),
-        &["remote", "prepare"],
-    ] {
-        workspace.outrigger(step).success();
-    }
+    prepare(&workspace, "moab");
     let token = ask(&workspace, "SELECT token FROM runs").remove(0);
     lab.control(["moab", "timeout_pct=100", "after=1"]);
     let exec = workspace.outrigger(["remote", "exec"]);
@@ -224,12 +217,7 @@ fn a_driver_killed_during_exec_submits_no_second_job() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    for step in [
-        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
-        &["remote", "prepare"],
-    ] {
-        workspace.outrigger(step).success();
-    }
+    prepare(&workspace, "slurm");
     let token = ask(&workspace, "SELECT token FROM runs").remove(0);
     for state in ["staging", "submitting"] {
         let mut exec = Command::new(env!("CARGO_BIN_EXE_outrigger"))
@@ -281,12 +269,7 @@ fn cancel_takes_the_batch_job_out_of_the_queue() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, "sleep 600");
-    for step in [
-        ["remote", "define", "sum", "--label", "t", "--site", "slurm"].as_slice(),
-        &["remote", "prepare"],
-    ] {
-        workspace.outrigger(step).success();
-    }
+    prepare(&workspace, "slurm");
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
     workspace
         .outrigger(["remote", "cancel", "1", "--why", "clouds"])
