@@ -261,6 +261,13 @@ fn the_steps_go_one_by_one_too() {
 
     assert!(work.run(&["remote", "prepare"]).status.success());
     assert_eq!(work.ask("SELECT state FROM runs"), ["pending"]);
+    let dry = work.run(&["remote", "exec", "--dry-run"]);
+    assert!(
+        text(&dry).contains("6 inputs") && text(&dry).contains("1 nodes"),
+        "{}",
+        text(&dry)
+    );
+    assert_eq!(work.ask("SELECT state FROM runs"), ["pending"]);
     let exec = work.run(&["remote", "exec"]);
     assert_eq!(exec.status.code(), Some(4), "{}", text(&exec));
     wait_until("the batch job is over", || {

@@ -11,7 +11,10 @@ use crate::{
         workplace::{self, block_on},
     },
     remote::{DefineRequest, DriveOptions, Observer, Work, Workplace},
-    state::run::{Run, RunFilter, RunState, Stage},
+    state::{
+        run::{Run, RunFilter, RunState, Stage},
+        run_dir::decision::Decision,
+    },
 };
 
 /// Bundle the eligible components of a stage into runs.
@@ -264,14 +267,7 @@ fn network(global: &Global, arguments: &StepArgs, work: Work) -> Result<Exit, Cl
     let runs = arguments.choose(&workplace, |state| work.includes(state))?;
     if arguments.dry_run {
         for run in &runs {
-            let what = match work {
-                Work::Exec => "would be staged in and submitted to",
-                _ => "would be asked for at",
-            };
-            print(&format!(
-                "run {} ({}, {}) {what} {}\n",
-                run.run_id, run.stage, run.state, run.site
-            ))?;
+            print(&would(&workplace, run, work)?)?;
         }
         return Ok(if runs.is_empty() {
             Exit::Later
@@ -283,6 +279,26 @@ fn network(global: &Global, arguments: &StepArgs, work: Work) -> Result<Exit, Cl
     block_on(workplace.visit_sites(runs.clone(), work, &screen))??;
     drop(screen);
     arguments.report(&workplace, &runs)
+}
+
+/// What would be done with a run, in one line.
+fn would(workplace: &Workplace, run: &Run, work: Work) -> Result<String, CliError> {
+    let head = format!("run {} ({}, {})", run.run_id, run.stage, run.state);
+    if work != Work::Exec {
+        return Ok(format!("{head} would be asked for at {}\n", run.site));
+    }
+    let decision = Decision::read(&workplace.run_dir(run))?;
+    Ok(format!(
+        "{head} would go to {}: up to {} inputs ({}), {} jobs in {} configs, {} nodes for {} s as {}\n",
+        run.site,
+        decision.files_in,
+        indicatif::HumanBytes(decision.bytes_in),
+        decision.jobs,
+        decision.chunks,
+        decision.allocation.nodes,
+        decision.allocation.walltime,
+        run.token
+    ))
 }
 
 /// Define, prepare, exec and poll all stages until nothing is left to do.
