@@ -26,7 +26,7 @@ pub struct ChunkJob {
 pub struct Limits {
     /// Bytes of the whole config.
     pub max_bytes: u64,
-    /// Bytes of a line, its newline not counted.
+    /// Bytes of a line with its newline, as srun counts them.
     pub max_line: u64,
     /// Ranks.
     pub max_tasks: u32,
@@ -66,14 +66,14 @@ pub fn chunks(
         let rank = index - start;
         let line = line_length(rank, job, prefix);
         let full = rank as u64 >= u64::from(limits.max_tasks);
-        if rank > 0 && (full || bytes + line > limits.max_bytes || line > limits.max_line + 1) {
+        if rank > 0 && (full || bytes + line > limits.max_bytes || line > limits.max_line) {
             cuts.push(start..index);
             start = index;
             bytes = 0;
         }
         let line = line_length(index - start, job, prefix);
         let allowed = [
-            (line.saturating_sub(1), limits.max_line, "max_line"),
+            (line, limits.max_line, "max_line"),
             (line, limits.max_bytes, "max_bytes"),
             (1, u64::from(limits.max_tasks), "max_tasks"),
         ];
@@ -141,7 +141,7 @@ mod tests {
         fn every_chunk_is_within_its_limits_and_every_job_in_one(
             mut jobs in any_jobs(),
             max_bytes in 60_u64..2000,
-            max_line in 55_u64..100,
+            max_line in 56_u64..100,
             max_tasks in 1_u32..40,
         ) {
             let limits = Limits { max_bytes, max_line, max_tasks };
@@ -155,7 +155,7 @@ mod tests {
                 prop_assert!(text.len() as u64 <= max_bytes);
                 prop_assert!(!members.is_empty() && members.len() <= max_tasks as usize);
                 for (rank, line) in String::from_utf8(text).unwrap().lines().enumerate() {
-                    prop_assert!(line.len() as u64 <= max_line);
+                    prop_assert!(line.len() as u64 + 1 <= max_line);
                     prop_assert_eq!(line.split(' ').next().unwrap(), rank.to_string());
                 }
                 seen.extend(members.iter().map(|job| job.seq));
@@ -189,6 +189,29 @@ mod tests {
         };
         let error = chunks(&mut jobs, limits, PREFIX).unwrap_err();
         insta::assert_snapshot!(error, @"job 7 does not fit into a multi-prog config: its line takes 28 bytes, the site allows 20; raise `chunk.max_bytes`");
+    }
+
+    #[test]
+    fn the_newline_counts_as_part_of_a_line() {
+        let job = ChunkJob {
+            seq: 7,
+            seconds: 1,
+            offset: 0,
+            length: 10,
+        };
+        let mut line = Vec::new();
+        write(&[job], PREFIX, &mut line).unwrap();
+        let cut = |max_line| {
+            let limits = Limits {
+                max_bytes: 60_000,
+                max_line,
+                max_tasks: 4,
+            };
+            chunks(&mut [job], limits, PREFIX)
+        };
+        let bytes = line.len() as u64;
+        assert_eq!(cut(bytes), Ok(vec![0..1]));
+        assert_eq!(cut(bytes - 1).unwrap_err().key, "max_line");
     }
 
     #[test]
