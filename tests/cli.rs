@@ -158,6 +158,77 @@ mod check {
         assert_eq!(found["problems"][0]["severity"], "error");
     }
 
+    /// The keys of all that is wrong after `hello.yaml` was changed.
+    fn wrong_keys(changes: &[(&str, &str)]) -> Vec<String> {
+        let dir = initialised();
+        let stage = dir.path().join("stages/hello.yaml");
+        let mut text = fs::read_to_string(&stage).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        fs::write(&stage, text).unwrap();
+        let found = json(dir.path(), &["check", "--json"]);
+        let problems = found["problems"].as_array().unwrap();
+        let key = |problem: &Value| problem["key"].as_str().unwrap().to_owned();
+        problems.iter().map(key).collect()
+    }
+
+    #[test]
+    fn templates_are_judged_even_if_something_else_is_wrong() {
+        let keys = wrong_keys(&[
+            ("hello/{{ name }}.count", "hello/{{ name }.count"),
+            ("threads: 1", "threads: 0"),
+            ("seconds: 5s", "seconds: 5 parsecs"),
+        ]);
+        assert_eq!(keys, ["outputs[0].remote", "cost.threads", "cost.seconds"]);
+    }
+
+    #[test]
+    fn one_mistake_is_told_once() {
+        let keys = wrong_keys(&[("table: hello", "table: runs")]);
+        assert_eq!(keys, ["dbinfo.table"]);
+        let keys = wrong_keys(&[("bytes: integer", "bytes: integr")]);
+        assert_eq!(keys, ["dbinfo.columns.bytes"]);
+    }
+
+    #[test]
+    fn what_the_scheduler_cannot_be_asked_for_is_told_before_prepare() {
+        let dir = initialised();
+        let site = "scheduler: slurm, scratch: '/my scratch', queue: q, account: 'a;b', directives: ['--x=$(id)']";
+        let text = format!("sites:\n  mu: {{{site}}}\n");
+        fs::write(dir.path().join("outrigger.yaml"), text).unwrap();
+        let found = json(dir.path(), &["check", "--json"]);
+        let problems = found["problems"].as_array().unwrap();
+        let keys: Vec<_> = problems
+            .iter()
+            .map(|p| p["key"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "sites.mu.scratch",
+                "sites.mu.queue",
+                "sites.mu.account",
+                "sites.mu.directives"
+            ]
+        );
+        assert!(problems.iter().all(|problem| problem["line"] == 2));
+    }
+
+    #[test]
+    fn a_batch_template_of_ones_own_is_checked_with_its_place() {
+        let dir = initialised();
+        let templates = dir.path().join("templates/msub/local");
+        fs::create_dir_all(&templates).unwrap();
+        fs::write(templates.join("body.sh"), "cd {{ dir }}\n{{ directory }}\n").unwrap();
+        outrigger(dir.path(), &["check"])
+            .assert()
+            .code(2)
+            .stdout(contains("`directory` is not defined").and(contains("body.sh:2:4")))
+            .stdout(contains("templates/msub/local/body.sh\n"));
+    }
+
     #[test]
     fn without_a_configuration_it_says_how_to_make_one() {
         outrigger(empty().path(), &["check"])

@@ -70,6 +70,15 @@ pub enum DirectiveError {
     },
 }
 
+impl DirectiveError {
+    /// The key of `outrigger.yaml` it is about, or `name` or `output`.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Character { key, .. } | Self::Form { key, .. } | Self::NoWord { key, .. } => key,
+        }
+    }
+}
+
 impl JobRequest {
     /// The request for `nodes` nodes of `site` during `walltime`, charged as the site says.
     pub fn new(

@@ -1,5 +1,7 @@
 //! `outrigger check`: everything wrong in the configuration, the recipes and their templates.
 
+mod script;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -10,9 +12,9 @@ use super::{
 };
 use crate::{
     config::{
-        self, LoadedRecipe,
+        self, ExaminedRecipe,
         document::{KeyPath, Seg},
-        problem::{Look, Problem, render},
+        problem::{Look, Problem, render, sorted},
     },
     prepare,
 };
@@ -49,29 +51,32 @@ pub(super) fn run(global: &Global, arguments: &CheckArgs) -> Result<Exit, CliErr
 }
 
 fn examine(global: &Global) -> Report {
-    match config::load(&global.config) {
-        Ok(loaded) => {
-            let mut problems = loaded.warnings.clone();
-            problems.extend(loaded.recipes.values().flat_map(template_problems));
-            Report {
-                problems,
-                sites: Some(loaded.config.sites.len()),
-                stages: Some(loaded.recipes.len()),
-            }
-        },
-        Err(problems) => Report {
-            problems,
-            sites: None,
-            stages: None,
-        },
+    let found = config::examine(&global.config);
+    let whole = !found.problems.iter().any(Problem::is_error);
+    let (sites, stages) = match &found.config {
+        Some(config) if whole => (Some(config.sites.len()), Some(found.recipes.len())),
+        _ => (None, None),
+    };
+    let templates = found.recipes.iter().flat_map(template_problems);
+    let scripts = script::problems(&found);
+    let problems = found
+        .problems
+        .iter()
+        .cloned()
+        .chain(templates)
+        .chain(scripts);
+    Report {
+        problems: sorted(problems.collect()),
+        sites,
+        stages,
     }
 }
 
 /// What is wrong in the templates of a recipe.
-fn template_problems(recipe: &LoadedRecipe) -> Vec<Problem> {
-    prepare::check_recipe(&recipe.recipe)
+fn template_problems(found: &ExaminedRecipe) -> Vec<Problem> {
+    prepare::check_recipe(&found.recipe)
         .into_iter()
-        .map(|(place, message)| recipe.problem(&key_path(&place), None, message))
+        .filter_map(|(place, message)| found.further(&key_path(&place), message))
         .collect()
 }
 

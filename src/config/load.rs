@@ -1,5 +1,6 @@
 //! Reads `outrigger.yaml` and every stage recipe it names, and checks all of it at once.
 
+mod examine;
 mod files;
 
 use std::path::{Path, PathBuf};
@@ -9,14 +10,16 @@ use indexmap::IndexMap;
 use super::{
     check::check,
     document::{KeyPath, Tree},
-    problem::{Problem, sorted},
+    problem::Problem,
     profile,
     recipe::Recipe,
-    rules::{self, Report},
+    rules::{self, Report, Unsound},
     shape::{SchemaKind, Shape},
     site::{Config, Site},
     suggest::{closest, one_of},
 };
+
+pub use examine::{Examined, ExaminedRecipe, examine};
 
 /// Name of the configuration file.
 pub const FILE_NAME: &str = "outrigger.yaml";
@@ -164,71 +167,11 @@ pub fn find(start: &Path) -> Option<PathBuf> {
 /// Reads and checks a configuration: `place` is the file, or a directory in or above which it
 /// lies. Gives every error of `outrigger.yaml` and of all recipes at once, each located.
 pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
-    let place = std::path::absolute(place).map_err(|error| {
-        vec![Problem::error(
-            place,
-            format!("the path cannot be used: {error}"),
-        )]
-    })?;
-    let path = if place.is_dir() {
-        find(&place).ok_or_else(|| {
-            let message = format!("there is no {FILE_NAME} here or above");
-            let help = "make one with `outrigger init`, or name one with `--config`";
-            vec![Problem::error(&place, message).help(help)]
-        })?
-    } else {
-        place
-    };
-    let root = path.parent().unwrap_or(Path::new("/")).to_owned();
-    let (config, mut problems) = read_config(&path);
-    // Recipes are checked even if the configuration is wrong, where it says which they are.
-    let pattern = match &config {
-        Some((_, Some(config))) => config.stages.clone(),
-        Some((tree, None)) => stages_of(tree),
-        None => return Err(problems),
-    };
-    let found = files::matching(&root, &pattern);
-    problems.extend(found.problem.map(|message| {
-        match &config {
-            Some((tree, _)) => tree
-                .problem(&KeyPath::root().key("stages"), None, message)
-                .warning(),
-            None => Problem::error(&path, message),
-        }
-    }));
-    let mut recipes = Vec::new();
-    for file in found.files {
-        let (read, found) = read_recipe(&file);
-        problems.extend(found);
-        recipes.extend(read.map(|(tree, recipe)| (file, tree, recipe)));
-    }
-    problems.extend(rules::stages(recipes.iter().map(|(_, tree, _)| tree)));
-    let problems = sorted(problems);
-    if problems.iter().any(Problem::is_error) {
-        return Err(problems);
-    }
-    let Some((tree, Some(config))) = config else {
-        return Err(problems);
-    };
-    let recipes = recipes
-        .into_iter()
-        .filter_map(|(path, tree, recipe)| {
-            let recipe = recipe?;
-            Some((recipe.stage.clone(), LoadedRecipe { recipe, path, tree }))
-        })
-        .collect();
-    Ok(Loaded {
-        config,
-        recipes,
-        root,
-        path,
-        warnings: problems,
-        tree,
-    })
+    examine(place).loaded()
 }
 
 /// A document as far as it could be read, and everything wrong in it.
-type Read<T> = (Option<(Tree, Option<T>)>, Vec<Problem>);
+type Read<T> = (Option<(Tree, Option<T>, Unsound)>, Vec<Problem>);
 
 fn read_config(path: &Path) -> Read<Config> {
     match files::text(path) {
@@ -251,8 +194,8 @@ pub(super) fn parse_config(file: PathBuf, text: String) -> Read<Config> {
         return (None, problems);
     };
     problems.extend(profile::apply(&mut tree));
-    let config = parse(&tree, SchemaKind::Config, rules::config, &mut problems);
-    (Some((tree, config)), problems)
+    let (config, unsound) = parse(&tree, SchemaKind::Config, rules::config, &mut problems);
+    (Some((tree, config, unsound)), problems)
 }
 
 /// Reads the text of a recipe.
@@ -261,8 +204,8 @@ pub(super) fn parse_recipe(file: PathBuf, text: String) -> Read<Recipe> {
     let Some(tree) = tree else {
         return (None, problems);
     };
-    let recipe = parse(&tree, SchemaKind::Recipe, rules::recipe, &mut problems);
-    (Some((tree, recipe)), problems)
+    let (recipe, unsound) = parse(&tree, SchemaKind::Recipe, rules::recipe, &mut problems);
+    (Some((tree, recipe, unsound)), problems)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(
@@ -270,20 +213,26 @@ fn parse<T: serde::de::DeserializeOwned>(
     kind: SchemaKind,
     rules: impl FnOnce(&T, &mut Report<'_>),
     problems: &mut Vec<Problem>,
-) -> Option<T> {
+) -> (Option<T>, Unsound) {
     let checked = check(tree, &Shape::of(kind));
     problems.extend(checked.problems);
-    let value = match serde_yaml::from_value::<T>(checked.value?) {
+    let mut unsound = Unsound::new(checked.bad);
+    let Some(value) = checked.value else {
+        return (None, unsound);
+    };
+    let value = match serde_yaml::from_value::<T>(value) {
         Ok(value) => value,
         Err(error) => {
             problems.push(tree.problem(&KeyPath::root(), None, error.to_string()));
-            return None;
+            return (None, unsound);
         },
     };
-    let mut report = Report::new(tree, &checked.bad);
+    let mut report = Report::new(tree, unsound);
     rules(&value, &mut report);
-    problems.extend(report.into_problems());
-    Some(value)
+    let found;
+    (found, unsound) = report.finish();
+    problems.extend(found);
+    (Some(value), unsound)
 }
 
 /// What a wrong `outrigger.yaml` says of its recipes, else the default.

@@ -180,7 +180,7 @@ pub struct Walltime {
 pub struct ChunkLimits {
     /// Largest config file in bytes.
     pub max_bytes: Bytes,
-    /// Longest line in bytes.
+    /// Longest line in bytes, its newline counted.
     pub max_line: Bytes,
     /// Most ranks of one step; the allocation's slots if absent.
     #[serde(skip_serializing_if = "Option::is_none")]

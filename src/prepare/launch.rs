@@ -3,6 +3,8 @@
 
 mod script;
 
+pub use script::check_templates;
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, BufWriter, Write},

@@ -217,6 +217,29 @@ fn a_site_may_bring_its_own_template() {
 }
 
 #[test]
+fn a_template_of_one_site_goes_before_that_of_all() {
+    let bench = bench();
+    let rendered = bench.render();
+    let site = bench.with(&bench.run_dir(), |_, request| request.site_name.to_owned());
+    for (path, text) in [
+        ("templates/msub/body.sh".to_owned(), "all\n"),
+        (format!("templates/msub/{site}/body.sh"), "this one\n"),
+        ("templates/msub/other/body.sh".to_owned(), "other\n"),
+        (
+            "templates/msub/slurm.sh".to_owned(),
+            "{% broken, and not used here",
+        ),
+    ] {
+        let path = bench.path(&path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    try_launch(&bench, &rendered, &[]).unwrap();
+    let script = bench.text(run_dir::BATCH_SCRIPT);
+    assert!(script.ends_with("this one"), "{script}");
+}
+
+#[test]
 fn a_new_attempt_gets_its_own_token() {
     let bench = bench();
     bench.launch(&bench.render());

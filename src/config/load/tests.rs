@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    problem::{Look, render},
+    problem::{Look, render, sorted},
     recipe::Source,
 };
 

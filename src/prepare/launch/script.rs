@@ -6,7 +6,7 @@ use tera::{Context, Tera, Value};
 
 use super::{Launch, LaunchError};
 use crate::{
-    config::site::SchedulerKind,
+    config::site::{SchedulerKind, Site},
     prepare::{
         RenderRequest,
         template::{escape, quote},
@@ -14,13 +14,16 @@ use crate::{
     state::run_dir,
 };
 
-/// Our own templates. A file of the same name in `templates/msub/` beside outrigger.yaml is used
-/// instead.
+/// What the templates of all schedulers have in common.
+const BODY: &str = "body.sh";
+
+/// Our own templates. A file of the same name beside outrigger.yaml is used instead: in
+/// `templates/msub/SITE/`, else in `templates/msub/`.
 const TEMPLATES: [(&str, &str); 4] = [
     ("slurm.sh", include_str!("../../../templates/msub/slurm.sh")),
     ("moab.sh", include_str!("../../../templates/msub/moab.sh")),
     ("local.sh", include_str!("../../../templates/msub/local.sh")),
-    ("body.sh", include_str!("../../../templates/msub/body.sh")),
+    (BODY, include_str!("../../../templates/msub/body.sh")),
 ];
 
 /// The text of the batch script; `ranks` are those of each config.
@@ -35,7 +38,52 @@ pub(super) fn render(
             return Err(LaunchError::Directive(line.clone()));
         }
     }
-    let name = match request.site.scheduler {
+    let mut steps = Vec::with_capacity(ranks.len());
+    for (index, tasks) in ranks.iter().enumerate() {
+        steps.push((launch.step)(&run_dir::chunk_name(index), *tasks));
+    }
+    let values = Values {
+        directives: launch.directives,
+        remote_dir: request.remote_dir,
+        token: launch.token,
+        run_id: request.run_id,
+        steps: &steps,
+    };
+    fill(request.home, request.site_name, request.site, &values)
+}
+
+/// Whether the templates of the batch script of a site can be used, ours or those in
+/// `templates/msub/` of `home`, the directory of `outrigger.yaml`.
+///
+/// # Errors
+/// The first thing that is wrong in them.
+pub fn check_templates(home: &Path, site_name: &str, site: &Site) -> Result<(), LaunchError> {
+    let values = Values {
+        directives: &[],
+        remote_dir: &site.scratch,
+        token: "or-1-1-00000000",
+        run_id: 1,
+        steps: &[vec!["step".to_owned()]],
+    };
+    fill(home, site_name, site, &values).map(drop)
+}
+
+/// What the templates see of one run.
+struct Values<'a> {
+    directives: &'a [String],
+    remote_dir: &'a Path,
+    token: &'a str,
+    run_id: i64,
+    steps: &'a [Vec<String>],
+}
+
+fn fill(
+    home: &Path,
+    site_name: &str,
+    site: &Site,
+    values: &Values<'_>,
+) -> Result<String, LaunchError> {
+    let name = match site.scheduler {
         SchedulerKind::Local => "local.sh",
         SchedulerKind::Slurm => "slurm.sh",
         SchedulerKind::Moab => "moab.sh",
@@ -43,39 +91,60 @@ pub(super) fn render(
     let mut tera = Tera::new();
     tera.autoescape_on([".sh"]);
     tera.set_escape_fn(escape);
-    let overrides = request.home.join("templates/msub");
     let mut texts = Vec::new();
-    for (name, ours) in TEMPLATES {
-        texts.push((name, text(&overrides.join(name), ours)?));
+    let mut files = Vec::new();
+    for (each, ours) in TEMPLATES {
+        if each != name && each != BODY {
+            continue;
+        }
+        let (file, text) = text(home, site_name, each, ours)?;
+        files.push((each, file));
+        texts.push((each, text));
     }
-    let wrong = |error: tera::Error| LaunchError::Template {
-        template: format!("templates/msub/{name}"),
-        message: error.to_string(),
+    let wrong = |error: tera::Error| {
+        let message = error.to_string();
+        let place = |each: &str| message.contains(&format!("--> {each}:"));
+        let file = files.iter().find(|(each, _)| place(each));
+        let file = file.or_else(|| files.iter().find(|(each, _)| *each == name));
+        LaunchError::Template {
+            template: file.map_or_else(|| name.to_owned(), |(_, file)| file.clone()),
+            message: message
+                .strip_prefix("error: ")
+                .unwrap_or(&message)
+                .trim_end()
+                .to_owned(),
+        }
     };
     tera.add_raw_templates(texts).map_err(wrong)?;
-    tera.render(name, &context(request, launch, ranks)?)
-        .map_err(wrong)
+    tera.render(name, &context(site, values)?).map_err(wrong)
 }
 
-fn text(path: &Path, ours: &str) -> Result<String, LaunchError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ours.to_owned()),
-        Err(error) => Err(LaunchError::Template {
-            template: path.display().to_string(),
-            message: error.to_string(),
-        }),
+/// The file and text of a template: the site's own, that of all sites, or ours.
+fn text(
+    home: &Path,
+    site_name: &str,
+    name: &str,
+    ours: &str,
+) -> Result<(String, String), LaunchError> {
+    let overrides = home.join("templates/msub");
+    for path in [overrides.join(site_name).join(name), overrides.join(name)] {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return Ok((path.display().to_string(), text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {},
+            Err(error) => {
+                return Err(LaunchError::Template {
+                    template: path.display().to_string(),
+                    message: error.to_string(),
+                });
+            },
+        }
     }
+    Ok((format!("templates/msub/{name}"), ours.to_owned()))
 }
 
-fn context(
-    request: &RenderRequest<'_>,
-    launch: &Launch<'_>,
-    ranks: &[u32],
-) -> Result<Context, LaunchError> {
-    let mut steps = Vec::with_capacity(ranks.len());
-    for (index, tasks) in ranks.iter().enumerate() {
-        let argv = (launch.step)(&run_dir::chunk_name(index), *tasks);
+fn context(site: &Site, values: &Values<'_>) -> Result<Context, LaunchError> {
+    let mut steps = Vec::with_capacity(values.steps.len());
+    for argv in values.steps {
         let words: Result<Vec<_>, String> = argv.iter().map(|word| quote(word)).collect();
         let words = words.map_err(|message| LaunchError::Template {
             template: "step".into(),
@@ -83,14 +152,13 @@ fn context(
         })?;
         steps.push(words.join(" "));
     }
-    let site = request.site;
     let mut context = Context::new();
-    context.insert("directives", launch.directives);
+    context.insert("directives", values.directives);
     context.insert("environment", &site.environment);
     context.insert("modules", &site.modules);
-    context.insert("dir", &request.remote_dir.to_string_lossy());
-    context.insert("token", launch.token);
+    context.insert("dir", &values.remote_dir.to_string_lossy());
+    context.insert("token", values.token);
     context.insert("steps", &steps);
-    context.insert_value("run_id", Value::from(request.run_id));
+    context.insert_value("run_id", Value::from(values.run_id));
     Ok(context)
 }

@@ -99,7 +99,7 @@ dbinfo:
         lookups.input: `input` is a function already; choose another name
         jobs.for_each: `im-file` cannot be a name in templates: use letters, digits and `_`
         jobs.key: Found `}` but expected }}. at column 6 of `{{ a }`
-        vars.out: Found integer but expected identifier. at column 9 of `{{ nope(1) }}`
+        vars.out: there is no function or lookup `nope`, in `{{ nope(1) }}`
         inputs[0].each: Found `)` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(` in `1 +`
         command[1]: `input` takes 1 argument (type), in `{{ input(0, 1) }}`
         post[0].sh: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(` at column 7 of `{% if %}`

@@ -201,6 +201,12 @@ fn explain(error: &Error, original: &str, translated: &Translated) -> String {
             let at = translated.original(report.span().range.start);
             let before = original.get(..at).unwrap_or(original);
             let line = before.matches('\n').count() + 1;
+            if let Some(function) = called_by_position(before, &report.message()) {
+                return format!(
+                    "there is no function or lookup `{function}`, in `{}`",
+                    shown.unwrap_or(original)
+                );
+            }
             let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
             match shown {
                 Some(expression) => format!("{} in `{expression}`", report.message()),
@@ -217,6 +223,17 @@ fn explain(error: &Error, original: &str, translated: &Translated) -> String {
             format!("{message} in `{}`", shown.unwrap_or(original))
         },
     }
+}
+
+/// The function whose first argument Tera wants named: not one of ours, which take theirs by
+/// position. `before` is the template up to that argument.
+fn called_by_position<'a>(before: &'a str, message: &str) -> Option<&'a str> {
+    let head = before.trim_end().strip_suffix('(')?.trim_end();
+    let start = head
+        .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+        .map_or(0, |at| at + 1);
+    let name = head.get(start..).filter(|name| !name.is_empty())?;
+    message.contains("expected identifier").then_some(name)
 }
 
 /// The shell's quoting as Tera's escape.
