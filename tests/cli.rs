@@ -217,6 +217,16 @@ mod check {
     }
 
     #[test]
+    fn a_table_that_is_not_there_yet_is_a_warning() {
+        let dir = initialised();
+        fs::remove_file(dir.path().join("stages/hello.csv")).unwrap();
+        outrigger(dir.path(), &["check"])
+            .assert()
+            .success()
+            .stdout(contains("hello.yaml:8:9").and(contains("1 site, 1 stage: 1 warning\n")));
+    }
+
+    #[test]
     fn a_batch_template_of_ones_own_is_checked_with_its_place() {
         let dir = initialised();
         let templates = dir.path().join("templates/msub/local");
@@ -236,6 +246,29 @@ mod check {
             .code(2)
             .stdout(contains("outrigger init"));
     }
+}
+
+/// The program with a standard error that nobody reads any more.
+fn unheard(dir: &Path, arguments: &[&str]) -> std::process::ExitStatus {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    std::process::Command::new(env!("CARGO_BIN_EXE_outrigger"))
+        .current_dir(dir)
+        .args(arguments)
+        .stdout(std::process::Stdio::null())
+        .stderr(writer)
+        .status()
+        .unwrap()
+}
+
+#[rstest]
+#[case::an_error(&["explain", "nonsense"], 2)]
+#[case::progress(&["remote", "run", "--label", "x"], 0)]
+#[case::what_was_kept(&["init"], 0)]
+#[case::the_old_tool(&["remotetool", "-bogus"], 3)]
+fn whoever_stops_reading_stderr_stops_nothing(#[case] arguments: &[&str], #[case] code: i32) {
+    let dir = initialised();
+    assert_eq!(unheard(dir.path(), arguments).code(), Some(code));
 }
 
 mod explain {

@@ -15,6 +15,7 @@ use crate::{
         self, ExaminedRecipe,
         document::{KeyPath, Seg},
         problem::{Look, Problem, render, sorted},
+        recipe::Source,
     },
     prepare,
 };
@@ -58,13 +59,10 @@ fn examine(global: &Global) -> Report {
         _ => (None, None),
     };
     let templates = found.recipes.iter().flat_map(template_problems);
+    let tables = found.recipes.iter().flat_map(missing_tables);
     let scripts = script::problems(&found);
-    let problems = found
-        .problems
-        .iter()
-        .cloned()
-        .chain(templates)
-        .chain(scripts);
+    let told = found.problems.iter().cloned();
+    let problems = told.chain(templates).chain(tables).chain(scripts);
     Report {
         problems: sorted(problems.collect()),
         sites,
@@ -77,6 +75,40 @@ fn template_problems(found: &ExaminedRecipe) -> Vec<Problem> {
     prepare::check_recipe(&found.recipe)
         .into_iter()
         .filter_map(|(place, message)| found.further(&key_path(&place), message))
+        .collect()
+}
+
+/// Tables that a recipe reads and that are not there: something may still make them.
+fn missing_tables(found: &ExaminedRecipe) -> Vec<Problem> {
+    let top = KeyPath::root();
+    let recipe = &found.recipe;
+    let lookups = recipe.lookups.iter().map(|(name, lookup)| {
+        let at = top.key("lookups").key(name.as_str()).key("from");
+        (&lookup.from, at)
+    });
+    let jobs = recipe.jobs.iter().filter_map(|jobs| {
+        let from = jobs.from.as_ref()?;
+        Some((from, top.key("jobs").key("from")))
+    });
+    [(&recipe.components, top.key("components"))]
+        .into_iter()
+        .chain(jobs)
+        .chain(lookups)
+        .filter_map(|(source, at)| {
+            let Source::File(name) = source else {
+                return None;
+            };
+            let file = found.file(name);
+            if file.exists() {
+                return None;
+            }
+            let problem = found.further(&at.key("file"), "there is no such file yet")?;
+            let help = format!(
+                "it is read when a run is defined or prepared: {}",
+                file.display()
+            );
+            Some(problem.help(help).warning())
+        })
         .collect()
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     exit::{CliError, Exit},
-    table::print,
+    table::{note, print},
 };
 use crate::{
     config::{self, Loaded, StarterFile, site::Connection},
@@ -96,7 +96,7 @@ fn make_own_scratch(loaded: &Loaded, root: &Path) -> Result<(), CliError> {
 }
 
 fn kept(name: &str) {
-    eprintln!("kept {name}: it is there already");
+    note(&format!("kept {name}: it is there already"));
 }
 
 fn next(directory: &Path) -> String {

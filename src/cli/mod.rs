@@ -163,7 +163,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
     match exit {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error}");
+            table::note(&format!("error: {error}"));
             error.exit().into()
         },
     }

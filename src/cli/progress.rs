@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::table::note;
 use crate::{
     remote::{Observer, Standing},
     state::run::Run,
@@ -71,7 +72,7 @@ impl Observer for Screen {
             None => text.to_owned(),
         };
         if self.bars.is_hidden() {
-            eprintln!("{line}");
+            note(&line);
         } else {
             drop(self.bars.println(line));
         }

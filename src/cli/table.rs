@@ -96,6 +96,11 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Says a line on stderr; a reader that has gone away stops nothing.
+pub(super) fn note(line: &str) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

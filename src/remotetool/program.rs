@@ -46,7 +46,7 @@ fn finish(done: Result<Answer, Failure>) -> Exit {
     match done {
         Ok(answer) => {
             for note in &answer.notes {
-                eprintln!("{note}");
+                drop(writeln!(io::stderr(), "{note}"));
             }
             let mut out = io::stdout().lock();
             match out
@@ -58,7 +58,7 @@ fn finish(done: Result<Answer, Failure>) -> Exit {
             }
         },
         Err(failure) => {
-            eprintln!("{}", failure.text.trim_end());
+            drop(writeln!(io::stderr(), "{}", failure.text.trim_end()));
             failure.exit
         },
     }

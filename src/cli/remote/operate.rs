@@ -6,7 +6,7 @@ use crate::{
     cli::{
         Global,
         exit::{CliError, Exit},
-        table::print,
+        table::{note, print},
         workplace::{self, block_on},
     },
     remote::{Cleaned, Workplace},
@@ -51,7 +51,7 @@ impl RunsArgs {
             match done {
                 Ok(text) => print(&format!("run {id}: {text}\n"))?,
                 Err(error) => {
-                    eprintln!("error: run {id}: {error}");
+                    note(&format!("error: run {id}: {error}"));
                     exit = error.exit();
                 },
             }
@@ -132,7 +132,7 @@ pub(super) fn revert(global: &Global, arguments: &RevertArgs) -> Result<Exit, Cl
             Ok(text) if text.is_empty() => {},
             Ok(text) => print(&format!("run {id}: {text}\n"))?,
             Err(error) => {
-                eprintln!("error: run {id}: {error}");
+                note(&format!("error: run {id}: {error}"));
                 exit = error.exit();
             },
         }

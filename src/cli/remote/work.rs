@@ -7,7 +7,7 @@ use crate::{
         Global,
         exit::{CliError, Exit},
         progress::Screen,
-        table::{print, print_json},
+        table::{note, print, print_json},
         workplace::{self, block_on},
     },
     remote::{DefineRequest, DriveOptions, Observer, Work, Workplace},
@@ -64,8 +64,8 @@ pub(super) fn define(global: &Global, arguments: DefineArgs) -> Result<Exit, Cli
     if arguments.json {
         print_json("defined", &defined)?;
     } else {
-        for note in &defined.notes {
-            eprintln!("{note}");
+        for text in &defined.notes {
+            note(text);
         }
         let what = if pretend {
             "would be bundled"

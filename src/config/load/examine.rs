@@ -83,6 +83,11 @@ impl Examined {
 }
 
 impl ExaminedRecipe {
+    /// A file that the recipe names, which may be relative to the recipe's directory.
+    pub fn file(&self, name: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("/")).join(name)
+    }
+
     /// An error about the value at `path`, unless one is told about it already.
     pub fn further(&self, path: &KeyPath, message: impl Into<String>) -> Option<Problem> {
         // A lookup that was left out would be an unknown function everywhere, and the columns of
