@@ -142,6 +142,7 @@ fn main() {
         recipe: &recipe,
         recipe_dir: home,
         home,
+        kept: &[],
         names: &names,
         site_name: "mustang",
         site: &site,

@@ -381,6 +381,32 @@ fn a_missing_input_fails_its_component_before_anything_is_sent() {
     work.sound();
 }
 
+#[rstest]
+#[case::the_database("state.db", "is Outrigger's own")]
+#[case::its_journal("x/../state.db-wal", "is Outrigger's own")]
+#[case::the_configuration("outrigger.yaml", "is Outrigger's own")]
+#[case::a_recipe("stages/b.yaml", "is Outrigger's own")]
+#[case::a_run_directory("runs/l/remote_a.1/jobs.tsv", "is Outrigger's own")]
+#[case::its_input("raw/{{ part.file }}", "a product would overwrite it")]
+fn a_product_overwrites_neither_an_input_nor_what_is_ours(#[case] local: &str, #[case] why: &str) {
+    let work = Work::new(GOOD);
+    work.replace(
+        "stages/a.yaml",
+        "products/{{ stage_id }}.{{ part.name }}.out",
+        local,
+    );
+    let output = work.drive();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    for reason in work.ask("SELECT reason FROM components") {
+        assert!(reason.contains(why), "{reason}");
+    }
+    assert_eq!(
+        fs::read_to_string(work.path().join("raw/1x")).unwrap(),
+        "1 x\n"
+    );
+    work.sound();
+}
+
 #[test]
 fn a_template_error_names_its_place_and_leaves_nothing_behind() {
     let work = Work::new(GOOD);

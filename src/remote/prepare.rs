@@ -131,6 +131,8 @@ struct Preparation {
     remote_dir: PathBuf,
     site: Site,
     recipe: LoadedRecipe,
+    /// What no product may overwrite.
+    kept: Vec<PathBuf>,
     scheduler: Box<dyn Scheduler>,
 }
 
@@ -248,9 +250,35 @@ impl Workplace {
             remote_dir,
             scheduler: self.scheduler(&site),
             recipe: self.loaded.recipe(&run.stage)?.clone(),
+            kept: self.own_files(),
             run,
             site,
         })
+    }
+
+    /// What is ours, and no product may overwrite: the database, the run directories, the
+    /// configuration and the recipes.
+    fn own_files(&self) -> Vec<PathBuf> {
+        let state = self.loaded.state_file();
+        let beside = |suffix: &str| {
+            let mut name = state.clone().into_os_string();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let mut own = vec![
+            beside("-wal"),
+            beside("-shm"),
+            self.loaded.runs_directory(),
+            self.loaded.path.clone(),
+        ];
+        own.extend(
+            self.loaded
+                .recipes
+                .values()
+                .map(|recipe| recipe.path.clone()),
+        );
+        own.push(state);
+        own
     }
 
     fn request<'a>(&'a self, of: &'a Preparation) -> RenderRequest<'a> {
@@ -258,6 +286,7 @@ impl Workplace {
             recipe: &of.recipe.recipe,
             recipe_dir: of.recipe.directory(),
             home: &self.loaded.root,
+            kept: &of.kept,
             names: &self.loaded.config.names,
             site_name: &of.run.site,
             site: &of.site,

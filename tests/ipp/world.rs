@@ -121,6 +121,7 @@ impl World {
             recipe: &recipe.recipe,
             recipe_dir: recipe.directory(),
             home: &self.loaded.root,
+            kept: &[],
             names: &self.loaded.config.names,
             site_name: "here",
             site: self.loaded.site("here").unwrap(),

@@ -113,6 +113,7 @@ impl Bench {
             recipe: &self.recipe,
             recipe_dir: self.dir.path(),
             home: self.dir.path(),
+            kept: &[],
             names: &names,
             site_name: "lab",
             site: &self.site,

@@ -1,6 +1,9 @@
 //! Evaluating a job's parts of a recipe over its context; nothing here looks at a disk.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
 
 use tera::{Context, Value};
 
@@ -27,6 +30,8 @@ pub(super) struct Shared {
     pub(super) root: String,
     /// What every template sees.
     pub(super) base: Context,
+    /// What no product may overwrite.
+    pub(super) kept: Vec<PathBuf>,
 }
 
 /// The outputs of a job.
@@ -96,7 +101,11 @@ impl Shared {
                 let remote = self.site_file(&output.remote, context)?;
                 let local = match &output.local {
                     None => None,
-                    Some(template) => Some(self.home_file(template, context)?),
+                    Some(template) => {
+                        let path = self.home_file(template, context)?;
+                        self.spare(&path).map_err(at(template.place()))?;
+                        Some(path)
+                    },
                 };
                 let kind = match (local.is_some(), output.required) {
                     (true, true) => FileKind::Out,
@@ -110,6 +119,15 @@ impl Shared {
             })?;
         }
         Ok(found)
+    }
+
+    /// Refuses a product that would overwrite what is Outrigger's own.
+    fn spare(&self, path: &Path) -> Result<(), Reason> {
+        let clean = plain(path);
+        if self.kept.iter().any(|kept| clean.starts_with(kept)) {
+            return Err(format!("`{}` is Outrigger's own", path.display()));
+        }
+        Ok(())
     }
 
     /// A path that the job writes: below the scratch.
@@ -194,6 +212,19 @@ impl Shared {
             })
             .collect()
     }
+}
+
+/// A path without `.` and `..`.
+pub(super) fn plain(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {},
+            part => clean.push(part),
+        }
+    }
+    clean
 }
 
 pub(super) fn outside(place: &str, path: &str, root: &str) -> Reason {

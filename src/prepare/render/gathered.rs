@@ -20,6 +20,8 @@ pub(super) struct Gathered {
     inputs: DigestMap<usize>,
     outputs: DigestSet,
     homes: DigestSet,
+    /// Where the inputs lie here.
+    sources: DigestSet,
 }
 
 impl Gathered {
@@ -34,6 +36,12 @@ impl Gathered {
                 Err(two_homes(&file.line, known.line.local.as_deref()))
             };
         }
+        if let (Some(home), Some(path)) = (file.home, &file.line.local) {
+            if self.homes.contains(&home) {
+                return Err(overwritten(path));
+            }
+            self.sources.insert(home);
+        }
         let place = self.jobs.inputs.len();
         self.inputs.insert(file.place, place);
         self.jobs.inputs.push(file);
@@ -45,10 +53,13 @@ impl Gathered {
             if !self.outputs.insert(file.place) {
                 return Err(written_twice(&file.line.remote));
             }
-            if let (Some(home), Some(path)) = (file.home, &file.line.local)
-                && !self.homes.insert(home)
-            {
-                return Err(written_twice(path));
+            if let (Some(home), Some(path)) = (file.home, &file.line.local) {
+                if self.sources.contains(&home) {
+                    return Err(overwritten(path));
+                }
+                if !self.homes.insert(home) {
+                    return Err(written_twice(path));
+                }
             }
         }
         Ok(())
@@ -106,6 +117,13 @@ pub(super) fn two_homes(file: &ManifestLine, other: Option<&Path>) -> Reason {
         file.remote.display(),
         name(other),
         name(file.local.as_deref())
+    )
+}
+
+fn overwritten(path: &Path) -> Reason {
+    format!(
+        "`{}` is an input, and a product would overwrite it",
+        path.display()
     )
 }
 

@@ -22,7 +22,7 @@ use tera::{Context, Value};
 pub use self::record::record_schema;
 use self::{
     components::Outcomes,
-    evaluate::Shared,
+    evaluate::{Shared, plain},
     writer::{RunWriter, Totals},
 };
 use super::{
@@ -49,6 +49,8 @@ pub struct RenderRequest<'a> {
     pub recipe_dir: &'a Path,
     /// Directory of outrigger.yaml: local paths are relative to it.
     pub home: &'a Path,
+    /// Files and directories here that no product may overwrite: absolute.
+    pub kept: &'a [PathBuf],
     /// Naming rules of outrigger.yaml.
     pub names: &'a BTreeMap<String, NameScheme>,
     /// The site's key in outrigger.yaml.
@@ -145,6 +147,7 @@ impl<'a> Renderer<'a> {
                 names,
                 root,
                 base,
+                kept: request.kept.iter().map(|path| plain(path)).collect(),
             },
             request,
             rows,
