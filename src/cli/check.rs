@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, LoadedRecipe,
+        self, Loaded, LoadedRecipe,
         document::{KeyPath, Seg},
         problem::{Look, Problem, render},
     },
@@ -49,10 +49,10 @@ pub(super) fn run(global: &Global, arguments: &CheckArgs) -> Result<Exit, CliErr
 }
 
 fn examine(global: &Global) -> Report {
-    match config::load(&global.config) {
+    match config::examine(&global.config, &template_problems) {
         Ok(loaded) => {
             let mut problems = loaded.warnings.clone();
-            problems.extend(loaded.recipes.values().flat_map(template_problems));
+            problems.extend(script_problems(&loaded));
             Report {
                 problems,
                 sites: Some(loaded.config.sites.len()),
@@ -65,6 +65,14 @@ fn examine(global: &Global) -> Report {
             stages: None,
         },
     }
+}
+
+/// What is wrong in the site's own templates of batch scripts.
+fn script_problems(loaded: &Loaded) -> Vec<Problem> {
+    prepare::launch::check_templates(&loaded.root)
+        .into_iter()
+        .map(|(file, message)| Problem::error(file, message))
+        .collect()
 }
 
 /// What is wrong in the templates of a recipe.

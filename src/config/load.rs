@@ -164,6 +164,15 @@ pub fn find(start: &Path) -> Option<PathBuf> {
 /// Reads and checks a configuration: `place` is the file, or a directory in or above which it
 /// lies. Gives every error of `outrigger.yaml` and of all recipes at once, each located.
 pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
+    examine(place, &|_| Vec::new())
+}
+
+/// [`load()`] with a further look at each recipe that has no mistake of this room's knowledge,
+/// even if other files have.
+pub fn examine(
+    place: &Path,
+    look: &dyn Fn(&LoadedRecipe) -> Vec<Problem>,
+) -> Result<Loaded, Vec<Problem>> {
     let place = std::path::absolute(place).map_err(|error| {
         vec![Problem::error(
             place,
@@ -196,13 +205,26 @@ pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
             None => Problem::error(&path, message),
         }
     }));
-    let mut recipes = Vec::new();
+    let (mut trees, mut recipes) = (Vec::new(), Vec::new());
     for file in found.files {
         let (read, found) = read_recipe(&file);
+        let sound = !found.iter().any(Problem::is_error);
         problems.extend(found);
-        recipes.extend(read.map(|(tree, recipe)| (file, tree, recipe)));
+        let Some((tree, recipe)) = read else { continue };
+        trees.push(tree.clone());
+        if let Some(recipe) = recipe {
+            let loaded = LoadedRecipe {
+                recipe,
+                path: file,
+                tree,
+            };
+            if sound {
+                problems.extend(look(&loaded));
+            }
+            recipes.push(loaded);
+        }
     }
-    problems.extend(rules::stages(recipes.iter().map(|(_, tree, _)| tree)));
+    problems.extend(rules::stages(trees.iter()));
     let problems = sorted(problems);
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
@@ -212,10 +234,7 @@ pub fn load(place: &Path) -> Result<Loaded, Vec<Problem>> {
     };
     let recipes = recipes
         .into_iter()
-        .filter_map(|(path, tree, recipe)| {
-            let recipe = recipe?;
-            Some((recipe.stage.clone(), LoadedRecipe { recipe, path, tree }))
-        })
+        .map(|loaded: LoadedRecipe| (loaded.recipe.stage.clone(), loaded))
         .collect();
     Ok(Loaded {
         config,

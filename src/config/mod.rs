@@ -20,7 +20,7 @@ mod suggest;
 pub mod units;
 
 pub use explain::{Explanation, Origin, explain};
-pub use load::{FILE_NAME, Loaded, LoadedRecipe, UnknownName, find, load};
+pub use load::{FILE_NAME, Loaded, LoadedRecipe, UnknownName, examine, find, load};
 pub use profile::{profile, profiles};
 pub use shape::{SchemaKind, json_schema};
 pub use starter::{StarterFile, init_files};

@@ -78,6 +78,12 @@ pub enum LaunchError {
     },
 }
 
+/// What is wrong in the templates of batch scripts that stand beside an outrigger.yaml in `home`:
+/// file and message of each.
+pub fn check_templates(home: &Path) -> Vec<(PathBuf, String)> {
+    script::check(home)
+}
+
 /// Adds configs, wrapper, batch script and `run.yaml` to what was rendered.
 ///
 /// # Errors

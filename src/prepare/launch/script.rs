@@ -1,6 +1,6 @@
 //! The batch script, from the template of its scheduler.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tera::{Context, Tera, Value};
 
@@ -23,6 +23,9 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("body.sh", include_str!("../../../templates/msub/body.sh")),
 ];
 
+/// Where a site keeps its own, beside outrigger.yaml.
+const OVERRIDES: &str = "templates/msub";
+
 /// The text of the batch script; `ranks` are those of each config.
 pub(super) fn render(
     request: &RenderRequest<'_>,
@@ -40,21 +43,62 @@ pub(super) fn render(
         SchedulerKind::Slurm => "slurm.sh",
         SchedulerKind::Moab => "moab.sh",
     };
+    load(request.home)?
+        .render(name, &context(request, launch, ranks)?)
+        .map_err(|error| wrong(name, &error))
+}
+
+/// What is wrong in the templates of batch scripts beside an outrigger.yaml in `home`: file and
+/// message of each.
+pub(super) fn check(home: &Path) -> Vec<(PathBuf, String)> {
+    let overrides = home.join(OVERRIDES);
+    let mut problems = Vec::new();
+    for entry in std::fs::read_dir(&overrides)
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        if TEMPLATES
+            .iter()
+            .all(|(known, _)| name.to_str() != Some(known))
+        {
+            let known: Vec<&str> = TEMPLATES.iter().map(|(known, _)| *known).collect();
+            let message = format!("no template has this name; known: {}", known.join(", "));
+            problems.push((entry.path(), message));
+        }
+    }
+    if let Err(LaunchError::Template { template, message }) = load(home) {
+        problems.push((home.join(template), message));
+    }
+    problems
+}
+
+/// All templates, those of the site in the place of ours.
+fn load(home: &Path) -> Result<Tera, LaunchError> {
     let mut tera = Tera::new();
     tera.autoescape_on([".sh"]);
     tera.set_escape_fn(escape);
-    let overrides = request.home.join("templates/msub");
+    let overrides = home.join(OVERRIDES);
     let mut texts = Vec::new();
     for (name, ours) in TEMPLATES {
         texts.push((name, text(&overrides.join(name), ours)?));
     }
-    let wrong = |error: tera::Error| LaunchError::Template {
-        template: format!("templates/msub/{name}"),
-        message: error.to_string(),
+    tera.add_raw_templates(texts)
+        .map_err(|error| wrong(OVERRIDES, &error))?;
+    Ok(tera)
+}
+
+fn wrong(name: &str, error: &tera::Error) -> LaunchError {
+    let template = if name == OVERRIDES {
+        name.to_owned()
+    } else {
+        format!("{OVERRIDES}/{name}")
     };
-    tera.add_raw_templates(texts).map_err(wrong)?;
-    tera.render(name, &context(request, launch, ranks)?)
-        .map_err(wrong)
+    LaunchError::Template {
+        template,
+        message: error.to_string(),
+    }
 }
 
 fn text(path: &Path, ours: &str) -> Result<String, LaunchError> {
