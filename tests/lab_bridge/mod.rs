@@ -194,6 +194,29 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
 }
 
 #[test]
+fn a_network_that_falls_silent_is_a_lost_link_too() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
+    let workspace = workspace(&lab, &master, &slow);
+    prepare(&workspace, "slurm");
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    lab.control(["wan", "off"]);
+    let poll = workspace.outrigger(["remote", "poll"]);
+    assert_eq!(poll.code, 3, "{poll:?}");
+    assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:run"]);
+    lab.control(["wan", "on"]);
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    if !master.answers() {
+        lab.reopen(&master);
+    }
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+}
+
+#[test]
 fn a_submission_without_an_answer_is_not_made_twice() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
