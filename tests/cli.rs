@@ -586,3 +586,44 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }
+
+mod templates {
+    use super::*;
+
+    #[test]
+    fn mistakes_of_configuration_recipe_and_templates_are_told_at_once() {
+        let dir = initialised();
+        let change = |name: &str, from: &str, to: &str| {
+            let path = dir.path().join(name);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{name}");
+            fs::write(path, text.replacen(from, to, 1)).unwrap();
+        };
+        change("outrigger.yaml", "scheduler: local", "scheduler: pbs");
+        let recipe = "stage: other\ncomponents: {file: hello.csv}\ncommand: ['{{ 1 + }}']\n";
+        fs::write(dir.path().join("stages/other.yaml"), recipe).unwrap();
+        outrigger(dir.path(), &["check"])
+            .assert()
+            .code(2)
+            .stdout(contains("pbs").and(contains("other.yaml:3")));
+    }
+
+    #[test]
+    fn a_sites_own_batch_template_is_checked_too() {
+        let dir = initialised();
+        let templates = dir.path().join("templates/msub");
+        fs::create_dir_all(&templates).unwrap();
+        fs::write(
+            templates.join("local.sh"),
+            "#!/bin/sh\n{% include \"body.sh\" %}\n",
+        )
+        .unwrap();
+        outrigger(dir.path(), &["check"]).assert().success();
+        fs::write(templates.join("local.sh"), "{% if %}").unwrap();
+        fs::write(templates.join("slrum.sh"), "").unwrap();
+        outrigger(dir.path(), &["check"])
+            .assert()
+            .code(2)
+            .stdout(contains("local.sh").and(contains("slrum.sh")));
+    }
+}

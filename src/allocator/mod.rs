@@ -63,7 +63,7 @@ pub struct Allocation {
     pub runs: u32,
     /// Jobs of the largest run when the runs are as even as they can be.
     pub jobs_per_run: u64,
-    /// Most jobs that one run may hold: the capacity that [`split`] takes.
+    /// Most jobs that one run may hold: the capacity that [`split()`] takes.
     #[serde(skip)]
     pub capacity_jobs: u64,
     /// Core-hours that all runs together ask for.

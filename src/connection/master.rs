@@ -38,8 +38,8 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            between: Duration::from_secs(30),
-            limit: Duration::from_secs(20),
+            between: Duration::from_secs(10),
+            limit: Duration::from_secs(15),
             tries: 10,
         }
     }

@@ -3,7 +3,7 @@
 
 mod script;
 
-pub use script::check_templates;
+pub use script::{check_templates, stray_templates};
 
 use std::{
     fs::{self, File},

@@ -1,6 +1,6 @@
 //! From stage recipes to a run directory: jobs, manifest, multi-prog chunks, batch script.
 //!
-//! [`candidates`] gives what a stage could bundle. [`Renderer`] turns the components of a run into
+//! [`candidates()`] gives what a stage could bundle. [`Renderer`] turns the components of a run into
 //! the files of its run directory, one by one and in parallel; [`launch`] adds the configs and the
 //! batch script once the allocation is known. Nothing here talks to a site.
 //!

@@ -28,7 +28,7 @@ pub struct StageStanding {
     pub error: u64,
     /// Runs that are full.
     pub full: u64,
-    /// Components, each counted once however often it was bundled.
+    /// Components, each counted once however often it was bundled; those free to be bundled again are left out.
     pub components: u64,
     /// Components that passed.
     pub passed: u64,

@@ -186,7 +186,7 @@ impl Store {
         )?;
         let (event, act) = match total {
             0 => {
-                let why = "none of its components could be prepared";
+                let why = "it has no job to run: none of its components could be prepared, or none has a job left";
                 (run::RunEvent::Fail(run::Step::Prepare), act.because(why))
             },
             _ => (run::RunEvent::Prepared, act),

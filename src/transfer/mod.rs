@@ -219,7 +219,7 @@ pub async fn push(
 /// Brings files of the site here; one outcome an item, in their order.
 ///
 /// # Errors
-/// As [`push`].
+/// As [`push()`].
 pub async fn pull(
     host: &Host,
     items: &[Item],

@@ -1,7 +1,12 @@
 //! The bridge over ssh to a real Slurm, and through the Moab commands: results, faults, and what a
 //! cut link leaves.
 
-use std::{fmt::Write, fs, path::PathBuf, process::Command};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rstest::rstest;
 use serde_json::Value;
@@ -189,6 +194,29 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
 }
 
 #[test]
+fn a_network_that_falls_silent_is_a_lost_link_too() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
+    let workspace = workspace(&lab, &master, &slow);
+    prepare(&workspace, "slurm");
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    lab.control(["wan", "off"]);
+    let poll = workspace.outrigger(["remote", "poll"]);
+    assert_eq!(poll.code, 3, "{poll:?}");
+    assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:run"]);
+    lab.control(["wan", "on"]);
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    if !master.answers() {
+        lab.reopen(&master);
+    }
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+}
+
+#[test]
 fn a_submission_without_an_answer_is_not_made_twice() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
@@ -283,4 +311,33 @@ fn cancel_takes_the_batch_job_out_of_the_queue() {
     let listed: Value =
         serde_json::from_str(&workspace.outrigger(["remote", "list", "--json"]).success()).unwrap();
     assert_eq!(listed["runs"][0]["state"], "cancelled");
+}
+
+#[rstest]
+#[case::slurm("scheduler: slurm\n    partition: shared")]
+#[case::moab("scheduler: moab\n    scheduler_path: /opt/moab/bin\n    queue: shared")]
+fn on_the_cluster_itself_no_link_is_needed(#[case] scheduler: &str) {
+    let lab = Lab::get();
+    let home = "/scratch/lanluser/own";
+    lab.fe(["rm", "-rf", home]).success();
+    lab.send(
+        Path::new(env!("CARGO_BIN_EXE_outrigger")),
+        &format!("{home}/bin/outrigger"),
+    );
+    lab.fe(["mkdir", &format!("{home}/stages")]).success();
+    let config = format!(
+        "sites:\n  own:\n    {scheduler}\n    nodes: {{cores: 24, max: 4}}\n    walltime: {{min: 1m, max: 1h}}\n    scratch: {home}/scratch\n"
+    );
+    lab.write(&format!("{home}/outrigger.yaml"), &config);
+    let stage = "stage: count\ncomponents: {file: ../things.csv}\n\
+        inputs: [{local: things.csv, remote: in/things.csv}]\n\
+        command: {sh: \"mkdir -p out && wc -l < {{ input(0) }} > out/{{ stage_id }}\"}\n\
+        outputs: [{remote: \"out/{{ stage_id }}\", local: \"products/{{ stage_id }}\"}]\n\
+        cost: {seconds: 1}\n";
+    lab.write(&format!("{home}/stages/count.yaml"), stage);
+    lab.write(&format!("{home}/things.csv"), "stage_id\n1\n2\n3\n");
+    let script = "cd \"$1\" && bin/outrigger init -q && bin/outrigger remote run --label t && cat products/*";
+    let said = lab.fe(["sh", "-c", script, "sh", home]).success();
+    assert!(said.ends_with("4\n4\n4\n"), "{said}");
+    lab.fe(["rm", "-rf", home]).success();
 }

@@ -5,13 +5,20 @@ use std::path::Path;
 use crate::{
     batch::{self, DirectiveError, JobRequest},
     config::{Examined, document::KeyPath, problem::Problem, site::Site},
-    prepare::launch::{LaunchError, check_templates},
+    prepare::launch::{LaunchError, check_templates, stray_templates},
     state::run_dir,
 };
 
 pub(super) fn problems(found: &Examined) -> Vec<Problem> {
-    let sites = found.config.iter().flat_map(|config| &config.sites);
-    sites
+    let Some(config) = &found.config else {
+        return Vec::new();
+    };
+    let names: Vec<&str> = config.sites.keys().map(String::as_str).collect();
+    let stray = stray_templates(&found.root, &names).into_iter();
+    let stray = stray.map(|(file, message)| Problem::error(file, message));
+    config
+        .sites
+        .iter()
         .flat_map(|(name, site)| {
             let at = KeyPath::root().key("sites").key(name.as_str());
             let mut problems: Vec<Problem> = directives(site)
@@ -27,6 +34,7 @@ pub(super) fn problems(found: &Examined) -> Vec<Problem> {
             problems.extend(templates(found, name, site));
             problems
         })
+        .chain(stray)
         .collect()
 }
 

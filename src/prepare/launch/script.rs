@@ -1,6 +1,6 @@
 //! The batch script, from the template of its scheduler.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tera::{Context, Tera, Value};
 
@@ -13,6 +13,9 @@ use crate::{
     },
     state::run_dir,
 };
+
+/// Where templates of one's own lie, beside outrigger.yaml.
+const OVERRIDES: &str = "templates/msub";
 
 /// What the templates of all schedulers have in common.
 const BODY: &str = "body.sh";
@@ -66,6 +69,31 @@ pub fn check_templates(home: &Path, site_name: &str, site: &Site) -> Result<(), 
         steps: &[vec!["step".to_owned()]],
     };
     fill(home, site_name, site, &values).map(drop)
+}
+
+/// What lies in `templates/msub/` of `home`, or in a directory of one of `sites` there, and is used
+/// for nothing: file and what is wrong with it.
+pub fn stray_templates(home: &Path, sites: &[&str]) -> Vec<(PathBuf, String)> {
+    let overrides = home.join(OVERRIDES);
+    let own = sites.iter().map(|site| overrides.join(site));
+    let directories: Vec<PathBuf> = std::iter::once(overrides.clone()).chain(own).collect();
+    let known: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+    let entries = directories.iter().flat_map(std::fs::read_dir).flatten();
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let template = path.file_name().and_then(|name| name.to_str());
+            !directories.contains(path) && !template.is_some_and(|name| known.contains(&name))
+        })
+        .map(|path| {
+            let message = format!(
+                "no template and no site has this name; templates are {}",
+                known.join(", ")
+            );
+            (path, message)
+        })
+        .collect()
 }
 
 /// What the templates see of one run.
@@ -126,7 +154,7 @@ fn text(
     name: &str,
     ours: &str,
 ) -> Result<(String, String), LaunchError> {
-    let overrides = home.join("templates/msub");
+    let overrides = home.join(OVERRIDES);
     for path in [overrides.join(site_name).join(name), overrides.join(name)] {
         match std::fs::read_to_string(&path) {
             Ok(text) => return Ok((path.display().to_string(), text)),
@@ -139,7 +167,7 @@ fn text(
             },
         }
     }
-    Ok((format!("templates/msub/{name}"), ours.to_owned()))
+    Ok((format!("{OVERRIDES}/{name}"), ours.to_owned()))
 }
 
 fn context(site: &Site, values: &Values<'_>) -> Result<Context, LaunchError> {

@@ -201,7 +201,7 @@ fn explain(error: &Error, original: &str, translated: &Translated) -> String {
             let at = translated.original(report.span().range.start);
             let before = original.get(..at).unwrap_or(original);
             let line = before.matches('\n').count() + 1;
-            if let Some(function) = called_by_position(before, &report.message()) {
+            if let Some(function) = called_by_position(before, report.message()) {
                 return format!(
                     "there is no function or lookup `{function}`, in `{}`",
                     shown.unwrap_or(original)
