@@ -23,6 +23,7 @@ pub struct Range {
     exclude: bool,
     nmax: Option<u64>,
     submitted: u64,
+    counted_since: Option<Timestamp>,
 }
 
 impl Range {
@@ -45,7 +46,7 @@ impl Range {
         self.nmax
     }
 
-    /// The jobs submitted since the range was last entered.
+    /// The jobs submitted since the range was last entered by one.
     pub fn submitted(&self) -> u64 {
         self.submitted
     }
@@ -56,11 +57,26 @@ impl Range {
     }
 
     fn covers(&self, now: Timestamp) -> bool {
-        self.span.covers(now, &self.zone)
+        self.span.entered(now, &self.zone).is_some()
     }
 
-    fn spent(&self) -> bool {
-        self.nmax.is_some_and(|nmax| self.submitted >= nmax)
+    /// Whether the range, which covers `now`, has submitted all it may since it was entered.
+    fn spent(&self, now: Timestamp) -> bool {
+        let counted = self.counted_since.is_some()
+            && self.counted_since == self.span.entered(now, &self.zone);
+        self.nmax
+            .is_some_and(|nmax| nmax <= if counted { self.submitted } else { 0 })
+    }
+
+    fn count(&mut self, now: Timestamp) {
+        let Some(entered) = self.span.entered(now, &self.zone) else {
+            return;
+        };
+        if self.counted_since != Some(entered) {
+            self.counted_since = Some(entered);
+            self.submitted = 0;
+        }
+        self.submitted += 1;
     }
 }
 
@@ -95,7 +111,7 @@ impl Ranges {
                     return false;
                 }
             } else {
-                let valid = covers && !range.spent();
+                let valid = covers && !range.spent(now);
                 included = Some(included.unwrap_or(false) || valid);
             }
         }
@@ -106,36 +122,21 @@ impl Ranges {
     /// nothing is submitted; `None` when it never will again.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         const LOOK_AHEAD: usize = 64;
-        let mut fresh = self.clone();
-        fresh.settle(now);
-        let allowed = fresh.allows(now);
+        let allowed = self.allows(now);
         let mut at = now;
         for _ in 0..LOOK_AHEAD {
-            at = fresh.next_edge(at)?;
-            fresh.settle(at);
-            if fresh.allows(at) != allowed {
+            at = self.next_edge(at)?;
+            if self.allows(at) != allowed {
                 break;
             }
         }
         Some(at)
     }
 
-    /// Counts a job submitted at `now` against the ranges that allowed it.
+    /// Counts a job submitted at `now` against the ranges that cover it.
     pub fn count(&mut self, now: Timestamp) {
-        self.settle(now);
-        for range in self.0.iter_mut().filter(|range| range.nmax.is_some()) {
-            if range.covers(now) {
-                range.submitted += 1;
-            }
-        }
-    }
-
-    /// Starts the counts of ranges that do not cover `now` afresh.
-    pub fn settle(&mut self, now: Timestamp) {
-        for range in self.0.iter_mut().filter(|range| range.submitted > 0) {
-            if !range.covers(now) {
-                range.submitted = 0;
-            }
+        for range in &mut self.0 {
+            range.count(now);
         }
     }
 

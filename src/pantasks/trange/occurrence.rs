@@ -26,11 +26,14 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 const END_SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 impl Span {
-    pub(super) fn covers(&self, now: Timestamp, zone: &TimeZone) -> bool {
-        self.always()
-            || self
-                .near(now, zone)
-                .any(|(begin, end)| begin <= now && now < end)
+    /// When the occurrence that covers `now` began.
+    pub(super) fn entered(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        if self.always() {
+            return Some(Timestamp::MIN);
+        }
+        self.near(now, zone)
+            .find(|(begin, end)| *begin <= now && now < *end)
+            .map(|(begin, _)| begin)
     }
 
     /// The first begin or end after `after`.

@@ -75,6 +75,7 @@ pub(super) fn range(words: &[&str], default_zone: &TimeZone) -> Result<Range, Ra
         exclude,
         nmax,
         submitted: 0,
+        counted_since: None,
     })
 }
 
