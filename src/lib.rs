@@ -13,6 +13,7 @@ pub mod connection;
 pub mod engine;
 pub mod exec;
 pub mod metadata;
+pub mod pantasks;
 pub mod poll;
 pub mod prepare;
 pub mod remote;
