@@ -2,7 +2,7 @@
 //!
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
-//! `metadata, config, state` ← `engine, connection` ← `batch, allocator, transfer`
+//! `metadata, config, state` ← `engine, connection, opihi` ← `batch, allocator, transfer`
 //! ← `prepare` ← `exec` ← `poll` ← `remote` ← `sky, remotetool, cli`.
 
 pub mod allocator;
@@ -13,6 +13,7 @@ pub mod connection;
 pub mod engine;
 pub mod exec;
 pub mod metadata;
+pub mod opihi;
 pub mod poll;
 pub mod prepare;
 pub mod remote;
