@@ -50,7 +50,7 @@ pub(crate) fn run(interpreter: &mut Interpreter, assign: &Assign, text: &str) ->
         interpreter.out(&format!("opihi: ${name} {:?} {value}\n", assign.operator));
     }
     match assign.operator {
-        Operator::Set => set(interpreter, name, value)?,
+        Operator::Set => set(interpreter, name, &value)?,
         Operator::Increment => add(interpreter, name, Number::Int(1))?,
         Operator::Decrement => add(interpreter, name, Number::Int(-1))?,
         Operator::Add => add(interpreter, name, number(value)?)?,
@@ -65,7 +65,7 @@ pub(crate) fn run(interpreter: &mut Interpreter, assign: &Assign, text: &str) ->
     Ok(Flow::On)
 }
 
-fn set(interpreter: &mut Interpreter, name: &str, value: String) -> Result<(), Fault> {
+fn set(interpreter: &mut Interpreter, name: &str, value: &str) -> Result<(), Fault> {
     let value = value.trim();
     if let Some(command) = value.strip_prefix('`') {
         let command = command

@@ -157,7 +157,8 @@ fn repeat_for(interpreter: &mut Interpreter, args: &Args, cursor: &mut Cursor) -
             at > end
         };
         #[expect(clippy::float_cmp, reason = "the very bound")]
-        if !within && !(inclusive && at == end) {
+        let at_end = inclusive && at == end;
+        if !(within || at_end) {
             return Ok(Flow::On);
         }
         if let Flow::Last = interpreter.run_range(&body.program, body.range.clone())? {
@@ -200,9 +201,10 @@ fn macros(interpreter: &mut Interpreter, args: &Args, cursor: &mut Cursor) -> Ou
     match words.as_slice() {
         ["list"] => {
             let all = interpreter.commands.macros();
-            let text: String = all
+            let text = all
                 .map(|m| format!("{:<20} {}\n", m.name, m.help))
-                .collect();
+                .collect::<Vec<_>>()
+                .concat();
             interpreter.out(&text);
         },
         ["list", name] => {
@@ -211,7 +213,7 @@ fn macros(interpreter: &mut Interpreter, args: &Args, cursor: &mut Cursor) -> Ou
                 return Err(Fault::message(format!("no macro {name}")).into());
             };
             let lines = found.body.lines().iter();
-            let text: String = lines.map(|line| format!("{}\n", line.text)).collect();
+            let text: String = lines.flat_map(|line| [&*line.text, "\n"]).collect();
             interpreter.out(&text);
         },
         ["delete", name] => interpreter.commands.forget(name)?,
@@ -249,6 +251,7 @@ fn define(
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn local(interpreter: &mut Interpreter, args: &Args) -> Outcome {
     let keep = args.rest().any(|word| word == "-static");
     for name in args.rest().filter(|word| *word != "-static") {

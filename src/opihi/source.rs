@@ -192,6 +192,11 @@ impl Line {
 }
 
 impl Body {
+    /// Lines that were put together by the program; `name` stands where a file would.
+    pub fn of(name: &Path, text: &str) -> Self {
+        Program::typed(name, text).body()
+    }
+
     /// The lines.
     pub fn lines(&self) -> &[Line] {
         let lines = self.program.lines.get(self.range.clone());

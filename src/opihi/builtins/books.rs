@@ -59,7 +59,8 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
             let pages = existing(interpreter, book)?.iter();
             let text = pages
                 .map(|(name, page)| format!("{name:<15} {:3}\n", page.len()))
-                .collect::<String>();
+                .collect::<Vec<_>>()
+                .concat();
             interpreter.err(&text);
         },
         (["npages", book], key) => {
@@ -93,10 +94,11 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
             let page = existing(interpreter, book)?
                 .page(page)
                 .ok_or_else(missing)?;
-            let text = page.iter().fold(String::new(), |mut text, (word, value)| {
-                drop(writeln!(text, "{word:>15} {value:>15}"));
-                text
-            });
+            let words = page.iter();
+            let text = words
+                .map(|(word, value)| format!("{word:>15} {value:>15}\n"))
+                .collect::<Vec<_>>()
+                .concat();
             interpreter.err(&text);
         },
         (["getword", book, page, word], None) => {
@@ -115,7 +117,8 @@ fn list(interpreter: &mut Interpreter) {
     let books = interpreter.books.iter();
     let text = books
         .map(|(name, book)| format!("{name:<15} {:3}\n", book.len()))
-        .collect::<String>();
+        .collect::<Vec<_>>()
+        .concat();
     interpreter.err(&text);
 }
 

@@ -43,6 +43,7 @@ fn cd(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn pwd(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     let now = interpreter.host.directory().display().to_string();
     match Options::of(args).value("-var") {

@@ -37,11 +37,13 @@ fn init(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn list(interpreter: &mut Interpreter, _: &Args) -> Result<(), Fault> {
     let queues = interpreter.queues.iter();
-    let text: String = queues
+    let text = queues
         .map(|(n, q)| format!("{n:<15} {:3}\n", q.len()))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     interpreter.out(&text);
     Ok(())
 }
@@ -113,7 +115,10 @@ fn pop(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
 
 fn text(interpreter: &Interpreter, name: &str) -> Result<String, Fault> {
     let queue = interpreter.queues.get(name).ok_or_else(|| no_queue(name))?;
-    Ok(queue.iter().map(|line| format!("{line}\n")).collect())
+    Ok(queue
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect())
 }
 
 fn print(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {

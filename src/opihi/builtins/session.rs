@@ -43,10 +43,11 @@ fn nop(_: &mut Interpreter, _: &Args) -> Result<(), Fault> {
 
 #[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn commands(interpreter: &mut Interpreter, _: &Args) -> Result<(), Fault> {
-    let text: String = interpreter
+    let text = interpreter
         .command_names()
         .map(|name| format!("{name}\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     interpreter.out(&text);
     Ok(())
 }
@@ -54,10 +55,11 @@ fn commands(interpreter: &mut Interpreter, _: &Args) -> Result<(), Fault> {
 #[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn variables(interpreter: &mut Interpreter, _: &Args) -> Result<(), Fault> {
     let all = interpreter.variables();
-    let text: String = all
+    let text = all
         .iter()
         .map(|(name, value)| format!("{name} = {value}\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     interpreter.out(&text);
     Ok(())
 }

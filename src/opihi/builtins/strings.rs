@@ -137,7 +137,7 @@ fn modulus(text: &str) -> Result<i64, Fault> {
     }
 }
 
-fn hash_variable<'a>(args: &'a Args) -> Option<&'a str> {
+fn hash_variable(args: &Args) -> Option<&str> {
     args.get(3).and_then(|word| {
         if word == "-var" {
             args.get(4)

@@ -26,7 +26,7 @@ impl Host for Paper {
 
     fn err(&mut self, text: &str) {
         for line in text.lines() {
-            self.0.lock().unwrap().push_str(&format!("! {line}\n"));
+            *self.0.lock().unwrap() += &format!("! {line}\n");
         }
     }
 
@@ -77,12 +77,12 @@ fn transcript(script: &str) -> String {
     let mut text = paper.0.lock().unwrap().clone();
     match outcome {
         Ok(Flow::On) => {},
-        Ok(flow) => text.push_str(&format!("{flow:?}\n")),
+        Ok(flow) => text += &format!("{flow:?}\n"),
         Err(Stop::Break) => text.push_str("break\n"),
-        Err(Stop::Quit(code)) => text.push_str(&format!("quit {code}\n")),
+        Err(Stop::Quit(code)) => text += &format!("quit {code}\n"),
         Err(Stop::Failed(failure)) => {
             let line = failure.place.map_or(0, |place| place.line);
-            text.push_str(&format!("{line}: {}\n", failure.fault));
+            text += &format!("{line}: {}\n", failure.fault);
         },
     }
     text
