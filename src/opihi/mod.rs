@@ -11,6 +11,7 @@ mod assignment;
 mod book;
 mod brackets;
 mod builtins;
+mod check;
 mod commands;
 mod compiled;
 mod control;
@@ -31,6 +32,7 @@ mod words;
 mod tests;
 
 pub use book::{Book, Books, Page};
+pub use check::check;
 pub use commands::{BlockBuiltin, Builtin};
 pub use error::{Failure, Fault, Flow, Outcome, Place, Stop};
 pub use host::{Host, Ran, SystemHost};

@@ -5,6 +5,7 @@ mod language;
 mod laws;
 
 use std::{
+    fmt::Write as _,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -26,7 +27,7 @@ impl Host for Paper {
 
     fn err(&mut self, text: &str) {
         for line in text.lines() {
-            *self.0.lock().unwrap() += &format!("! {line}\n");
+            writeln!(self.0.lock().unwrap(), "! {line}").unwrap();
         }
     }
 
@@ -77,12 +78,12 @@ fn transcript(script: &str) -> String {
     let mut text = paper.0.lock().unwrap().clone();
     match outcome {
         Ok(Flow::On) => {},
-        Ok(flow) => text += &format!("{flow:?}\n"),
+        Ok(flow) => writeln!(text, "{flow:?}").unwrap(),
         Err(Stop::Break) => text.push_str("break\n"),
-        Err(Stop::Quit(code)) => text += &format!("quit {code}\n"),
+        Err(Stop::Quit(code)) => writeln!(text, "quit {code}").unwrap(),
         Err(Stop::Failed(failure)) => {
             let line = failure.place.map_or(0, |place| place.line);
-            text += &format!("{line}: {}\n", failure.fault);
+            writeln!(text, "{line}: {}", failure.fault).unwrap();
         },
     }
     text
