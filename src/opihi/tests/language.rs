@@ -287,8 +287,8 @@ fn an_interrupt_stops_an_endless_loop() {
 #[case("if (1)\necho a", "s.pro:1:1: error: `if (1)` has no `end`")]
 #[case("echo a\nend", "s.pro:2:1: error: `end` closes nothing that is open")]
 #[case(
-    "macro f\ng\nend\nif (1) h x",
-    "s.pro:2:1: warning: g: Command not found.\ns.pro:4:1: warning: h: Command not found."
+    "macro f\ngone\nend\nif (1) queuep x",
+    "s.pro:2:1: warning: gone: Command not found.\ns.pro:4:1: warning: ambiguous command: queuep ( queuepop queueprint queuepush )"
 )]
 #[case("macro f\necho a", "s.pro:1:1: warning: `macro f` has no `end`")]
 #[case(
