@@ -427,6 +427,17 @@ impl Interpreter {
 
     /// Runs text that is executed a second time: the rest of an inline `if`.
     pub(crate) fn run_again(&mut self, text: &str, cursor: &mut Cursor) -> Outcome {
+        self.depth += 1;
+        let outcome = if self.depth > DEPTH_LIMIT {
+            Err(Fault::TooDeep(DEPTH_LIMIT).into())
+        } else {
+            self.pieces_again(text, cursor)
+        };
+        self.depth -= 1;
+        outcome
+    }
+
+    fn pieces_again(&mut self, text: &str, cursor: &mut Cursor) -> Outcome {
         for piece in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {
             self.count()?;
             match self.run_piece_text(piece, cursor)? {

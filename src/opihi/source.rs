@@ -318,13 +318,20 @@ pub(crate) fn condition(text: &str) -> Option<(&str, &str)> {
     Some((inner, rest.trim()))
 }
 
-/// How many bytes the parentheses that `text` starts with take.
+/// How many bytes the parentheses that `text` starts with take. Those within quotes do not count.
 pub(crate) fn parenthesised(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
-    for (index, byte) in text.bytes().enumerate() {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((index, byte)) = bytes.next() {
         match byte {
             b'(' => depth += 1,
             b')' => depth = depth.checked_sub(1)?,
+            b'"' => {
+                let mut ahead = bytes.clone();
+                if ahead.any(|(_, byte)| byte == b'"') {
+                    bytes = ahead;
+                }
+            },
             _ => {},
         }
         if depth == 0 {

@@ -273,6 +273,24 @@ fn files_are_found_by_module_and_stop_at_their_first_failure() {
     assert!(format!("{gone:?}").contains("NoFile"));
 }
 
+#[rstest]
+#[case("if (1) ", "echo a", "1: nested more than 128 deep")]
+#[case("1 + ", "1", "")]
+#[case("$x = (", "1", "")]
+#[case("$x = 1 + 1 ", "", "")]
+#[case("- ", "1", "")]
+fn long_lines_end_well(#[case] start: &str, #[case] end: &str, #[case] said: &str) {
+    let script = format!("{}{end}", start.repeat(20_000));
+    let text = transcript(&script);
+    assert!(text.contains(said), "{text:.200}");
+    let condition = format!(
+        "if ({}1{}) echo yes",
+        "(".repeat(20_000),
+        ")".repeat(20_000)
+    );
+    assert!(transcript(&condition).starts_with("1: syntax error in logic"));
+}
+
 #[test]
 fn an_interrupt_stops_an_endless_loop() {
     let (mut interpreter, _) = super::interpreter();
