@@ -2,8 +2,8 @@
 //!
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
-//! `metadata, config, state` ← `engine, connection` ← `batch, allocator, transfer`
-//! ← `prepare` ← `exec` ← `poll` ← `remote` ← `sky, remotetool, cli`.
+//! `metadata, config, state` ← `engine, connection, opihi` ← `batch, allocator, transfer`
+//! ← `prepare, exec, poll` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
 
 pub mod allocator;
 pub mod batch;
@@ -13,6 +13,7 @@ pub mod connection;
 pub mod engine;
 pub mod exec;
 pub mod metadata;
+pub mod opihi;
 pub mod pantasks;
 pub mod poll;
 pub mod prepare;

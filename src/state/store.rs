@@ -253,7 +253,14 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StateError> {
     schema::migrations()
         .to_latest(connection)
         .map_err(|e| match e {
-            rusqlite_migration::Error::RusqliteError { err, .. } => at(path, err),
+            rusqlite_migration::Error::RusqliteError { err, .. } => match at(path, err) {
+                // Its text would be the whole schema.
+                StateError::Sqlite(_) => StateError::Damaged {
+                    path: path.to_owned(),
+                    what: format!("its tables are not those of schema version {found}"),
+                },
+                other => other,
+            },
             other => StateError::Damaged {
                 path: path.to_owned(),
                 what: other.to_string(),

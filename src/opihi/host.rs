@@ -1,0 +1,175 @@
+//! What the language asks of the program around it: streams, time, commands of the machine.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+/// How a command of the machine ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code; 128 + n where signal n ended it.
+    pub code: i32,
+    /// What it printed, where that was asked for.
+    pub stdout: Vec<u8>,
+}
+
+/// The program around an [`super::Interpreter`].
+pub trait Host: Send {
+    /// Takes text for the log stream.
+    fn out(&mut self, text: &str);
+
+    /// Takes text for the error stream.
+    fn err(&mut self, text: &str);
+
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// The zone that `date` prints.
+    fn zone(&self) -> TimeZone {
+        TimeZone::UTC
+    }
+
+    /// Runs `command` by the shell and waits for it, its streams going where the host's go
+    /// (`exec`, `!`).
+    fn exec(&mut self, command: &str, timeout: Option<Duration>) -> io::Result<Ran>;
+
+    /// Runs `command` by `/bin/sh` and returns what it printed (back-ticks, `list -x`,
+    /// `queueload -x`).
+    fn capture(&mut self, command: &str) -> io::Result<Ran>;
+
+    /// Waits; a host may cut it short.
+    fn pause(&mut self, time: Duration);
+
+    /// The directory that relative paths start from.
+    fn directory(&self) -> PathBuf;
+
+    /// Makes `path` that directory.
+    fn change_directory(&mut self, path: &Path) -> io::Result<()>;
+
+    /// A variable of the environment.
+    fn environment(&self, name: &str) -> Option<String>;
+}
+
+/// The machine itself: the process's own streams and the shell.
+pub struct SystemHost {
+    now: Box<dyn Fn() -> Timestamp + Send>,
+    directory: PathBuf,
+}
+
+impl std::fmt::Debug for SystemHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemHost")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SystemHost {
+    /// A host in the process's directory whose time is `now`.
+    ///
+    /// # Errors
+    /// Where the process's directory cannot be told.
+    pub fn new(now: impl Fn() -> Timestamp + Send + 'static) -> io::Result<Self> {
+        Ok(Self {
+            now: Box::new(now),
+            directory: std::env::current_dir()?,
+        })
+    }
+
+    fn shell(&self, shell: &str, command: &str) -> Command {
+        let mut shell = Command::new(shell);
+        shell.arg("-c").arg(command).current_dir(&self.directory);
+        shell
+    }
+}
+
+fn code(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+impl Host for SystemHost {
+    fn out(&mut self, text: &str) {
+        // A closed terminal is no reason to stop a scheduler.
+        drop(io::stdout().lock().write_all(text.as_bytes()));
+    }
+
+    fn err(&mut self, text: &str) {
+        drop(io::stderr().lock().write_all(text.as_bytes()));
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    fn zone(&self) -> TimeZone {
+        Zoned::new(self.now(), TimeZone::system())
+            .time_zone()
+            .clone()
+    }
+
+    fn exec(&mut self, command: &str, timeout: Option<Duration>) -> io::Result<Ran> {
+        let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
+        let mut child = self.shell(&shell, command).spawn()?;
+        let Some(timeout) = timeout else {
+            return Ok(Ran {
+                code: code(child.wait()?),
+                stdout: Vec::new(),
+            });
+        };
+        let begun = std::time::Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Ran {
+                    code: code(status),
+                    stdout: Vec::new(),
+                });
+            }
+            if begun.elapsed() >= timeout {
+                child.kill()?;
+                child.wait()?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn capture(&mut self, command: &str) -> io::Result<Ran> {
+        let output = self
+            .shell("/bin/sh", command)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()?;
+        Ok(Ran {
+            code: code(output.status),
+            stdout: output.stdout,
+        })
+    }
+
+    fn pause(&mut self, time: Duration) {
+        let begun = std::time::Instant::now();
+        while let Some(left) = time.checked_sub(begun.elapsed()).filter(|l| !l.is_zero()) {
+            std::thread::park_timeout(left);
+        }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
+    fn change_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.directory = self.directory.join(path).canonicalize()?;
+        Ok(())
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}

@@ -1,0 +1,342 @@
+//! Scripts as lists of lines, and the blocks in them (spec/pantasks.md §1.1, §1.8).
+
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    compiled::{self, Piece},
+    error::{Failure, Fault, Place, Stop},
+};
+
+/// One line of a script that is neither blank nor a comment.
+#[derive(Debug)]
+pub struct Line {
+    /// The text, stripped of blanks at both ends.
+    pub text: Box<str>,
+    /// Its number in the file.
+    pub number: usize,
+    role: Role,
+    block: OnceLock<Result<Block, Fault>>,
+    pieces: OnceLock<Box<[Piece]>>,
+}
+
+/// The ends of the block that a line opens, as indices of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) otherwise: Option<usize>,
+    pub(crate) end: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Opener,
+    Else,
+    End,
+    Plain,
+}
+
+/// The lines of one file, or of one piece of typed text.
+#[derive(Debug)]
+pub struct Program {
+    /// The file as it was named.
+    pub file: Arc<Path>,
+    /// Its lines.
+    pub lines: Box<[Line]>,
+}
+
+/// Some lines of a program: the body of a macro, loop, or `task.exec`. Cloning is cheap, and what
+/// was compiled of it stays compiled.
+#[derive(Debug, Clone)]
+pub struct Body {
+    pub(crate) program: Arc<Program>,
+    pub(crate) range: Range<usize>,
+}
+
+/// A walk over the lines of a list, from which block commands take their bodies.
+#[derive(Debug)]
+pub struct Cursor {
+    pub(crate) program: Arc<Program>,
+    pub(crate) next: usize,
+    pub(crate) end: usize,
+}
+
+impl Program {
+    /// The lines of `bytes`, the text of `file`.
+    ///
+    /// # Errors
+    /// Where the bytes are no text, with the line.
+    pub fn read(file: &Path, bytes: &[u8]) -> Result<Arc<Self>, Stop> {
+        let file: Arc<Path> = Arc::from(file);
+        let mut lines = Vec::new();
+        for (index, raw) in bytes.split(|b| *b == b'\n').enumerate() {
+            let number = index + 1;
+            if raw.trim_ascii_start().starts_with(b"#") {
+                continue;
+            }
+            let bad = |what: &str| {
+                Stop::Failed(Box::new(Failure {
+                    fault: Fault::NotText(what.to_owned()),
+                    place: Some(Place {
+                        file: Arc::clone(&file),
+                        line: number,
+                    }),
+                    text: String::from_utf8_lossy(raw).chars().take(60).collect(),
+                    trace: Vec::new(),
+                }))
+            };
+            let text = str::from_utf8(raw).map_err(|_| bad("the line is not UTF-8"))?;
+            let control = |c: char| c.is_ascii_control() && !c.is_ascii_whitespace() && c != '\x0b';
+            if text.contains(control) {
+                return Err(bad("the line has control characters"));
+            }
+            for text in text.split('\r') {
+                let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
+                if !text.is_empty() && !text.starts_with(['#', '!']) {
+                    lines.push(Line::new(text, number));
+                }
+            }
+        }
+        Ok(Arc::new(Self {
+            file,
+            lines: lines.into(),
+        }))
+    }
+
+    /// Typed text: like a file, but a line that starts with `!` is a command of the shell.
+    pub(crate) fn typed(name: &Path, text: &str) -> Arc<Self> {
+        let lines = text.lines().enumerate().filter_map(|(index, text)| {
+            let text = text.trim();
+            (!text.is_empty() && !text.starts_with('#')).then(|| Line::new(text, index + 1))
+        });
+        Arc::new(Self {
+            file: Arc::from(name),
+            lines: lines.collect(),
+        })
+    }
+
+    /// The place of line `index`.
+    pub(crate) fn place(&self, index: usize) -> Option<Place> {
+        self.lines.get(index).map(|line| Place {
+            file: Arc::clone(&self.file),
+            line: line.number,
+        })
+    }
+
+    /// All lines.
+    pub fn body(self: &Arc<Self>) -> Body {
+        Body {
+            program: Arc::clone(self),
+            range: 0..self.lines.len(),
+        }
+    }
+
+    /// Whether line `index` opens a block.
+    pub(crate) fn opens(&self, index: usize) -> bool {
+        self.lines
+            .get(index)
+            .is_some_and(|line| line.role == Role::Opener)
+    }
+
+    /// Where the block that line `opener` opens has its `else` and `end`.
+    pub(crate) fn block(&self, opener: usize) -> Result<Block, Fault> {
+        let Some(line) = self.lines.get(opener) else {
+            return Err(Fault::NoEnd(String::new()));
+        };
+        line.block.get_or_init(|| self.find_block(opener)).clone()
+    }
+
+    fn find_block(&self, opener: usize) -> Result<Block, Fault> {
+        let text = |index: usize| self.lines.get(index).map_or("", |line| &line.text);
+        let is_if = first_word(text(opener)) == "if";
+        let mut depth = 1_usize;
+        let mut otherwise = None;
+        for (index, line) in self.lines.iter().enumerate().skip(opener + 1) {
+            match line.role {
+                Role::Opener => depth += 1,
+                Role::End if depth == 1 => {
+                    return Ok(Block {
+                        otherwise,
+                        end: index,
+                    });
+                },
+                Role::End => depth -= 1,
+                Role::Else if depth == 1 && is_if => {
+                    if otherwise.replace(index).is_some() {
+                        return Err(Fault::TwoElses);
+                    }
+                },
+                Role::Else | Role::Plain => {},
+            }
+        }
+        Err(Fault::NoEnd(text(opener).to_owned()))
+    }
+}
+
+impl Line {
+    fn new(text: &str, number: usize) -> Self {
+        Self {
+            text: text.into(),
+            number,
+            role: role(text),
+            block: OnceLock::new(),
+            pieces: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        self.pieces.get_or_init(|| compiled::line(&self.text))
+    }
+}
+
+impl Body {
+    /// Lines that were put together by the program; `name` stands where a file would.
+    pub fn of(name: &Path, text: &str) -> Self {
+        Program::typed(name, text).body()
+    }
+
+    /// The lines.
+    pub fn lines(&self) -> &[Line] {
+        let lines = self.program.lines.get(self.range.clone());
+        lines.unwrap_or_default()
+    }
+}
+
+impl Cursor {
+    /// The next line, for commands that read lines of their own kind (`task`).
+    pub fn next_line(&mut self) -> Option<&Line> {
+        let index = self.advance()?;
+        self.program.lines.get(index)
+    }
+
+    /// The place of the line that was read last.
+    pub fn place(&self) -> Option<Place> {
+        self.program.place(self.next.checked_sub(1)?)
+    }
+
+    /// The body that the line read last opens, up to its `end`; the walk goes on behind it.
+    ///
+    /// # Errors
+    /// Where it has no `end` within the list.
+    pub fn take_body(&mut self) -> Result<Body, Fault> {
+        let opener = self.next.saturating_sub(1);
+        let block = self.take_block()?;
+        Ok(Body {
+            program: Arc::clone(&self.program),
+            range: opener + 1..block.end,
+        })
+    }
+
+    /// Like [`Cursor::take_body`]; a body without `end` goes to the end of the list, and the
+    /// second value is false.
+    pub fn take_body_or_rest(&mut self) -> (Body, bool) {
+        let opener = self.next.saturating_sub(1);
+        if let Ok(body) = self.take_body() {
+            return (body, true);
+        }
+        let rest = opener + 1..self.end;
+        self.next = self.end;
+        let program = Arc::clone(&self.program);
+        (
+            Body {
+                program,
+                range: rest,
+            },
+            false,
+        )
+    }
+
+    pub(crate) fn take_block(&mut self) -> Result<Block, Fault> {
+        let opener = self.next.saturating_sub(1);
+        let block = self.program.block(opener)?;
+        if block.end >= self.end {
+            let text = self.program.lines.get(opener).map_or("", |line| &line.text);
+            return Err(Fault::NoEnd(text.to_owned()));
+        }
+        self.next = block.end + 1;
+        Ok(block)
+    }
+
+    pub(crate) fn advance(&mut self) -> Option<usize> {
+        let index = self.next;
+        (index < self.end).then(|| {
+            self.next += 1;
+            index
+        })
+    }
+}
+
+/// The word that a line starts with.
+pub(crate) fn first_word(text: &str) -> &str {
+    text.split_ascii_whitespace().next().unwrap_or_default()
+}
+
+/// Whether `word` closes a block, by its first three letters as in `endif`.
+pub fn is_end(word: &str) -> bool {
+    word.get(..3).is_some_and(|s| s.eq_ignore_ascii_case("end"))
+}
+
+fn is_else(word: &str) -> bool {
+    word.get(..4)
+        .is_some_and(|s| s.eq_ignore_ascii_case("else"))
+}
+
+fn role(text: &str) -> Role {
+    let mut words = text.split_ascii_whitespace();
+    let opens = match words.next().unwrap_or_default() {
+        "if" => condition(text).is_some_and(|(_, rest)| rest.is_empty()),
+        "for" | "foreach" | "while" | "task" | "task.exec" | "task.exit" => true,
+        "macro" => macro_opens(words.next()),
+        "list" => list_opens(words.nth(1)),
+        word if is_end(word) => return Role::End,
+        word if is_else(word) => return Role::Else,
+        _ => false,
+    };
+    if opens { Role::Opener } else { Role::Plain }
+}
+
+fn macro_opens(word: Option<&str>) -> bool {
+    !matches!(
+        word,
+        None | Some("delete" | "list" | "edit" | "read" | "write")
+    )
+}
+
+/// Whether `list NAME OPTION` is the block form.
+pub(crate) fn list_opens(option: Option<&str>) -> bool {
+    !option.is_some_and(|option| option.starts_with('-'))
+}
+
+/// The condition of an `if` or `while` line with its parentheses, and what follows it.
+pub(crate) fn condition(text: &str) -> Option<(&str, &str)> {
+    let (_, after) = text.split_once(|c: char| c.is_ascii_whitespace())?;
+    let after = after.trim_start();
+    let length = parenthesised(after)?;
+    let (inner, rest) = after.split_at_checked(length)?;
+    Some((inner, rest.trim()))
+}
+
+/// How many bytes the parentheses that `text` starts with take. Those within quotes do not count.
+pub(crate) fn parenthesised(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut bytes = text.bytes().enumerate();
+    while let Some((index, byte)) = bytes.next() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.checked_sub(1)?,
+            b'"' => {
+                let mut ahead = bytes.clone();
+                if ahead.any(|(_, byte)| byte == b'"') {
+                    bytes = ahead;
+                }
+            },
+            _ => {},
+        }
+        if depth == 0 {
+            return (index > 0).then_some(index + 1);
+        }
+    }
+    None
+}
