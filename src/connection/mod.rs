@@ -18,6 +18,9 @@ pub(crate) use far_line::escape_b;
 pub use host::Host;
 pub use master::Patience;
 
+/// How long a site may take to answer [`Host::probe`] before its link counts as down.
+pub const PROBE_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// What a command on a site answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Output {

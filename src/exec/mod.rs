@@ -7,27 +7,24 @@ mod refuse;
 mod stage_in;
 mod submit;
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path};
 
 use crate::{
     batch::Scheduler,
     config::site::Site,
-    connection::{Host, LinkError},
+    connection::{Host, LinkError, PROBE_LIMIT},
     engine::clock::Clock,
     state::{
         StateError, Store,
         event::Act,
         run::{Run, RunEvent, RunState, Stage, Step},
-        run_dir::{decision::DecisionError, tsv::TsvError},
+        run_dir::{decision::DecisionError, files::RunDirError},
     },
     transfer::Progress,
 };
 
 /// Who acts, in the event log.
 const ACTOR: &str = "exec";
-/// How long a site may take to answer a probe.
-const PROBE_LIMIT: Duration = Duration::from_secs(30);
-
 /// A site and all that is needed to bring runs to it.
 #[derive(Debug)]
 pub struct Exec<'a> {
@@ -88,22 +85,17 @@ pub enum ExecError {
     /// The run directory cannot be read.
     #[error(transparent)]
     Decision(#[from] DecisionError),
-    /// A file of the run directory cannot be read.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file of the run directory is not what prepare wrote.
-    #[error("{path}: {error}; prepare the run again")]
-    Format {
-        /// The file.
-        path: String,
-        /// Where and why.
-        error: TsvError,
-    },
+    /// A file of the run directory cannot be used.
+    #[error("{error}{hint}", error = .0, hint = again(.0))]
+    Files(#[from] RunDirError),
+}
+
+/// What to do about a run directory that is not what prepare wrote.
+fn again(error: &RunDirError) -> &'static str {
+    match error {
+        RunDirError::Io { .. } => "",
+        RunDirError::Format { .. } => "; prepare the run again",
+    }
 }
 
 /// Why a step did not come to its end.
@@ -198,13 +190,4 @@ impl Exec<'_> {
     ) -> Result<RunState, StateError> {
         store.advance(run_id, event, Act::new(self.clock.now(), ACTOR, why))
     }
-}
-
-/// Reads a file of the run directory.
-fn read(run_dir: &Path, name: &str) -> Result<String, ExecError> {
-    let path = run_dir.join(name);
-    std::fs::read_to_string(&path).map_err(|error| ExecError::Io {
-        path: path.display().to_string(),
-        error,
-    })
 }

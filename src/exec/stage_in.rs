@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Exec, ExecError, Stop, read, refuse};
+use super::{Exec, Stop, refuse};
 use crate::{
     state::{
         Store,
@@ -14,8 +14,8 @@ use crate::{
         run_dir::{
             self,
             decision::Decision,
-            jobs,
-            manifest::{self, FileKind, ManifestLine},
+            files,
+            manifest::{FileKind, ManifestLine},
         },
     },
     transfer::{self, Item, Outcome, TransferOptions},
@@ -40,17 +40,8 @@ impl Exec<'_> {
         run_dir: &Path,
     ) -> Result<String, Stop> {
         let decision = Decision::read(run_dir)?;
-        let files = manifest::read(&read(run_dir, run_dir::MANIFEST)?).map_err(|error| {
-            ExecError::Format {
-                path: run_dir::MANIFEST.into(),
-                error,
-            }
-        })?;
-        let jobs =
-            jobs::read(&read(run_dir, run_dir::JOBS)?).map_err(|error| ExecError::Format {
-                path: run_dir::JOBS.into(),
-                error,
-            })?;
+        let files = files::manifest(run_dir)?;
+        let jobs = files::jobs(run_dir)?;
 
         let gone = self
             .absent(decision.resident.iter().map(PathBuf::as_path))
@@ -102,12 +93,7 @@ impl Exec<'_> {
             let why = refused.values().next().cloned().unwrap_or_default();
             return Err(Stop::Fail(format!("no job has all its inputs: {why}")));
         }
-        std::fs::write(run_dir.join(refuse::REFUSED), refuse::list(&refused)).map_err(|error| {
-            ExecError::Io {
-                path: refuse::REFUSED.into(),
-                error,
-            }
-        })?;
+        files::write(run_dir, refuse::REFUSED, refuse::list(&refused).as_bytes())?;
         items = run_files(run_dir, &decision);
         for (item, outcome) in items.iter().zip(self.push(store, &items).await?) {
             if let Outcome::Failed(error) = outcome {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Brought, Poll, PollError, Stop, read, write};
+use super::{Brought, Poll, Stop};
 use crate::{
     state::{
         Store,
@@ -13,8 +13,9 @@ use crate::{
         run_dir::{
             self,
             decision::Decision,
+            files::{self, RunDirError},
             journal::{self, Journal},
-            manifest::{self, FileKind, ManifestLine},
+            manifest::{FileKind, ManifestLine},
             tsv::Field,
         },
     },
@@ -49,9 +50,9 @@ impl Poll<'_> {
                 answer.err().trim()
             )));
         }
-        write(run_dir, run_dir::JOURNAL, &answer.stdout)?;
+        files::write(run_dir, run_dir::JOURNAL, &answer.stdout)?;
         let journal = journal::read(&answer.stdout);
-        let files = read_manifest(run_dir)?;
+        let files = files::manifest(run_dir)?;
         let wanted = wanted(&files, &journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let bytes = wanted.iter().map(|want| want.size).sum();
@@ -86,7 +87,7 @@ impl Poll<'_> {
             };
             brought.insert(want.file.id, result);
         }
-        write(run_dir, run_dir::RETURNED, returned(&brought).as_bytes())?;
+        files::write(run_dir, run_dir::RETURNED, returned(&brought).as_bytes())?;
         let home = brought.values().filter(|result| result.is_ok()).count();
         Ok(format!("{home} of {} products are home", brought.len()))
     }
@@ -134,14 +135,6 @@ fn wanted<'a>(files: &'a [ManifestLine], journal: &Journal) -> Vec<Wanted<'a>> {
         .collect()
 }
 
-/// The manifest of a run directory.
-pub(super) fn read_manifest(run_dir: &Path) -> Result<Vec<ManifestLine>, PollError> {
-    manifest::read(&read(run_dir, run_dir::MANIFEST)?).map_err(|error| PollError::Format {
-        path: run_dir::MANIFEST.into(),
-        error,
-    })
-}
-
 /// `returned.tsv`: manifest id and `ok`, or why it did not come home.
 fn returned(brought: &Brought) -> String {
     brought
@@ -154,7 +147,7 @@ fn returned(brought: &Brought) -> String {
 }
 
 /// Reads `returned.tsv` back.
-pub(super) fn read_returned(text: &str) -> Result<Brought, PollError> {
+pub(super) fn read_returned(text: &str) -> Result<Brought, RunDirError> {
     use run_dir::tsv;
     let line = |number: usize, line: &str| {
         let [id, word, why] = tsv::fields(number, line)?;
@@ -169,10 +162,7 @@ pub(super) fn read_returned(text: &str) -> Result<Brought, PollError> {
         .enumerate()
         .map(|(index, text)| line(index + 1, text))
         .collect::<Result<_, _>>()
-        .map_err(|error| PollError::Format {
-            path: run_dir::RETURNED.into(),
-            error,
-        })
+        .map_err(RunDirError::format(run_dir::RETURNED))
 }
 
 /// Where a product is here.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ACTOR, Poll, PollError, Stop, harvest, legacy, outcome, read};
+use super::{ACTOR, Poll, PollError, Stop, harvest, legacy, outcome};
 use crate::state::{
     Store,
     event::Act,
@@ -14,7 +14,8 @@ use crate::state::{
     run_dir::{
         self,
         decision::{Decision, Report},
-        jobs, journal,
+        files::{self, RunDirError},
+        journal,
     },
 };
 
@@ -28,19 +29,12 @@ impl Poll<'_> {
         home: &Path,
     ) -> Result<Counts, Stop> {
         let decision = Decision::read(run_dir)?;
-        let files = harvest::read_manifest(run_dir)?;
-        let jobs =
-            jobs::read(&read(run_dir, run_dir::JOBS)?).map_err(|error| PollError::Format {
-                path: run_dir::JOBS.into(),
-                error,
-            })?;
+        let files = files::manifest(run_dir)?;
+        let jobs = files::jobs(run_dir)?;
         let path = run_dir.join(run_dir::JOURNAL);
-        let bytes = std::fs::read(&path).map_err(|error| PollError::Io {
-            path: path.display().to_string(),
-            error,
-        })?;
+        let bytes = std::fs::read(&path).map_err(RunDirError::io(&path))?;
         let journal = journal::read(&bytes);
-        let brought = harvest::read_returned(&read(run_dir, run_dir::RETURNED)?)?;
+        let brought = harvest::read_returned(&files::text(run_dir, run_dir::RETURNED)?)?;
         let mut outcomes = outcome::judge(&jobs, &files, &journal, &brought, decision.report);
         if decision.report == Report::Legacy {
             self.run_legacy(store, run, &journal, &mut outcomes, home)

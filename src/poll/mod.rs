@@ -26,7 +26,7 @@ use crate::{
         event::Act,
         import::Counts,
         run::{Run, RunEvent, RunState, Stage, Step},
-        run_dir::{decision::DecisionError, tsv::TsvError},
+        run_dir::{decision::DecisionError, files::RunDirError},
     },
     transfer::Progress,
 };
@@ -115,22 +115,9 @@ pub enum PollError {
     /// The run directory cannot be read.
     #[error(transparent)]
     Decision(#[from] DecisionError),
-    /// A file of the run directory cannot be read or written.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file of the run directory is not what was written.
-    #[error("{path}: {error}")]
-    Format {
-        /// The file.
-        path: String,
-        /// Where and why.
-        error: TsvError,
-    },
+    /// A file of the run directory cannot be used.
+    #[error(transparent)]
+    Files(#[from] RunDirError),
     /// The scheduler could not be asked.
     #[error("{0}")]
     Query(String),
@@ -221,24 +208,4 @@ impl Poll<'_> {
     ) -> Result<RunState, StateError> {
         store.advance(run_id, event, Act::new(self.clock.now(), ACTOR, why))
     }
-}
-
-/// Reads a file of the run directory.
-fn read(run_dir: &Path, name: &str) -> Result<String, PollError> {
-    let path = run_dir.join(name);
-    std::fs::read_to_string(&path).map_err(|error| PollError::Io {
-        path: path.display().to_string(),
-        error,
-    })
-}
-
-/// Writes a file of the run directory so that it is whole or not there.
-fn write(run_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PollError> {
-    let at = |path: &Path, error| PollError::Io {
-        path: path.display().to_string(),
-        error,
-    };
-    let (part, path) = (run_dir.join(format!("{name}.part")), run_dir.join(name));
-    std::fs::write(&part, bytes).map_err(|error| at(&part, error))?;
-    std::fs::rename(&part, &path).map_err(|error| at(&path, error))
 }

@@ -1,12 +1,12 @@
 //! One scheduler query for all runs of a site.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{ACTOR, Poll, PollError, Polled};
 use crate::{
     batch::{JobId, JobStatus, QueryError},
     config::site::SchedulerKind,
-    connection::LinkError,
+    connection::{LinkError, PROBE_LIMIT},
     state::{
         Store,
         edit::RunEdit,
@@ -14,9 +14,6 @@ use crate::{
         run::{Run, RunEvent, RunState, Stage},
     },
 };
-
-/// How long a site may take to answer a probe.
-const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Seconds for which a cluster's scheduler may not know a batch job before its run is harvested as
 /// it is. What its jobs left still decides; "not in the queue" alone says nothing about them.

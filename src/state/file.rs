@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    os::unix::ffi::OsStrExt,
+    fs::Metadata,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -28,8 +29,8 @@ pub struct Product {
 }
 
 /// What identifies the content of a local file without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FileIdentity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileKey {
     /// Device number.
     pub device: u64,
     /// Inode number.
@@ -38,6 +39,21 @@ pub struct FileIdentity {
     pub size: u64,
     /// Time of last change, in nanoseconds since 1970.
     pub mtime_ns: i64,
+}
+
+impl FileKey {
+    /// The key of a file with this metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mtime_ns: metadata
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(metadata.mtime_nsec()),
+        }
+    }
 }
 
 /// Records a product; a later one of the same path takes its place.
@@ -84,7 +100,7 @@ impl Store {
     }
 
     /// Remembers hashes of local files, in one transaction.
-    pub fn remember_hashes(&mut self, hashes: &[(FileIdentity, String)]) -> Result<(), StateError> {
+    pub fn remember_hashes(&mut self, hashes: &[(FileKey, String)]) -> Result<(), StateError> {
         let transaction = self.write()?;
         {
             let mut insert = transaction

@@ -2,15 +2,16 @@
 
 use std::{
     fmt,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::Path,
     str::FromStr,
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::state::file::FileKey;
 
 /// SHA-256 of a file's content: what `sha256sum` on any site prints.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,19 +21,6 @@ pub struct Hash([u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sha256: 64 hexadecimal digits are")]
 pub struct HashError(String);
-
-/// What identifies one state of a local file without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileKey {
-    /// Device number.
-    pub device: u64,
-    /// Inode number.
-    pub inode: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Last change of the content, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-}
 
 /// Known hashes of local files (design §5): filled while files are moved, so that nothing is
 /// read twice.
@@ -75,21 +63,6 @@ impl Hash {
                 Some(part) if n > 0 => sum.update(part),
                 _ => return Ok(Self(sum.finalize().into())),
             }
-        }
-    }
-}
-
-impl FileKey {
-    /// The key of a file with this metadata.
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            mtime_ns: metadata
-                .mtime()
-                .saturating_mul(1_000_000_000)
-                .saturating_add(metadata.mtime_nsec()),
         }
     }
 }

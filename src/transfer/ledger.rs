@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{FileKey, Hash, HashLedger};
-use crate::state::{StateError, Store, file::FileIdentity};
+use crate::state::{StateError, Store};
 
 /// Hashes of local files as state.db remembers them, and those that are new.
 #[derive(Debug)]
 pub struct Ledger {
     known: Mutex<Connection>,
-    fresh: Mutex<Vec<(FileIdentity, String)>>,
+    fresh: Mutex<Vec<(FileKey, String)>>,
 }
 
 impl Ledger {
@@ -24,7 +24,7 @@ impl Ledger {
     }
 
     /// What was learned, to be given to [`Store::remember_hashes`].
-    pub fn into_fresh(self) -> Vec<(FileIdentity, String)> {
+    pub fn into_fresh(self) -> Vec<(FileKey, String)> {
         self.fresh.into_inner().unwrap_or_default()
     }
 }
@@ -51,20 +51,8 @@ impl HashLedger for Ledger {
     }
 
     fn put(&self, key: FileKey, hash: Hash) {
-        let FileKey {
-            device,
-            inode,
-            size,
-            mtime_ns,
-        } = key;
-        let file = FileIdentity {
-            device,
-            inode,
-            size,
-            mtime_ns,
-        };
         if let Ok(mut fresh) = self.fresh.lock() {
-            fresh.push((file, hash.to_string()));
+            fresh.push((key, hash.to_string()));
         }
     }
 }

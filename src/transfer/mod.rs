@@ -18,10 +18,11 @@ mod source;
 
 use std::path::PathBuf;
 
-pub use hash::{FileKey, Hash, HashError, HashLedger, NoLedger};
+pub use hash::{Hash, HashError, HashLedger, NoLedger};
 pub use ledger::Ledger;
 
 use crate::connection::{Host, LinkError};
+pub use crate::state::file::FileKey;
 
 /// One file to move.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 //! | `returned.tsv` | the products that came home |
 
 pub mod decision;
+pub mod files;
 pub mod jobs;
 pub mod journal;
 pub mod manifest;
