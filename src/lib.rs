@@ -3,7 +3,7 @@
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
 //! `metadata, config, state` ← `engine, connection, opihi` ← `batch, allocator, transfer`
-//! ← `prepare, exec, poll` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
+//! ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
 
 pub mod allocator;
 pub mod batch;
@@ -15,6 +15,7 @@ pub mod exec;
 pub mod metadata;
 pub mod opihi;
 pub mod pantasks;
+pub mod pcontrol;
 pub mod poll;
 pub mod prepare;
 pub mod remote;

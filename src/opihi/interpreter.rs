@@ -276,6 +276,18 @@ impl Interpreter {
         words::args(&text)
     }
 
+    /// Runs one whole line as the command `name`, however its first word is spelled: a line of a
+    /// `task` block, which is not split at `;`.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub fn run_static(&mut self, name: &str, line: &str, cursor: &mut Cursor) -> Outcome {
+        self.count()?;
+        let mut args = self.words(line)?;
+        let command = self.commands.find(name)?.1.clone();
+        self.run_command(&command, &mut args, cursor)
+    }
+
     /// A line with all variables, brackets and backslashes done.
     pub(crate) fn expanded(&mut self, line: &str) -> Result<String, Fault> {
         let text = expand(&self.variables, line, 0)?;
@@ -454,10 +466,19 @@ impl Interpreter {
             return Ok(Flow::On);
         };
         let command = self.commands.find(word)?.1.clone();
+        self.run_command(&command, args, cursor)
+    }
+
+    fn run_command(
+        &mut self,
+        command: &Command,
+        args: &mut Args,
+        cursor: &mut Cursor,
+    ) -> Outcome {
         match command {
             Command::Builtin(run) => run(self, args),
             Command::Block(run) => run(self, args, cursor),
-            Command::Macro(definition) => self.call(&definition, args),
+            Command::Macro(definition) => self.call(definition, args),
         }
     }
 

@@ -3,12 +3,24 @@
 //!
 //! What decides is pure and knows no clock and no process: [`trange`] says when a task may run,
 //! [`timers`] what is due and when to look again, [`job`] how a job moves from state to state.
-//! [`local`] runs processes. [`status`] shows it all. The bodies of macros are whatever the language makes of them: a type parameter here.
+//! [`local`] runs processes. [`status`] shows it all. In all of these the body of a macro is a type
+//! parameter.
+//!
+//! [`commands`] joins them to the language, [`session`] turns the scheduler over, [`drive`] is the
+//! loop around it that sleeps until something is due or happens.
 
+mod commands;
+pub mod drive;
 pub mod exit_macro;
+mod harvest;
 pub mod job;
 pub mod jobs;
 pub mod local;
+mod machine;
+pub mod outlet;
+mod report;
+pub mod scheduler;
+pub mod session;
 pub mod statistics;
 pub mod status;
 pub mod task;

@@ -1,6 +1,6 @@
 //! What is due now, and when to look again.
 //!
-//! The scheduler sleeps until [`next_wake`] or until something happens: a job starts or ends, a
+//! The scheduler sleeps until [`next_evaluation`] or [`next_deadline`] or until something happens: a job starts or ends, a
 //! human types. There is no fixed tick.
 
 use jiff::Timestamp;
@@ -41,9 +41,17 @@ pub fn overdue<B>(tasks: &Tasks<B>, jobs: &Jobs, now: Timestamp) -> Vec<(JobId, 
     overdue
 }
 
-/// When [`due`] or [`overdue`] may have a new answer though nothing happened; `None` when only an
-/// event can change them. Where there is an answer already, this is `now`.
-pub fn next_wake<B>(tasks: &Tasks<B>, jobs: &Jobs, now: Timestamp) -> Option<Timestamp> {
+/// When [`due`] may have a new answer though nothing happened; `None` when only an event can change
+/// it. Where there is an answer already, this is `now`.
+pub fn next_evaluation<B>(tasks: &Tasks<B>, jobs: &Jobs, now: Timestamp) -> Option<Timestamp> {
+    tasks
+        .iter()
+        .filter_map(|task| evaluation_at(task, jobs, now))
+        .min()
+}
+
+/// When the next job is [`overdue`].
+pub fn next_deadline<B>(tasks: &Tasks<B>, jobs: &Jobs) -> Option<Timestamp> {
     tasks
         .iter()
         .flat_map(|task| {
@@ -51,7 +59,6 @@ pub fn next_wake<B>(tasks: &Tasks<B>, jobs: &Jobs, now: Timestamp) -> Option<Tim
             let oldest = jobs.busy_here(task.id()).next();
             let waiting = jobs.pending(task.id()).next();
             [
-                evaluation_at(task, jobs, now),
                 oldest.map(|(since, _)| timeout_at(since, periods)),
                 periods
                     .pending
@@ -60,7 +67,6 @@ pub fn next_wake<B>(tasks: &Tasks<B>, jobs: &Jobs, now: Timestamp) -> Option<Tim
         })
         .flatten()
         .min()
-        .map(|at| at.max(now))
 }
 
 /// When a job that runs since then is ended: at the first look, one poll period after another,

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// What is running, for the head of `status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Tasks make jobs.
     pub scheduler: bool,
@@ -32,9 +32,15 @@ pub struct Head(pub Standing);
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |running| if running { "running" } else { "stopped" };
-        let harvest = if self.0.harvest { "jobs" } else { "stopped" };
-        let scheduler = word(self.0.scheduler);
-        writeln!(f, "\n Scheduler is {scheduler}, harvesting {harvest}")?;
+        let scheduler = match self.0 {
+            Standing {
+                scheduler: false,
+                harvest: true,
+                ..
+            } => "stopped, harvesting jobs",
+            Standing { scheduler, .. } => word(scheduler),
+        };
+        writeln!(f, "\n Scheduler is {scheduler}")?;
         writeln!(f, " Controller is {}", word(self.0.controller))
     }
 }

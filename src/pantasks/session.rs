@@ -1,0 +1,270 @@
+//! One scheduler with its language: what is due is done, what ends is harvested, what is typed is
+//! run. All on one thread, so that no two bodies of a script ever run at once
+//! (spec/pantasks.md §3.3).
+
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{
+    commands,
+    local::{Local, LocalSettings, Report},
+    machine::Machine,
+    outlet::Outlet,
+    scheduler::{Shared, Subject},
+    task::TaskId,
+    timers,
+};
+use crate::{
+    engine::clock::Clock,
+    opihi::{Body, Flow, Interpreter, Outcome, Stop},
+};
+
+/// The program was told to end, with this code (`quit`, `exit`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quit(pub i32);
+
+/// A scheduler with its language.
+pub struct Session {
+    pub(super) interpreter: Interpreter,
+    pub(super) shared: Shared,
+    pub(super) outlet: Outlet,
+    reports: UnboundedReceiver<Report>,
+    next_evaluation: Timestamp,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("scheduler", &self.shared)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session at rest. A tokio runtime has to be around it.
+    ///
+    /// # Errors
+    /// Where the process's directory cannot be told.
+    pub fn new(clock: Arc<dyn Clock>, outlet: Outlet, local: LocalSettings) -> io::Result<Self> {
+        let (local, reports) = Local::new(local);
+        let machine = Machine::new(Arc::clone(&clock), outlet.clone())?;
+        let mut interpreter = Interpreter::new(Box::new(machine));
+        let shared = Shared::new(local, clock);
+        commands::register(&mut interpreter, &shared);
+        Ok(Self {
+            interpreter,
+            shared,
+            outlet,
+            reports,
+            next_evaluation: Timestamp::MIN,
+        })
+    }
+
+    /// The language.
+    pub fn interpreter(&mut self) -> &mut Interpreter {
+        &mut self.interpreter
+    }
+
+    /// The scheduler.
+    pub fn scheduler(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The streams.
+    pub fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// A flag that stops the script that is running.
+    pub fn interrupt(&self) -> Arc<AtomicBool> {
+        self.interpreter.interrupt()
+    }
+
+    /// Runs typed text; what stops it is told on the error stream. Whether all of it worked.
+    ///
+    /// # Errors
+    /// [`Quit`].
+    pub fn run_text(&mut self, name: &Path, text: &str) -> Result<bool, Quit> {
+        self.clear_interrupt();
+        let outcome = self.interpreter.run_text(name, text);
+        self.tell(outcome)
+    }
+
+    /// Runs a file (`input`).
+    ///
+    /// # Errors
+    /// [`Quit`].
+    pub fn load(&mut self, path: &Path) -> Result<bool, Quit> {
+        self.clear_interrupt();
+        let outcome = self.interpreter.load(path);
+        self.tell(outcome)
+    }
+
+    /// Deals with what is due now. When to look again though nothing happens; nothing where only
+    /// an event can change that.
+    ///
+    /// # Errors
+    /// [`Quit`], said by a script.
+    pub fn cycle(&mut self) -> Result<Option<Timestamp>, Quit> {
+        let (now, standing) = {
+            let scheduler = self.shared.lock();
+            (scheduler.now(), scheduler.standing)
+        };
+        if standing.harvest {
+            self.end_overdue(now)?;
+        }
+        if standing.scheduler && self.next_evaluation <= now {
+            let due = {
+                let scheduler = self.shared.lock();
+                timers::due(&scheduler.tasks, &scheduler.jobs, now)
+            };
+            for task in due {
+                self.evaluate(task, now)?;
+            }
+            let pulse = self.shared.lock().pulse;
+            self.next_evaluation = now.checked_add(pulse).unwrap_or(Timestamp::MAX);
+        }
+        let mut scheduler = self.shared.lock();
+        scheduler.assign();
+        Ok(self.next_wake(&scheduler))
+    }
+
+    /// Takes what the local jobs have reported so far, without waiting.
+    ///
+    /// # Errors
+    /// [`Quit`], said by a script.
+    pub fn harvest(&mut self) -> Result<(), Quit> {
+        while self.shared.lock().standing.harvest {
+            let Ok(report) = self.reports.try_recv() else {
+                break;
+            };
+            self.take(report)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a local job to report something; for ever while nothing is harvested.
+    pub async fn reported(&mut self) -> Option<Report> {
+        if self.shared.lock().standing.harvest {
+            self.reports.recv().await
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    /// Deals with a report.
+    ///
+    /// # Errors
+    /// [`Quit`], said by a script.
+    pub fn take(&mut self, report: Report) -> Result<(), Quit> {
+        match report {
+            Report::Started { id, .. } => {
+                self.shared.lock().started(id);
+                Ok(())
+            },
+            Report::Ended(completion) => self.ended(&completion),
+        }
+    }
+
+    /// Ends the processes of all jobs and waits until they are gone.
+    pub async fn shut_down(&mut self) {
+        self.shared.lock().flush();
+        while self.shared.lock().processes() > 0 && self.reports.recv().await.is_some() {}
+    }
+
+    /// Runs a body of a task; what stops it is told. Whether it came to its end.
+    pub(super) fn run_body(&mut self, body: &Body) -> Result<bool, Quit> {
+        self.clear_interrupt();
+        match self.interpreter.run_body(body) {
+            Err(Stop::Break) => Ok(false),
+            outcome => self.tell(outcome),
+        }
+    }
+
+    pub(super) fn tell(&mut self, outcome: Outcome) -> Result<bool, Quit> {
+        match outcome {
+            Ok(Flow::On | Flow::Last | Flow::Next) => Ok(true),
+            Err(Stop::Break) => Ok(false),
+            Err(Stop::Quit(code)) => Err(Quit(code)),
+            Err(Stop::Failed(failure)) => {
+                self.interpreter.report(&failure);
+                Ok(false)
+            },
+        }
+    }
+
+    fn clear_interrupt(&self) {
+        let flag = self.interpreter.interrupt();
+        flag.store(false, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn end_overdue(&mut self, now: Timestamp) -> Result<(), Quit> {
+        let overdue = {
+            let scheduler = self.shared.lock();
+            timers::overdue(&scheduler.tasks, &scheduler.jobs, now)
+        };
+        for (id, why) in overdue {
+            let ended = self.shared.lock().end(id, why);
+            // A job that is being stopped already has no second end.
+            if let Ok(Some(ended)) = ended {
+                self.over(&ended, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a task's task.exec and submits the job it asks for (spec/pantasks.md §3.3).
+    fn evaluate(&mut self, id: TaskId, now: Timestamp) -> Result<(), Quit> {
+        let body = {
+            let mut scheduler = self.shared.lock();
+            let Some(task) = scheduler.tasks.get_mut(id) else {
+                return Ok(());
+            };
+            task.evaluated(now, fastrand::f64() / 2.0 - 0.25);
+            let body = task.exec.clone();
+            scheduler.subject = Subject::Evaluation(id);
+            body
+        };
+        let wanted = match &body {
+            Some(body) => self.run_body(body),
+            None => Ok(true),
+        };
+        let mut scheduler = self.shared.lock();
+        scheduler.subject = Subject::Nothing;
+        let wanted = wanted?;
+        let Some(task) = scheduler.tasks.get_mut(id) else {
+            return Ok(());
+        };
+        let launch = if wanted { task.launch(now) } else { None };
+        match launch {
+            Some(launch) => drop(scheduler.submit(Some(id), launch)),
+            None => task.skipped(now),
+        }
+        Ok(())
+    }
+
+    fn next_wake(&self, scheduler: &super::scheduler::Scheduler) -> Option<Timestamp> {
+        let now = scheduler.now();
+        let standing = scheduler.standing;
+        let evaluation = standing
+            .scheduler
+            .then(|| timers::next_evaluation(&scheduler.tasks, &scheduler.jobs, now))
+            .flatten()
+            .map(|at| at.max(self.next_evaluation));
+        let deadline = standing
+            .harvest
+            .then(|| timers::next_deadline(&scheduler.tasks, &scheduler.jobs))
+            .flatten();
+        let seat = standing
+            .controller
+            .then(|| scheduler.pool.next_look())
+            .flatten();
+        [evaluation, deadline, seat].into_iter().flatten().min()
+    }
+}
