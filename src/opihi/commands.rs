@@ -40,12 +40,21 @@ pub(crate) struct Macro {
     pub(crate) body: Body,
 }
 
+/// The commands of the language and the macros, which prefixes find, and Outrigger's own, which
+/// they do not.
 #[derive(Debug, Default)]
-pub(crate) struct Commands(BTreeMap<Arc<str>, Command>);
+pub(crate) struct Commands {
+    shared: BTreeMap<Arc<str>, Command>,
+    own: BTreeMap<Arc<str>, Command>,
+}
 
 impl Commands {
     pub(crate) fn insert(&mut self, name: &str, command: Command) {
-        self.0.insert(Arc::from(name), command);
+        self.shared.insert(Arc::from(name), command);
+    }
+
+    pub(crate) fn insert_own(&mut self, name: &str, command: Command) {
+        self.own.insert(Arc::from(name), command);
     }
 
     /// Takes a macro in.
@@ -54,18 +63,19 @@ impl Commands {
     /// Where its name is a builtin's.
     pub(crate) fn define(&mut self, definition: Macro) -> Result<(), Fault> {
         let name = Arc::clone(&definition.name);
-        if let Some(Command::Builtin(_) | Command::Block(_)) = self.0.get(&name) {
+        if let Some(Command::Builtin(_) | Command::Block(_)) = self.shared.get(&name) {
             return Err(Fault::Inherent(name.to_string()));
         }
-        self.0.insert(name, Command::Macro(Arc::new(definition)));
+        self.shared
+            .insert(name, Command::Macro(Arc::new(definition)));
         Ok(())
     }
 
     /// Removes a macro.
     pub(crate) fn forget(&mut self, name: &str) -> Result<(), Fault> {
-        match self.0.get(name) {
+        match self.shared.get(name) {
             Some(Command::Macro(_)) => {
-                self.0.remove(name);
+                self.shared.remove(name);
                 Ok(())
             },
             Some(_) => Err(Fault::Inherent(name.to_owned())),
@@ -74,11 +84,15 @@ impl Commands {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|name| &**name)
+        self.shared.keys().map(|name| &**name)
+    }
+
+    pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.own.keys().map(|name| &**name)
     }
 
     pub(crate) fn macros(&self) -> impl Iterator<Item = &Arc<Macro>> {
-        self.0.values().filter_map(|command| match command {
+        self.shared.values().filter_map(|command| match command {
             Command::Macro(definition) => Some(definition),
             _ => None,
         })
@@ -86,12 +100,13 @@ impl Commands {
 
     /// The command that `word` names: exactly, else as a prefix of one alone.
     pub(crate) fn find(&self, word: &str) -> Result<(&str, &Command), Fault> {
-        if let Some((name, command)) = self.0.get_key_value(word) {
+        let exact = self.shared.get_key_value(word);
+        if let Some((name, command)) = exact.or_else(|| self.own.get_key_value(word)) {
             return Ok((name, command));
         }
         let from = (Bound::Excluded(word), Bound::Unbounded);
         let mut matches = self
-            .0
+            .shared
             .range::<str, _>(from)
             .take_while(|(name, _)| name.starts_with(word));
         match (matches.next(), matches.next()) {

@@ -43,6 +43,7 @@ pub struct Interpreter {
     pub(crate) auto_break: bool,
     pub(crate) trace: bool,
     pub(crate) redirect: [Option<(String, File)>; 2],
+    fallback: Option<Builtin>,
     interrupted: Arc<AtomicBool>,
     depth: usize,
     steps: u64,
@@ -72,6 +73,7 @@ impl Interpreter {
             auto_break: true,
             trace: false,
             redirect: [None, None],
+            fallback: None,
             interrupted: Arc::new(AtomicBool::new(false)),
             depth: 0,
             steps: 0,
@@ -97,6 +99,24 @@ impl Interpreter {
     /// Adds a command that may take the lines behind it.
     pub fn register_block(&mut self, name: &str, builtin: BlockBuiltin) {
         self.commands.insert(name, Command::Block(builtin));
+    }
+
+    /// Adds a command that the original language lacks. Only its whole name finds it, and a
+    /// script's macro of that name goes before it, so that no script changes its meaning.
+    pub fn register_own(&mut self, name: &str, builtin: Builtin) {
+        self.commands.insert_own(name, Command::Builtin(builtin));
+    }
+
+    /// Like [`Interpreter::register_own`], for a command that may take the lines behind it.
+    pub fn register_own_block(&mut self, name: &str, builtin: BlockBuiltin) {
+        self.commands.insert_own(name, Command::Block(builtin));
+    }
+
+    /// Sets what runs a line whose first word names neither a command nor a macro, instead of
+    /// [`Fault::NoCommand`]; a word that is short for several still fails. Its words are expanded;
+    /// [`Args::line`] writes them as a line for an interpreter elsewhere.
+    pub fn set_fallback(&mut self, fallback: Builtin) {
+        self.fallback = Some(fallback);
     }
 
     /// The value of a variable: a local of the running macro before a global one.
@@ -139,9 +159,14 @@ impl Interpreter {
         self.variables.listing()
     }
 
-    /// The names of all commands and macros, for completion.
+    /// The names of the commands and macros that a prefix finds too.
     pub fn command_names(&self) -> impl Iterator<Item = &str> {
         self.commands.names()
+    }
+
+    /// The names of the commands that only their whole name finds.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.commands.own_names()
     }
 
     /// The name of the command that `word` stands for.
@@ -233,6 +258,22 @@ impl Interpreter {
     pub fn run_text(&mut self, name: &Path, text: &str) -> Outcome {
         let program = Program::typed(name, text);
         self.run_list(&program, 0..program.lines.len(), true)
+    }
+
+    /// Runs one command whose words are done: nothing in them is expanded again.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub fn run_words(&mut self, name: &Path, mut words: Args) -> Outcome {
+        let mut cursor = Cursor {
+            program: Program::typed(name, ""),
+            next: 0,
+            end: 0,
+        };
+        self.count()?;
+        let outcome = self.run_args(&mut words, &mut cursor);
+        self.variables.status = outcome.is_ok();
+        outcome
     }
 
     /// Runs a file (`input`). A relative path starts from the host's directory.
@@ -465,7 +506,11 @@ impl Interpreter {
         let Some(word) = args.get(0) else {
             return Ok(Flow::On);
         };
-        let command = self.commands.find(word)?.1.clone();
+        let command = match (self.commands.find(word), &self.fallback) {
+            (Ok((_, command)), _) => command.clone(),
+            (Err(Fault::NoCommand(_)), Some(fallback)) => Command::Builtin(Arc::clone(fallback)),
+            (Err(fault), _) => return Err(fault.into()),
+        };
         self.run_command(&command, args, cursor)
     }
 

@@ -40,6 +40,40 @@ impl Args {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// The words of a line that [`Args::line`] wrote. Nothing in it is expanded.
+    ///
+    /// # Errors
+    /// Where its quotes do not match.
+    pub fn of_line(line: &str) -> Result<Self, Fault> {
+        args(line)
+    }
+
+    /// The words as a line that [`Args::of_line`] splits into the same words: those that would
+    /// not hold together stand in quotes. (As a typed line it would be expanded a second time.)
+    ///
+    /// # Errors
+    /// Where a word has a double quote at its start, or one along with blanks outside
+    /// parentheses: no quotes can hold it. Only a program can make such a word, no script can.
+    pub fn line(&self) -> Result<String, Fault> {
+        let mut line = String::new();
+        for (index, word) in self.all().enumerate() {
+            if index > 0 {
+                line.push(' ');
+            }
+            let last = index + 1 == self.len();
+            if holds_together(word, last) {
+                line.push_str(word);
+            } else if word.contains('"') {
+                return Err(Fault::Quotes);
+            } else {
+                line.push('"');
+                line.push_str(word);
+                line.push('"');
+            }
+        }
+        Ok(line)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
@@ -93,6 +127,16 @@ pub(crate) fn args(text: &str) -> Result<Args, Fault> {
     Ok(split(text)?.into_iter().map(|word| word.text).collect())
 }
 
+/// Whether `word` is read as one word without quotes. An open parenthesis takes all that follows,
+/// so it has to be the last.
+fn holds_together(word: &str, last: bool) -> bool {
+    let whole = |read: Word<'_>, rest: &str| !read.quoted && rest.is_empty() && read.text == word;
+    next(word).is_ok_and(|(read, rest)| whole(read, rest))
+        && !word.starts_with(|c: char| c.is_ascii_whitespace())
+        && (last || !word.starts_with('(') || parenthesised(word).is_some())
+        && !word.is_empty()
+}
+
 fn next(text: &str) -> Result<(Word<'_>, &str), Fault> {
     if let Some(inner) = text.strip_prefix('"') {
         let (text, rest) = inner.split_once('"').ok_or(Fault::Quotes)?;
@@ -135,6 +179,26 @@ mod tests {
         #[case] words: &[&str],
     ) {
         assert_eq!(args(line).unwrap().all().collect::<Vec<_>>(), words);
+    }
+
+    #[rstest]
+    #[case(&["echo", "a b", ""], r#"echo "a b" """#)]
+    #[case(&["if", "(\"a b\" == (c))", "x;y"], r#"if ("a b" == (c)) "x;y""#)]
+    #[case(&["say", "x\"y", "(z"], r#"say x"y (z"#)]
+    #[case(&["say", "(x", "y"], r#"say "(x" y"#)]
+    #[case(&["say", "(a)b", "$v {1} \\"], r#"say "(a)b" "$v {1} \""#)]
+    fn words_make_a_line_that_splits_into_them(#[case] words: &[&str], #[case] line: &str) {
+        let args: Args = words.iter().copied().collect();
+        assert_eq!(args.line().as_deref(), Ok(line));
+        assert_eq!(Args::of_line(line), Ok(args));
+    }
+
+    #[rstest]
+    #[case("\"a")]
+    #[case("a \"b")]
+    fn what_no_quotes_can_hold_is_an_error(#[case] word: &str) {
+        let args: Args = ["echo", word].into_iter().collect();
+        assert_eq!(args.line(), Err(Fault::Quotes));
     }
 
     #[test]

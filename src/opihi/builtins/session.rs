@@ -43,11 +43,11 @@ fn nop(_: &mut Interpreter, _: &Args) -> Result<(), Fault> {
 
 #[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn commands(interpreter: &mut Interpreter, _: &Args) -> Result<(), Fault> {
-    let text = interpreter
-        .command_names()
-        .map(|name| format!("{name}\n"))
-        .collect::<Vec<_>>()
-        .concat();
+    let mut names: Vec<&str> = interpreter.command_names().collect();
+    names.extend(interpreter.own_names());
+    names.sort_unstable();
+    names.dedup();
+    let text: String = names.into_iter().flat_map(|name| [name, "\n"]).collect();
     interpreter.out(&text);
     Ok(())
 }
