@@ -127,7 +127,7 @@ fn serve(session: &mut Session, request: Request) -> Result<(), Quit> {
         Request::Typed { name, text, done } => {
             let worked = session.run_text(&name, &text)?;
             // Whoever asked may have gone; what was asked is done all the same.
-            drop(done.send(worked));
+            done.send(worked).unwrap_or_default();
         },
         Request::Client { text, done } => {
             session.outlet().capture();

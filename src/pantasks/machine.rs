@@ -17,7 +17,7 @@ use crate::{
 
 /// [`SystemHost`], whose text goes to an [`Outlet`].
 #[derive(Debug)]
-pub struct Machine {
+pub(super) struct Machine {
     system: SystemHost,
     outlet: Outlet,
 }
@@ -27,7 +27,7 @@ impl Machine {
     ///
     /// # Errors
     /// Where that directory cannot be told.
-    pub fn new(clock: Arc<dyn Clock>, outlet: Outlet) -> io::Result<Self> {
+    pub(super) fn new(clock: Arc<dyn Clock>, outlet: Outlet) -> io::Result<Self> {
         Ok(Self {
             system: SystemHost::new(move || clock.now())?,
             outlet,

@@ -12,7 +12,7 @@ use super::{
 const SCHEMA: u32 = 1;
 
 /// Everything that `status` shows, as one JSON object on one line.
-pub fn json(scheduler: &Scheduler) -> String {
+pub(super) fn json(scheduler: &Scheduler) -> String {
     let now = scheduler.now();
     let tasks: Vec<_> = scheduler
         .tasks

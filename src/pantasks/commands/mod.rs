@@ -13,7 +13,7 @@ use super::scheduler::Shared;
 use crate::opihi::{Args, Builtin, Fault, Flow, Interpreter};
 
 /// Adds them to an interpreter.
-pub fn register(interpreter: &mut Interpreter, shared: &Shared) {
+pub(super) fn register(interpreter: &mut Interpreter, shared: &Shared) {
     definition::register(interpreter, shared);
     let tables = [
         words::COMMANDS,
