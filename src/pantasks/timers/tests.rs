@@ -40,6 +40,13 @@ fn start(jobs: &mut Jobs, id: JobId, at: Timestamp) {
     jobs.apply(id, Event::Start { at, host }).unwrap();
 }
 
+/// When anything may be due though nothing happens.
+fn next_wake(tasks: &Tasks<()>, jobs: &Jobs, now: Timestamp) -> Option<Timestamp> {
+    let evaluation = next_evaluation(tasks, jobs, now);
+    let deadline = next_deadline(tasks, jobs).map(|at| at.max(now));
+    [evaluation, deadline].into_iter().flatten().min()
+}
+
 #[test]
 fn a_new_task_is_due_at_once_and_then_every_exec_period() {
     let (mut tasks, id) = one(|task| task.settings.periods.exec = 5.0);
