@@ -214,6 +214,11 @@ impl Interpreter {
         self.step_limit = limit;
     }
 
+    /// How many commands were run so far: while it stays, so do variables and books.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Whether each expanded line is shown.
     pub fn trace(&mut self, on: bool) {
         self.trace = on;

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod local;
 mod machine;
 pub mod outlet;
+mod persist;
 pub mod program;
 mod report;
 pub mod scheduler;

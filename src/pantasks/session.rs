@@ -16,6 +16,7 @@ use super::{
     local::{Local, LocalSettings, Report},
     machine::Machine,
     outlet::Outlet,
+    persist::Persist,
     scheduler::{Shared, Subject},
     task::TaskId,
     timers,
@@ -34,6 +35,7 @@ pub struct Session {
     pub(super) interpreter: Interpreter,
     pub(super) shared: Shared,
     pub(super) outlet: Outlet,
+    persist: Persist,
     reports: UnboundedReceiver<Report>,
     next_evaluation: Timestamp,
 }
@@ -57,10 +59,13 @@ impl Session {
         let mut interpreter = Interpreter::new(Box::new(machine));
         let shared = Shared::new(local, clock);
         commands::register(&mut interpreter, &shared);
+        let persist = Persist::default();
+        persist.register(&mut interpreter);
         Ok(Self {
             interpreter,
             shared,
             outlet,
+            persist,
             reports,
             next_evaluation: Timestamp::MIN,
         })
@@ -130,9 +135,13 @@ impl Session {
             let pulse = self.shared.lock().pulse;
             self.next_evaluation = now.checked_add(pulse).unwrap_or(Timestamp::MAX);
         }
-        let mut scheduler = self.shared.lock();
-        scheduler.assign();
-        Ok(self.next_wake(&scheduler))
+        let wake = {
+            let mut scheduler = self.shared.lock();
+            scheduler.assign();
+            self.next_wake(&scheduler)
+        };
+        let save = self.persist.save_if_due(&mut self.interpreter, now);
+        Ok([wake, save].into_iter().flatten().min())
     }
 
     /// Takes what the local jobs have reported so far, without waiting.
@@ -174,6 +183,7 @@ impl Session {
 
     /// Ends the processes of all jobs and waits until they are gone.
     pub async fn shut_down(&mut self) {
+        self.persist.save(&mut self.interpreter);
         self.shared.lock().flush();
         while self.shared.lock().processes() > 0 && self.reports.recv().await.is_some() {}
     }

@@ -19,6 +19,7 @@ pub mod record;
 pub mod run;
 pub mod run_dir;
 pub mod schema;
+pub mod script;
 mod store;
 
 pub use store::{IllegalMove, StateError, Store};

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 9] = [
+pub const RESERVED: [&str; 12] = [
     "runs",
     "components",
     "jobs",
@@ -16,14 +16,17 @@ pub const RESERVED: [&str; 9] = [
     "outbox",
     "events",
     "queue",
+    "script_variables",
+    "script_books",
+    "script_pages",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(FIRST)])
+    Migrations::new(vec![M::up(FIRST), M::up(SCRIPTS)])
 }
 
 /// Times are milliseconds since 1970 (UTC); paths are bytes.
@@ -148,6 +151,32 @@ CREATE TABLE events (
     why        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_subject ON events (subject, subject_id);
+";
+
+/// What task scripts keep; words are a JSON array of name and value.
+const SCRIPTS: &str = "
+CREATE TABLE script_variables (
+    session TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (session, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE script_books (
+    session  TEXT NOT NULL,
+    book     TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (session, book)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE script_pages (
+    session  TEXT NOT NULL,
+    book     TEXT NOT NULL,
+    page     TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    words    TEXT NOT NULL,
+    PRIMARY KEY (session, book, page)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]
