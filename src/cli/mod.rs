@@ -25,7 +25,7 @@ pub use exit::Exit;
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
     config::units::Seconds,
-    remotetool,
+    pantasks, remotetool,
     sky::{self, SkyCommand},
 };
 
@@ -100,6 +100,12 @@ enum Verb {
         after_help = "Example:\n  outrigger remotetool -listrun"
     )]
     Remotetool(programs::Words),
+    /// The task scheduler: runs task scripts, at a terminal or from a file.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger pantasks night.pro"
+    )]
+    Pantasks(programs::Words),
     /// Small image programs for examples and tests.
     #[command(
         subcommand,
@@ -156,6 +162,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Remotetool(words) => return remotetool::main(&global.config, &words.words),
+        Verb::Pantasks(words) => return pantasks::program::main(&global.config, &words.words),
         Verb::Sky(command) => return sky::main(command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),

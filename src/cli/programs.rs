@@ -5,12 +5,15 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Args;
 
-use crate::remotetool;
+use crate::{pantasks, remotetool};
 
 /// A program: called with where outrigger.yaml is, and its arguments.
 pub(super) type Program = fn(&Path, &[OsString]) -> ExitCode;
 
-const PROGRAMS: &[(&str, Program)] = &[("remotetool", remotetool::main)];
+const PROGRAMS: &[(&str, Program)] = &[
+    ("pantasks", pantasks::program::main),
+    ("remotetool", remotetool::main),
+];
 
 /// The program that argv\[0] names.
 pub(super) fn named(argv0: Option<&OsString>) -> Option<Program> {

@@ -279,6 +279,6 @@ fn module(interpreter: &mut Interpreter, args: &Args) -> Outcome {
         .find(|path| directory.join(path).is_file());
     match found {
         Some(path) => interpreter.load(&path),
-        None => Err(Fault::NoModule(name.to_owned()).into()),
+        None => interpreter.load_built_in(name),
     }
 }

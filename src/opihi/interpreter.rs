@@ -44,6 +44,7 @@ pub struct Interpreter {
     pub(crate) trace: bool,
     pub(crate) redirect: [Option<(String, File)>; 2],
     fallback: Option<Builtin>,
+    modules: Vec<(&'static str, &'static str)>,
     interrupted: Arc<AtomicBool>,
     depth: usize,
     steps: u64,
@@ -74,6 +75,7 @@ impl Interpreter {
             trace: false,
             redirect: [None, None],
             fallback: None,
+            modules: Vec::new(),
             interrupted: Arc::new(AtomicBool::new(false)),
             depth: 0,
             steps: 0,
@@ -294,11 +296,23 @@ impl Interpreter {
             self.err(&format!("WARNING: input file ({}) was empty\n", name()));
         }
         let outcome = self.run_list(&program, 0..program.lines.len(), true);
-        match outcome {
-            Ok(_) => Ok(Flow::On),
-            Err(Stop::Break) => Err(Stop::Break),
-            Err(stop) => Err(stop),
-        }
+        outcome.map(|_| Flow::On)
+    }
+
+    /// Lets `module NAME` find this text where no directory of `MODULES` has such a file.
+    pub fn add_module(&mut self, name: &'static str, text: &'static str) {
+        self.modules.push((name, text));
+    }
+
+    /// Runs a module that the program itself carries.
+    pub(crate) fn load_built_in(&mut self, name: &str) -> Outcome {
+        let found = self.modules.iter().find(|(known, _)| *known == name);
+        let Some((name, text)) = found.copied() else {
+            return Err(Fault::NoModule(name.to_owned()).into());
+        };
+        let program = Program::read(Path::new(name), text.as_bytes())?;
+        self.run_list(&program, 0..program.lines.len(), true)
+            .map(|_| Flow::On)
     }
 
     /// Runs a body that belongs to no macro (`task.exec`, `task.exit`).

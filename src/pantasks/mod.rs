@@ -17,6 +17,7 @@ pub mod job;
 pub mod jobs;
 pub mod local;
 mod machine;
+pub mod options;
 pub mod outlet;
 mod persist;
 pub mod program;

@@ -45,7 +45,7 @@ const OWN_STEMS: [&str; 6] = ["MODULES:", "argv:", "taskarg:", "options:", "JOB_
 
 /// What a session keeps, if it keeps anything. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Persist(Arc<Mutex<Keeper>>);
+pub(super) struct Persist(Arc<Mutex<Keeper>>);
 
 #[derive(Debug, Default)]
 struct Keeper {

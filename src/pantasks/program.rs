@@ -1,8 +1,10 @@
 //! The program `pantasks`: a scheduler with a terminal, or with a script.
 
 use std::{
+    ffi::OsString,
     io::{self, BufRead, IsTerminal as _, Write as _},
     path::Path,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,21 +15,161 @@ use std::{
 use tokio::{
     runtime::{Handle, Runtime},
     signal::unix::{SignalKind, signal},
-    sync::{mpsc::UnboundedSender, oneshot},
+    sync::{
+        mpsc::{self, UnboundedSender},
+        oneshot,
+    },
 };
 
 use super::{
-    drive::{Request, Words},
+    drive::{Request, Words, drive},
+    local::LocalSettings,
+    options::{self, Asked, Options},
     outlet::Outlet,
+    session::{Quit, Session},
     terminal::{Terminal, Typed},
 };
-use crate::opihi::Interpreter;
+use crate::{engine::clock::SystemClock, opihi::Interpreter};
 
 /// The exit code after the end of piped input (spec/pantasks.md §1.10).
-pub(super) const END_OF_INPUT: i32 = 21;
+const END_OF_INPUT: i32 = 21;
 
 /// How long completion waits for a scheduler that is busy.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The exit code after a script that did not set the scheduler running (spec/pantasks.md §1.10).
+const END_OF_SCRIPT: i32 = 41;
+
+/// The exit code after `--only` files were loaded (spec/pantasks.md §1.10).
+const ONLY_LOADED: i32 = 40;
+
+const WELCOME: &str = "\nWelcome to pantasks - parallel task scheduler\n\n\n";
+
+const HISTORY: &str = ".pantasks";
+const RC_FILE: &str = ".pantasksrc";
+const PROMPT: &str = "pantasks: ";
+
+/// Runs `pantasks` with its arguments.
+pub fn main(_: &Path, arguments: &[OsString]) -> ExitCode {
+    let code = match options::parse(arguments) {
+        Ok(Asked::Help) => {
+            own_streams().out(HELP);
+            0
+        },
+        Ok(Asked::Version) => {
+            own_streams().out(concat!("pantasks of Outrigger ", env!("CARGO_PKG_VERSION"), "\n"));
+            0
+        },
+        Ok(Asked::Run(options)) => run(&options).unwrap_or_else(|error| {
+            own_streams().err(&format!("pantasks: {error}\n"));
+            1
+        }),
+        Err(error) => {
+            own_streams().err(&format!("pantasks: {error}; pantasks --help lists the options\n"));
+            2
+        },
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+const HELP: &str = "\
+usage: pantasks [OPTIONS] [SCRIPT [WORD...]]
+
+Runs task scripts: looks at the state of things every few seconds and makes jobs.
+Without a script it talks to a human, or reads commands from standard input. A script that says
+`run` goes on until something says `exit`; its words are $argv:0, $argv:1, ...
+
+  --load FILE    load a file before the first command; may be given several times
+  --only         end after the --load files (exit code 40)
+  --norc         do not load ~/.pantasksrc
+  -c FILE        read settings from this file, not from $PTOLEMY, ./ptolemy.rc or ~/.ptolemyrc
+  -C WORD        set CONFIG
+  -D NAME VALUE  override a setting
+  --trace        show each line with its variables replaced
+  --version
+
+Exit codes: what `exit N` says; 21 standard input has ended, 40 after --only, 41 after a script
+that did not say `run`, 2 usage.
+
+Example:
+  pantasks --load tasks/pantasks.pro --load tasks/remote.pro
+  pantasks night.pro 2026-11-25
+";
+
+fn run(options: &Options) -> io::Result<i32> {
+    let runtime = Runtime::new()?;
+    let _inside = runtime.enter();
+    let (asking, mut asked) = mpsc::unbounded_channel();
+    let human = match options.script {
+        Some(_) => None,
+        None => terminal(Path::new(HISTORY), &asking, &runtime),
+    };
+    let (human, outlet) = match human {
+        Some((terminal, outlet)) => (Some(terminal), outlet),
+        None => (None, own_streams()),
+    };
+    let clock = Arc::new(SystemClock);
+    let mut session = Session::new(clock, outlet, LocalSettings::default())?;
+    watch_signals(&runtime, session.interrupt(), asking.clone())?;
+    let done = match prepare(&mut session, options) {
+        Ok(None) => None,
+        Ok(Some(code)) | Err(Quit(code)) => Some(code),
+    };
+    if let Some(code) = done {
+        runtime.block_on(session.shut_down());
+        return Ok(code);
+    }
+    match human {
+        Some(terminal) => {
+            session.outlet().out(WELCOME);
+            converse(terminal, PROMPT, asking);
+        },
+        None if options.script.is_none() => read_pipe(asking),
+        // The sender stays with the signals.
+        None => drop(asking),
+    }
+    Ok(drive(&mut session, &runtime, &mut asked))
+}
+
+/// Loads what is to be loaded first. The code to end with, if that is all.
+fn prepare(session: &mut Session, options: &Options) -> Result<Option<i32>, Quit> {
+    let interpreter = session.interpreter();
+    interpreter.trace(options.trace);
+    let home = interpreter.get("HOME").unwrap_or_default().to_owned();
+    let rc = Path::new(&home).join(RC_FILE);
+    for (name, value) in [
+        ("HISTORY", HISTORY),
+        ("PROMPT", PROMPT),
+        ("RCFILE", &rc.to_string_lossy()),
+    ] {
+        interpreter.set(name, value);
+    }
+    if options.rc && rc.is_file() {
+        session.load(&rc)?;
+    }
+    let mut loaded = true;
+    for file in &options.load {
+        loaded &= session.load(file)?;
+    }
+    if options.only {
+        return Ok(Some(if loaded { ONLY_LOADED } else { 1 }));
+    }
+    let Some(script) = &options.script else {
+        return Ok(None);
+    };
+    let name = script.to_string_lossy().into_owned();
+    let interpreter = session.interpreter();
+    let words = std::iter::once(name.as_str()).chain(options.words.iter().map(String::as_str));
+    interpreter.set_list("argv", words);
+    interpreter.set("SCRIPT", "1");
+    interpreter.set("SCRIPT_NAME", &name);
+    if !session.load(script)? {
+        return Ok(Some(1));
+    }
+    // On the original a script ends here, even one that said `run`, which helps nobody.
+    let running = session.scheduler().lock().standing.scheduler;
+    Ok((!running).then_some(END_OF_SCRIPT))
+}
 
 /// Streams that end in the process's own.
 pub fn own_streams() -> Outlet {
@@ -42,7 +184,7 @@ pub fn own_streams() -> Outlet {
 }
 
 /// The terminal of this process and streams that go well with it, if there is one.
-pub(super) fn terminal(
+fn terminal(
     history: &Path,
     requests: &UnboundedSender<Request>,
     runtime: &Runtime,
@@ -57,7 +199,7 @@ pub(super) fn terminal(
 }
 
 /// Reads from a human until there is no more, on a thread of its own.
-pub(super) fn converse(
+fn converse(
     mut terminal: Terminal,
     prompt: &'static str,
     requests: UnboundedSender<Request>,
@@ -82,7 +224,7 @@ pub(super) fn converse(
 }
 
 /// Reads lines from a pipe until its end, on a thread of its own.
-pub(super) fn read_pipe(requests: UnboundedSender<Request>) {
+fn read_pipe(requests: UnboundedSender<Request>) {
     std::thread::spawn(move || {
         let mut text = String::new();
         for line in io::stdin().lock().lines() {
@@ -109,7 +251,7 @@ pub(super) fn read_pipe(requests: UnboundedSender<Request>) {
 }
 
 /// Ctrl-C stops the script that is running; a request to end ends the program after its jobs.
-pub(super) fn watch_signals(
+fn watch_signals(
     runtime: &Runtime,
     interrupt: Arc<AtomicBool>,
     requests: UnboundedSender<Request>,

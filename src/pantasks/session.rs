@@ -26,6 +26,12 @@ use crate::{
     opihi::{Body, Flow, Interpreter, Outcome, Stop},
 };
 
+/// The scripts that `module` finds without any directory.
+const MODULES: [(&str, &str); 2] = [
+    ("pantasks.pro", include_str!("../../tasks/pantasks.pro")),
+    ("remote.pro", include_str!("../../tasks/remote.pro")),
+];
+
 /// The program was told to end, with this code (`quit`, `exit`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quit(pub i32);
@@ -59,6 +65,9 @@ impl Session {
         let mut interpreter = Interpreter::new(Box::new(machine));
         let shared = Shared::new(local, clock);
         commands::register(&mut interpreter, &shared);
+        for (name, text) in MODULES {
+            interpreter.add_module(name, text);
+        }
         let persist = Persist::default();
         persist.register(&mut interpreter);
         Ok(Self {

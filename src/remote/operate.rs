@@ -39,9 +39,10 @@ impl Workplace {
         if run.state == RunState::Error(Step::Prepare) {
             self.revert_components_of(run_id, |state| state == ComponentState::PrepFailed)?;
             let left = self.store.components(run_id)?;
+            let unwritten = [ComponentState::New, ComponentState::Prepared];
             if left
                 .iter()
-                .all(|component| component.state != ComponentState::New)
+                .all(|component| !unwritten.contains(&component.state))
             {
                 let act = act.because("its components are free to be bundled again");
                 self.store.give_up(run_id, act)?;

@@ -154,8 +154,16 @@ impl Workplace {
                 id: stage_id,
             })?;
         make_directory(&of.run_dir)?;
-        Ok(Renderer::new(self.request(&of), &self.store)?
-            .render_component(&self.store, component)?)
+        let (directory, outcome) = Renderer::new(self.request(&of), &self.store)?
+            .render_component(&self.store, component)?;
+        let act = Act::new(self.clock.now(), "prepare", "prepared by itself");
+        self.store.prepared_alone(
+            component,
+            &directory.to_string_lossy(),
+            &outcome,
+            act,
+        )?;
+        Ok(directory)
     }
 
     /// Prepares a new run from the directories of its components, the way

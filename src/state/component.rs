@@ -68,8 +68,9 @@ impl ComponentState {
     /// When the move is not in the table.
     pub fn after(self, event: ComponentEvent) -> Result<Self, IllegalMove> {
         match (self, event) {
-            (Self::New, ComponentEvent::Prepared) => Ok(Self::Prepared),
-            (Self::New, ComponentEvent::PrepareFailed) => Ok(Self::PrepFailed),
+            // Until its run is written, a component may be prepared again.
+            (Self::New | Self::Prepared, ComponentEvent::Prepared) => Ok(Self::Prepared),
+            (Self::New | Self::Prepared, ComponentEvent::PrepareFailed) => Ok(Self::PrepFailed),
             (Self::Prepared, ComponentEvent::Judged { passed, jobs }) => Ok(match passed {
                 _ if passed >= jobs => Self::Passed,
                 0 => Self::Failed,
@@ -280,21 +281,22 @@ impl Store {
         rows.map(|row| finish(row?)).collect()
     }
 
-    /// Calls `visit` with each component of a run in one state, without holding them all.
-    pub fn each_component<E: From<StateError>>(
+    /// Calls `visit` with each component of a run whose jobs are not part of the run yet, without
+    /// holding them all: it is new, or was prepared by itself.
+    pub fn each_unwritten<E: From<StateError>>(
         &self,
         run_id: i64,
-        state: ComponentState,
         mut visit: impl FnMut(Component) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut statement = self
             .connection
             .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM components WHERE run_id = ? AND state = ? ORDER BY component_id"
+                "SELECT {COLUMNS} FROM components
+                 WHERE run_id = ? AND state IN ('new', 'prepared') ORDER BY component_id"
             ))
             .map_err(StateError::from)?;
         let mut rows = statement
-            .query(params![run_id, state.word()])
+            .query(params![run_id])
             .map_err(StateError::from)?;
         while let Some(row) = rows.next().map_err(StateError::from)? {
             visit(finish(read(row).map_err(StateError::from)?)?)?;
@@ -338,6 +340,35 @@ impl Store {
         }
         transaction.commit()?;
         Ok(())
+    }
+
+    /// Records a component that was prepared by itself: its number of jobs, or why it has none.
+    ///
+    /// # Errors
+    /// [`StateError`]; then nothing has changed.
+    pub fn prepared_alone(
+        &mut self,
+        component: &Component,
+        path_base: &str,
+        outcome: &Result<u64, String>,
+        act: Act<'_>,
+    ) -> Result<(), StateError> {
+        let transaction = self.write()?;
+        let id = component.component_id;
+        match outcome {
+            Ok(jobs) => {
+                transaction.execute(
+                    "UPDATE components SET jobs = ?, path_base = ? WHERE component_id = ?",
+                    params![jobs, path_base, id],
+                )?;
+                advance(&transaction, id, ComponentEvent::Prepared, act)?;
+            },
+            Err(why) => {
+                let act = act.because(why);
+                advance(&transaction, id, ComponentEvent::PrepareFailed, act)?;
+            },
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Gives a run up and frees its components that have not passed, all in one transaction: no

@@ -366,7 +366,7 @@ fn the_files_do_not_depend_on_threads_nor_on_going_by_fragments() {
     let merged = bench.with(&bench.run_dir(), |renderer, _| {
         for component in bench.store.components(bench.run_id).unwrap() {
             let dir = renderer.render_component(&bench.store, &component).unwrap();
-            assert!(dir.join(run_dir::JOBS).exists());
+            assert!(dir.0.join(run_dir::JOBS).exists());
         }
         renderer.merge(&bench.store, &|_| {}).unwrap()
     });

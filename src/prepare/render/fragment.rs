@@ -18,14 +18,14 @@ use crate::{
     prepare::{PrepareError, source::SourceError},
     state::{
         Store,
-        component::{Component, ComponentState},
+        component::Component,
         run_dir::{self, jobs::JobLine, manifest::ManifestLine, tsv::TsvError},
     },
 };
 
 impl Renderer<'_> {
     /// Renders one component into `stage_<stage_id>/` of the run directory and gives that
-    /// directory. Several processes may do so at once, each for its own components.
+    /// directory, with the number of its jobs or why it has none. Several processes may do so at once, each for its own components.
     ///
     /// # Errors
     /// When state.db or the directory fails. A component that cannot be prepared is no error: its
@@ -34,7 +34,7 @@ impl Renderer<'_> {
         &self,
         store: &Store,
         component: &Component,
-    ) -> Result<PathBuf, PrepareError> {
+    ) -> Result<(PathBuf, Result<u64, String>), PrepareError> {
         let rows = self.rows.open(store, self.request.label)?;
         let passed = if component.attempt > 1 {
             store.passed_keys(&component.stage, component.stage_id)?
@@ -43,15 +43,19 @@ impl Renderer<'_> {
         };
         let draft = Worker::new(&self.shared, rows).component(component, &passed);
         let dir = fragment_dir(self.request.run_dir, component.stage_id);
+        let outcome = match &draft.outcome {
+            Ok(jobs) => Ok(jobs.jobs.len() as u64),
+            Err(why) => Err(why.clone()),
+        };
         replace(&dir, |temporary| {
             let mut writer = RunWriter::create(temporary, self.request.recipe.cost.clone())?;
             writer.add(draft)?;
             writer.finish()
         })?;
-        Ok(dir)
+        Ok((dir, outcome))
     }
 
-    /// Merges the fragments of all components of the run that are `new` into its directory. The
+    /// Merges the fragments of all components of the run into its directory. The
     /// files are the same as those of [`Renderer::render`].
     ///
     /// # Errors
@@ -61,7 +65,7 @@ impl Renderer<'_> {
         let totals = replace(run_dir, |temporary| {
             let mut writer = RunWriter::create(temporary, self.request.recipe.cost.clone())?;
             let mut done = 0;
-            store.each_component(self.request.run_id, ComponentState::New, |component| {
+            store.each_unwritten(self.request.run_id, |component| {
                 let dir = fragment_dir(run_dir, component.stage_id);
                 writer.add(read(&dir, component.component_id)?)?;
                 done += 1;

@@ -13,7 +13,7 @@ use crate::{
     prepare::PrepareError,
     state::{
         Store,
-        component::{Component, ComponentState},
+        component::Component,
     },
 };
 
@@ -53,7 +53,7 @@ pub(super) fn render(
         };
         let mut sent = 0;
         let window = (renderer.threads * WINDOW) as u64;
-        store.each_component(request.run_id, ComponentState::New, |component| {
+        store.each_unwritten(request.run_id, |component| {
             let passed = if component.attempt > 1 {
                 store.passed_keys(&component.stage, component.stage_id)?
             } else {

@@ -1,0 +1,174 @@
+//! The bridge under the task scheduler: a survey goes hands off from frames to its stack, driven
+//! by `remote.pro`, ours and the original's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failed test says where"
+)]
+
+use std::{
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use outrigger::state::Store;
+use rusqlite::Connection;
+
+/// A copy of examples/survey with frames, and the programs by their names.
+struct Survey {
+    dir: tempfile::TempDir,
+}
+
+impl Survey {
+    fn new(exposures: u32) -> Self {
+        let survey = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let example = repository.join("examples/survey");
+        for name in ["config", "data", "stages-builtin"] {
+            fs::create_dir(survey.path().join(name)).unwrap();
+            for entry in fs::read_dir(example.join(name)).unwrap() {
+                let entry = entry.unwrap();
+                let copy = survey.path().join(name).join(entry.file_name());
+                fs::copy(entry.path(), copy).unwrap();
+            }
+        }
+        let scratch = survey.path().join("scratch");
+        let text = fs::read_to_string(example.join("outrigger.yaml"))
+            .unwrap()
+            .replace("stages: stages/*.yaml", "stages: stages-builtin/*.yaml")
+            .replace("/tmp/outrigger-survey", scratch.to_str().unwrap());
+        fs::write(survey.path().join("outrigger.yaml"), text).unwrap();
+        Store::create(&survey.path().join("state.db")).unwrap();
+        fs::create_dir(survey.path().join("bin")).unwrap();
+        for name in ["outrigger", "pantasks", "remotetool"] {
+            let link = survey.path().join("bin").join(name);
+            symlink(env!("CARGO_BIN_EXE_outrigger"), link).unwrap();
+        }
+        let frames = format!("--base data/image.fits --out raw --exposures {exposures} --chips 2");
+        let made = survey
+            .program("outrigger")
+            .args(["sky", "frames", "--seed", "1"])
+            .args(frames.split_whitespace())
+            .status()
+            .unwrap();
+        assert!(made.success());
+        survey
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let bin = self.path().join("bin");
+        let mut path = vec![
+            bin.clone(),
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks/compat"),
+        ];
+        path.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+        let mut command = Command::new(bin.join(name));
+        command
+            .env("PATH", env::join_paths(path).unwrap())
+            .env("HOME", self.path())
+            .current_dir(self.path());
+        command
+    }
+
+    /// Runs a task script to its `exit`; what it said.
+    fn play(&self, script: &str) -> String {
+        let file = self.path().join("night.pro");
+        fs::write(&file, script).unwrap();
+        let output = self
+            .program("pantasks")
+            .arg(file)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
+    fn ask(&self, sql: &str) -> Vec<String> {
+        let database = Connection::open(self.path().join("state.db")).unwrap();
+        let mut query = database.prepare(sql).unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+}
+
+/// Ends the script once runs of the last stage are full.
+const WATCH: &str = r"
+task watch
+  periods -exec 0.3 -timeout 60
+  npending 1
+  command remotetool -listrun -simple -stage stack -state full
+  task.exit 0
+    queuesize stdout -var found
+    if ($found > 0) exit
+  end
+end
+";
+
+#[test]
+fn our_remote_pro_takes_a_survey_from_frames_to_its_stack() {
+    let survey = Survey::new(2);
+    let said = survey.play(&format!(
+        "set REMOTE_DEFINE = 1; set REMOTE_PREP = 0.2; set REMOTE_EXEC = 0.2; set REMOTE_POLL = 0.3
+        module pantasks.pro
+        module remote.pro
+        add.stage chip; add.stage camera; add.stage warp; add.stage stack
+        add.label survey
+        {WATCH}
+        run"
+    ));
+    let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
+    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
+    assert!(survey.path().join("products/stack/field1.r.cat").is_file(), "{said}");
+    // A job of every component has passed, once.
+    let jobs = survey.ask("SELECT state || ' ' || count(*) FROM jobs GROUP BY state");
+    assert_eq!(jobs, ["passed 11"], "{said}");
+}
+
+/// The periods of the original are made for a night; a test has less time.
+const HURRY: &str = r"
+foreach name remote.define remote.define.warp remote.prepcomp.load remote.prep.load remote.prep.run remote.exec.load remote.exec.run remote.poll.load remote.poll.run
+  task $name
+    periods -exec 0.3
+    periods -poll 0.1
+  end
+end
+set RUNEXEC = 0.2
+";
+
+#[test]
+fn the_originals_remote_pro_runs_unmodified() {
+    let Some(scripts) = env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from) else {
+        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run");
+        return;
+    };
+    let survey = Survey::new(1);
+    let said = survey.play(&format!(
+        "list MODULES -add {}
+        module pantasks.pro
+        module remote.pro
+        remote.on
+        set.remote.recipe SURVEY
+        add.label survey
+        controller host add localhost
+        controller host add localhost
+        {HURRY}
+        {WATCH}
+        run",
+        scripts.display()
+    ));
+    let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
+    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
+}
