@@ -17,6 +17,10 @@ use std::{
 
 use outrigger::state::Store;
 use rusqlite::Connection;
+use sshd::Sshd;
+
+#[allow(dead_code, reason = "the harness of another test, of which this one needs a part")]
+mod sshd;
 
 /// A copy of examples/survey with frames, and the programs by their names.
 struct Survey {
@@ -38,12 +42,7 @@ impl Survey {
                 fs::copy(entry.path(), copy).unwrap();
             }
         }
-        let scratch = survey.path().join("scratch");
-        let text = fs::read_to_string(example.join("outrigger.yaml"))
-            .unwrap()
-            .replace("stages: stages/*.yaml", "stages: stages-builtin/*.yaml")
-            .replace("/tmp/outrigger-survey", scratch.to_str().unwrap());
-        fs::write(survey.path().join("outrigger.yaml"), text).unwrap();
+        survey.configure("");
         Store::create(&survey.path().join("state.db")).unwrap();
         fs::create_dir(survey.path().join("bin")).unwrap();
         for name in ["outrigger", "pantasks", "remotetool"] {
@@ -59,6 +58,17 @@ impl Survey {
             .unwrap();
         assert!(made.success());
         survey
+    }
+
+    /// One site with the embedded scheduler; `more` are further keys of it.
+    fn configure(&self, more: &str) {
+        let scratch = self.path().join("scratch");
+        let text = format!(
+            "sites:\n  here:\n    scheduler: local\n    nodes: {{cores: 2}}\n    scratch: {}\n{more}\
+             stages: stages-builtin/*.yaml\n",
+            scratch.display()
+        );
+        fs::write(self.path().join("outrigger.yaml"), text).unwrap();
     }
 
     fn path(&self) -> &Path {
@@ -96,6 +106,10 @@ impl Survey {
         said
     }
 
+    fn run_states(&self) -> Vec<String> {
+        self.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1")
+    }
+
     fn ask(&self, sql: &str) -> Vec<String> {
         let database = Connection::open(self.path().join("state.db")).unwrap();
         let mut query = database.prepare(sql).unwrap();
@@ -117,24 +131,34 @@ task watch
 end
 ";
 
+const OURS: &str = "
+set REMOTE_DEFINE = 1; set REMOTE_PREP = 0.2; set REMOTE_EXEC = 0.2; set REMOTE_POLL = 0.3
+module pantasks.pro
+module remote.pro
+add.stage chip; add.stage camera; add.stage warp; add.stage stack
+add.label survey
+";
+
+const ALL_FULL: [&str; 4] = ["camera full", "chip full", "stack full", "warp full"];
+
 #[test]
 fn our_remote_pro_takes_a_survey_from_frames_to_its_stack() {
     let survey = Survey::new(2);
-    let said = survey.play(&format!(
-        "set REMOTE_DEFINE = 1; set REMOTE_PREP = 0.2; set REMOTE_EXEC = 0.2; set REMOTE_POLL = 0.3
-        module pantasks.pro
-        module remote.pro
-        add.stage chip; add.stage camera; add.stage warp; add.stage stack
-        add.label survey
-        {WATCH}
-        run"
-    ));
-    let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
-    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
+    let said = survey.play(&format!("{OURS}\n{WATCH}\nrun"));
+    assert_eq!(survey.run_states(), ALL_FULL, "{said}");
     assert!(survey.path().join("products/stack/field1.r.cat").is_file(), "{said}");
     // A job of every component has passed, once.
     let jobs = survey.ask("SELECT state || ' ' || count(*) FROM jobs GROUP BY state");
     assert_eq!(jobs, ["passed 11"], "{said}");
+}
+
+/// The original's scripts, where somebody has them.
+fn original() -> Option<PathBuf> {
+    let scripts = env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from);
+    if scripts.is_none() {
+        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run");
+    }
+    scripts
 }
 
 /// The periods of the original are made for a night; a test has less time.
@@ -148,14 +172,9 @@ end
 set RUNEXEC = 0.2
 ";
 
-#[test]
-fn the_originals_remote_pro_runs_unmodified() {
-    let Some(scripts) = env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from) else {
-        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run");
-        return;
-    };
-    let survey = Survey::new(1);
-    let said = survey.play(&format!(
+/// Loads the original's remote.pro as it is and sets it up for the survey.
+fn original_night(scripts: &Path, more: &str) -> String {
+    format!(
         "list MODULES -add {}
         module pantasks.pro
         module remote.pro
@@ -165,10 +184,87 @@ fn the_originals_remote_pro_runs_unmodified() {
         controller host add localhost
         controller host add localhost
         {HURRY}
+        {more}
         {WATCH}
         run",
         scripts.display()
+    )
+}
+
+#[test]
+fn the_originals_remote_pro_runs_unmodified() {
+    let Some(scripts) = original() else { return };
+    let survey = Survey::new(1);
+    let said = survey.play(&original_night(&scripts, ""));
+    assert_eq!(survey.run_states(), ALL_FULL, "{said}");
+}
+
+/// Opens the link once a run waits for it, as a human would.
+const HUMAN: &str = r"
+task human
+  periods -exec 0.2 -timeout 60
+  npending 1
+  nmax 1000
+  command remotetool -listrun -simple -state auth
+  task.exit 0
+    queuesize stdout -var waiting
+    if ($waiting > 0) human.opens.the.link
+  end
+end
+macro human.opens.the.link
+  if ($?opened) return
+  $opened = 1
+  exec ./open-link
+  exec remotetool -revertauth -label survey
+end
+";
+
+/// A survey whose site lies behind a link that nobody has opened yet.
+fn behind_a_link(sshd: &Sshd) -> Survey {
+    let survey = Survey::new(1);
+    let bin = survey.path().join("bin");
+    survey.configure(&format!(
+        "    environment: ['export PATH={}:$PATH']\n    connection: {{host: site, socket: {}, config_file: {}}}\n",
+        bin.display(),
+        sshd.socket().display(),
+        sshd.path().join("ssh_config").display(),
     ));
-    let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
-    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
+    let open = format!(
+        "#!/bin/sh\nexec ssh -F {} -M -S {} -o ControlPersist=yes -fN site </dev/null >/dev/null 2>&1\n",
+        sshd.path().join("ssh_config").display(),
+        sshd.socket().display(),
+    );
+    fs::rename(sshd.script("open-link", &open), survey.path().join("open-link")).unwrap();
+    survey
+}
+
+fn went_through_auth_and_back(survey: &Survey, sshd: &Sshd, said: &str) {
+    assert_eq!(survey.run_states(), ALL_FULL, "{said}");
+    let moves = survey.ask(
+        "SELECT before || ' > ' || after FROM events
+         WHERE subject = 'run' AND subject_id = 1 AND (before LIKE 'auth%' OR after LIKE 'auth%')",
+    );
+    assert!(
+        moves.len() >= 2 && moves.iter().any(|moved| moved.starts_with("auth")),
+        "{moves:?} {said}"
+    );
+    assert_eq!(sshd.logins(), 1, "nothing but the human logs in");
+}
+
+#[test]
+fn our_remote_pro_waits_for_the_link_and_goes_on_by_itself() {
+    let sshd = Sshd::ordinary();
+    let survey = behind_a_link(&sshd);
+    let said = survey.play(&format!("{OURS}\n{}\n{WATCH}\nrun", HUMAN.replace("  exec remotetool -revertauth -label survey\n", "")));
+    went_through_auth_and_back(&survey, &sshd, &said);
+    assert!(said.contains("a site needs a login"), "{said}");
+}
+
+#[test]
+fn the_originals_remote_pro_goes_through_auth_and_back() {
+    let Some(scripts) = original() else { return };
+    let sshd = Sshd::ordinary();
+    let survey = behind_a_link(&sshd);
+    let said = survey.play(&original_night(&scripts, HUMAN));
+    went_through_auth_and_back(&survey, &sshd, &said);
 }
