@@ -1,5 +1,7 @@
 //! What can be told of scripts without running them.
 
+mod finding;
+
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use super::{
@@ -8,6 +10,8 @@ use super::{
     source::{Program, condition, first_word, is_end},
 };
 use crate::config::problem::Problem;
+
+pub use finding::Finding;
 
 /// Words that are understood within a `task` block alone.
 const TASK_WORDS: [&str; 14] = [

@@ -1,0 +1,111 @@
+//! What scripts will do, told without doing it: whether they load, and what bites later.
+
+mod dry;
+mod host;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    engine::clock::Clock,
+    opihi::{Failure, Fault, Finding, Place, Program, Stop},
+};
+use dry::Dry;
+
+/// Whether files load, and what is wrong with them.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// Whether each of them loads, in their order.
+    pub loads: bool,
+    /// The files that were read, with the modules they load.
+    pub files: Vec<PathBuf>,
+    /// What is wrong, by file and line.
+    pub findings: Vec<Finding>,
+}
+
+/// Loads `files` in their order into a scheduler that does nothing, and reads them and the modules
+/// they load for what bites later. `modules` are the directories of `module`.
+///
+/// # Errors
+/// Where the process's directory cannot be told.
+pub fn check(files: &[PathBuf], modules: &[PathBuf], clock: Arc<dyn Clock>) -> io::Result<Checked> {
+    let mut dry = Dry::new(modules, clock)?;
+    let mut findings = Vec::new();
+    let mut loads = true;
+    for file in files {
+        match dry.load(file) {
+            Ok(_) => continue,
+            Err(stop) => loads = stopped(&dry, file, stop, &mut findings),
+        }
+        // A session would not come to the files behind it either.
+        break;
+    }
+    findings.extend(
+        dry.told()
+            .failures
+            .iter()
+            .map(|failure| Finding::of(failure, false)),
+    );
+    let programs = dry.interpreter.programs();
+    let files = programs.iter().map(|program| program.file.to_path_buf());
+    Ok(Checked {
+        loads,
+        files: files.collect(),
+        findings: sorted(findings, programs),
+    })
+}
+
+/// Notes why a load stopped; whether it counts as loaded all the same.
+fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> bool {
+    let told = dry.told();
+    let (failure, error) = match stop {
+        Stop::Failed(failure) => (*failure, true),
+        Stop::Break => (
+            left(&told.left, "`break`: nothing behind this line is loaded"),
+            true,
+        ),
+        Stop::Quit(code) => {
+            let text = format!("the session ends here, with code {code}");
+            (left(&told.left, &text), code != 0)
+        },
+    };
+    let mut finding = Finding::of(&failure, error);
+    finding.place = finding.place.or_else(|| {
+        Some(Place {
+            file: Arc::from(file),
+            line: 0,
+        })
+    });
+    if finding.help.is_none() && !told.last.is_empty() && matches!(failure.fault, Fault::Message(_))
+    {
+        finding.help = Some(format!("said before: {}", told.last));
+    }
+    findings.push(finding);
+    !error
+}
+
+fn left(at: &Option<(Place, String)>, message: &str) -> Failure {
+    let (place, text) = at.clone().unzip();
+    Failure {
+        fault: Fault::message(message),
+        place,
+        text: text.unwrap_or_default(),
+        trace: Vec::new(),
+    }
+}
+
+/// The findings in the order of the files and their lines, each once.
+fn sorted(mut findings: Vec<Finding>, programs: &[Arc<Program>]) -> Vec<Finding> {
+    let order = |finding: &Finding| {
+        finding.spot().map(|(file, line)| {
+            let known = programs.iter().position(|program| &*program.file == file);
+            (known.unwrap_or(programs.len()), line)
+        })
+    };
+    findings.sort_by_key(|finding| (order(finding), !finding.error));
+    findings.dedup_by(|a, b| a.place == b.place && a.message == b.message);
+    findings
+}
