@@ -176,6 +176,11 @@ impl Interpreter {
         self.commands.names()
     }
 
+    /// The names of the macros.
+    pub fn macro_names(&self) -> impl Iterator<Item = &str> {
+        self.commands.macros().map(|definition| &*definition.name)
+    }
+
     /// The names of the commands that only their whole name finds.
     pub fn own_names(&self) -> impl Iterator<Item = &str> {
         self.commands.own_names()

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     engine::clock::Clock,
-    opihi::{Failure, Fault, Finding, Place, Program, Stop},
+    opihi::{self, Failure, Fault, Finding, Place, Program, Stop, Walk},
 };
 use dry::Dry;
 
@@ -50,6 +50,8 @@ pub fn check(files: &[PathBuf], modules: &[PathBuf], clock: Arc<dyn Clock>) -> i
             .map(|failure| Finding::of(failure, false)),
     );
     let programs = dry.interpreter.programs();
+    let walks: Vec<Walk> = programs.iter().map(Walk::of).collect();
+    findings.extend(opihi::check(&dry.interpreter, &walks));
     let files = programs.iter().map(|program| program.file.to_path_buf());
     Ok(Checked {
         loads,
