@@ -1,8 +1,12 @@
 //! What can be told of scripts without running them.
 
 mod commands;
+mod compare;
 mod finding;
+mod references;
+mod setters;
 mod table;
+mod variables;
 mod walk;
 
 use super::interpreter::Interpreter;
@@ -10,16 +14,20 @@ use super::interpreter::Interpreter;
 pub use finding::Finding;
 pub use walk::{Call, Role, Spot, Walk, Within, calls};
 
+use setters::Setters;
 use table::Table;
 
 /// What would bite later in the files that `interpreter` has loaded, or that a load of others led
 /// to. Commands are those of the interpreter, and macros and variables those of all files.
 pub fn check(interpreter: &Interpreter, walks: &[Walk]) -> Vec<Finding> {
     let table = Table::of(interpreter, walks);
+    let setters = Setters::of(interpreter, walks, &table);
     let mut found = Vec::new();
     for walk in walks {
         found.extend(commands::lints(walk, &table));
         found.extend(commands::own_calls(walk, &table));
+        found.extend(variables::lints(walk, &setters));
+        found.extend(compare::lints(walks, walk));
     }
     found
 }
