@@ -25,15 +25,18 @@ const TAKE_HASH: [&str; 12] = [
     "queuesubstr",
 ];
 
+/// Blocks that do not close, comments that are words, macros that call themselves.
 pub(super) fn lints(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    unknown(walk, table, &mut found);
     blocks(walk, &mut found);
     comments(walk, table, &mut found);
+    found.extend(own_calls(walk, table));
     found
 }
 
-fn unknown(walk: &Walk, table: &Table<'_>, found: &mut Vec<Finding>) {
+/// Commands that nothing defines, and beginnings of several.
+pub(super) fn unknown(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
     for (spot, call) in walk.calls() {
         let word = first_word(call.text);
         if assignment(call.text).is_some() {
@@ -47,6 +50,7 @@ fn unknown(walk: &Walk, table: &Table<'_>, found: &mut Vec<Finding>) {
             found.push(Finding::new(&walk.program, spot.index, message).mark(word));
         }
     }
+    found
 }
 
 fn blocks(walk: &Walk, found: &mut Vec<Finding>) {
@@ -107,7 +111,7 @@ fn hash(text: &str) -> Option<&str> {
 }
 
 /// Macros whose first command calls the macro itself.
-pub(super) fn own_calls(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
+fn own_calls(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for (spot, call) in walk.calls() {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use super::super::{
-    error::{Failure, Place},
+    error::{Failure, Fault, Place},
     source::Program,
 };
 use crate::config::{document::Span, problem::Problem};
@@ -23,6 +23,8 @@ pub struct Finding {
     pub text: String,
     /// The part of the text it is about, if not all of it.
     pub mark: Option<String>,
+    /// Whether a file was not found, so that what it defines is not known.
+    pub missing: bool,
 }
 
 impl Finding {
@@ -36,6 +38,7 @@ impl Finding {
             help: None,
             text: line.map_or_else(String::new, |line| line.text.to_string()),
             mark: None,
+            missing: false,
         }
     }
 
@@ -50,6 +53,7 @@ impl Finding {
             help: trace,
             text: failure.text.clone(),
             mark: None,
+            missing: matches!(failure.fault, Fault::NoModule(_) | Fault::NoFile(_)),
         }
     }
 

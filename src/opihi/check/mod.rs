@@ -18,14 +18,18 @@ use setters::Setters;
 use table::Table;
 
 /// What would bite later in the files that `interpreter` has loaded, or that a load of others led
-/// to. Commands are those of the interpreter, and macros and variables those of all files.
-pub fn check(interpreter: &Interpreter, walks: &[Walk]) -> Vec<Finding> {
+/// to. Commands are those of the interpreter, and macros and variables those of all files; where a
+/// file is missing (not `whole`), what it might define is not asked for.
+pub fn check(interpreter: &Interpreter, walks: &[Walk], whole: bool) -> Vec<Finding> {
     let table = Table::of(interpreter, walks);
     let setters = Setters::of(interpreter, walks, &table);
     let mut found = Vec::new();
     for walk in walks {
+        if whole {
+            found.extend(commands::unknown(walk, &table));
+            found.extend(variables::unset(walk, &setters));
+        }
         found.extend(commands::lints(walk, &table));
-        found.extend(commands::own_calls(walk, &table));
         found.extend(variables::lints(walk, &setters));
         found.extend(compare::lints(walks, walk));
     }

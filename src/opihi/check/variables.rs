@@ -10,19 +10,40 @@ use super::{
     walk::{Role, Spot, Walk},
 };
 
+/// A message and what to do about it.
+type Told = Option<(String, Option<String>)>;
+
+/// Names that do not mean what they seem to.
 pub(super) fn lints(walk: &Walk, setters: &Setters<'_>) -> Vec<Finding> {
+    let mut found = uses(walk, |spot, reference| misread(spot, reference, setters));
+    dotted_targets(walk, &mut found);
+    vain_guards(walk, &mut found);
+    found
+}
+
+/// Variables that nothing sets.
+pub(super) fn unset(walk: &Walk, setters: &Setters<'_>) -> Vec<Finding> {
+    let asked = asked(walk);
+    let mut found = uses(walk, |_, reference| {
+        if asked.contains(reference.name) || misread_name(reference, setters).is_some() {
+            return None;
+        }
+        missing(reference, setters)
+    });
+    counts(walk, setters, &mut found);
+    found
+}
+
+/// What `wrong` says of the references of each line, each name once a line.
+fn uses(walk: &Walk, wrong: impl Fn(&Spot, Reference<'_>) -> Told) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut told = BTreeSet::new();
-    let guarded = asked(walk);
     for spot in &walk.spots {
-        let text = walk.text(spot.index);
-        // A loop is written in one line and used in many: each name is told once a line.
-        for reference in references(used(text)) {
-            let message = wrong(reference, spot, setters)
-                .filter(|_| reference.used != Use::Value || !guarded.contains(reference.name));
-            if let Some((message, help)) = message
-                && told.insert((spot.index, reference.name))
-            {
+        let mut told = BTreeSet::new();
+        for reference in references(used(walk.text(spot.index))) {
+            let Some((message, help)) = wrong(spot, reference) else {
+                continue;
+            };
+            if told.insert(reference.name) {
                 let mark = format!("${}", reference.name);
                 let finding = Finding::new(&walk.program, spot.index, message).mark(mark);
                 found.push(match help {
@@ -32,8 +53,6 @@ pub(super) fn lints(walk: &Walk, setters: &Setters<'_>) -> Vec<Finding> {
             }
         }
     }
-    targets(walk, setters, &mut found);
-    vain_guards(walk, &mut found);
     found
 }
 
@@ -78,42 +97,48 @@ fn used(text: &str) -> &str {
     }
 }
 
-fn wrong(
-    reference: Reference<'_>,
-    spot: &Spot,
-    setters: &Setters<'_>,
-) -> Option<(String, Option<String>)> {
-    let Reference { name, used, after } = reference;
-    if name.bytes().all(|b| b.is_ascii_digit()) {
-        let outside = spot.within.definition.is_none() || spot.within.body.is_some();
-        let plain = used != Use::Exists && outside && spot.role != Role::Data;
-        return plain.then(|| {
-            (
-                format!("${name} is the argument of a macro, and this is in none"),
-                None,
-            )
-        });
+fn is_argument(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn misread(spot: &Spot, reference: Reference<'_>, setters: &Setters<'_>) -> Told {
+    let name = reference.name;
+    if !is_argument(name) {
+        return misread_name(reference, setters);
     }
-    match used {
-        Use::Exists => return None,
-        Use::Stem if setters.has_stem(name) => return None,
-        Use::Stem => {
-            let message = format!("nothing in these files sets a variable that begins with {name}");
-            return Some((message, None));
-        },
-        Use::Value => {},
+    let outside = spot.within.definition.is_none() || spot.within.body.is_some();
+    let uses = reference.used != Use::Exists && spot.role != Role::Data;
+    let message = format!("${name} is the argument of a macro, and this is in none");
+    (outside && uses).then_some((message, None))
+}
+
+fn misread_name(reference: Reference<'_>, setters: &Setters<'_>) -> Told {
+    let Reference { name, used, after } = reference;
+    if used != Use::Value {
+        return None;
     }
     if name == "EXIT" {
         let message = "$EXIT is the older name of what $JOB_STATUS holds: the job's exit status";
         return Some((message.to_owned(), Some("write $JOB_STATUS".to_owned())));
     }
-    let dotted = dotted(name, after, setters);
-    if let Some(long) = dotted {
-        let message = format!("the name ends before the `.`: this is not the variable {long}");
-        return Some((message, Some(format!("call it {}", long.replace('.', "_")))));
-    }
-    if setters.has(name) || setters.counts(name) {
+    let long = dotted(name, after, setters)?;
+    let message = format!("the name ends before the `.`: this is not the variable {long}");
+    Some((message, Some(format!("call it {}", long.replace('.', "_")))))
+}
+
+fn missing(reference: Reference<'_>, setters: &Setters<'_>) -> Told {
+    let Reference { name, used, .. } = reference;
+    let set = match used {
+        Use::Exists => true,
+        Use::Stem => setters.has_stem(name),
+        Use::Value => setters.has(name) || setters.counts(name),
+    };
+    if set || is_argument(name) {
         return None;
+    }
+    if used == Use::Stem {
+        let message = format!("nothing in these files sets a variable that begins with {name}");
+        return Some((message, None));
     }
     let message = format!("nothing in these files sets {name}");
     let help = name.strip_suffix(':').map(|shorter| {
@@ -136,12 +161,10 @@ fn dotted<'a>(name: &str, after: &str, setters: &Setters<'a>) -> Option<&'a str>
     setters.dotted.iter().find(named).copied()
 }
 
-/// Assignments to names that are none, and counting of what nothing has set.
-fn targets(walk: &Walk, setters: &Setters<'_>, found: &mut Vec<Finding>) {
+/// Counting of what nothing has set.
+fn counts(walk: &Walk, setters: &Setters<'_>, found: &mut Vec<Finding>) {
     for (spot, call) in walk.calls() {
-        let text = call.text;
-        let Some((target, operator, _)) = assignment(text) else {
-            found.extend(dotted_target(walk, spot, text));
+        let Some((target, operator, _)) = assignment(call.text) else {
             continue;
         };
         if operator != Operator::Set && setters.counts(target) {
@@ -149,6 +172,15 @@ fn targets(walk: &Walk, setters: &Setters<'_>, found: &mut Vec<Finding>) {
                 "nothing in these files sets {target} before it is counted: it counts from 0"
             );
             found.push(Finding::new(&walk.program, spot.index, message).mark(format!("${target}")));
+        }
+    }
+}
+
+/// Assignments to names that are none.
+fn dotted_targets(walk: &Walk, found: &mut Vec<Finding>) {
+    for (spot, call) in walk.calls() {
+        if assignment(call.text).is_none() {
+            found.extend(dotted_target(walk, spot, call.text));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A scheduler with its language that loads files and changes nothing but itself.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::{Arc, MutexGuard},
@@ -44,6 +45,7 @@ const STILL_OWN: [(&str, usize); 2] = [("job", 0), ("persist", 0)];
 pub(super) struct Dry {
     pub(super) interpreter: Interpreter,
     ear: Ear,
+    shared: Shared,
 }
 
 impl Dry {
@@ -57,7 +59,8 @@ impl Dry {
         let host = DryHost::new(directory, Arc::clone(&clock), ear.clone());
         let mut interpreter = Interpreter::new(Box::new(host));
         let (local, _) = Local::new(LocalSettings::default());
-        commands::register(&mut interpreter, &Shared::new(local, clock));
+        let shared = Shared::new(local, clock);
+        commands::register(&mut interpreter, &shared);
         for (name, text) in MODULES {
             interpreter.add_module(name, text);
         }
@@ -69,7 +72,11 @@ impl Dry {
             .collect();
         interpreter.set_list("MODULES", directories.iter().map(String::as_str));
         interpreter.limit_steps(Some(STEP_LIMIT));
-        Ok(Self { interpreter, ear })
+        Ok(Self {
+            interpreter,
+            ear,
+            shared,
+        })
     }
 
     /// Loads a file as `input` does.
@@ -78,6 +85,16 @@ impl Dry {
     /// What stopped it.
     pub(super) fn load(&mut self, file: &Path) -> Outcome {
         self.interpreter.load(file)
+    }
+
+    /// The names of the tasks that the load has made.
+    pub(super) fn tasks(&self) -> BTreeSet<String> {
+        let scheduler = self.shared.lock();
+        scheduler
+            .tasks
+            .iter()
+            .map(|task| task.name().to_owned())
+            .collect()
     }
 
     /// What was told so far.

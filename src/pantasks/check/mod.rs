@@ -1,7 +1,11 @@
 //! What scripts will do, told without doing it: whether they load, and what bites later.
 
+mod definitions;
 mod dry;
+mod exits;
 mod host;
+mod toggles;
+mod words;
 
 use std::{
     io,
@@ -13,6 +17,7 @@ use crate::{
     engine::clock::Clock,
     opihi::{self, Failure, Fault, Finding, Place, Program, Stop, Walk},
 };
+use definitions::Definition;
 use dry::Dry;
 
 /// Whether files load, and what is wrong with them.
@@ -43,21 +48,49 @@ pub fn check(files: &[PathBuf], modules: &[PathBuf], clock: Arc<dyn Clock>) -> i
         // A session would not come to the files behind it either.
         break;
     }
-    findings.extend(
-        dry.told()
-            .failures
-            .iter()
-            .map(|failure| Finding::of(failure, false)),
-    );
     let programs = dry.interpreter.programs();
     let walks: Vec<Walk> = programs.iter().map(Walk::of).collect();
-    findings.extend(opihi::check(&dry.interpreter, &walks));
+    let later = lints(&dry, &walks, whole(&findings));
+    let told = dry
+        .told()
+        .failures
+        .iter()
+        .map(|failure| Finding::of(failure, false))
+        .collect();
+    findings.extend(fresh(told, &later));
+    findings.extend(later);
     let files = programs.iter().map(|program| program.file.to_path_buf());
     Ok(Checked {
         loads,
         files: files.collect(),
         findings: sorted(findings, programs),
     })
+}
+
+/// Everything that bites later. Where the load is not whole, what is missing may define the rest.
+fn lints(dry: &Dry, walks: &[Walk], whole: bool) -> Vec<Finding> {
+    let interpreter = &dry.interpreter;
+    let mut found = opihi::check(interpreter, walks, whole);
+    let all: Vec<Definition<'_>> = walks.iter().flat_map(definitions::of).collect();
+    for definition in &all {
+        found.extend(exits::lints(definition, &all, interpreter, walks));
+        found.extend(words::lints(definition, interpreter));
+    }
+    if whole {
+        found.extend(toggles::lints(&all, &dry.tasks()));
+    }
+    found
+}
+
+/// Whether no file was missing.
+fn whole(findings: &[Finding]) -> bool {
+    !findings.iter().any(|finding| finding.missing)
+}
+
+/// What a load told of lines of which nothing else is told.
+fn fresh(told: Vec<Finding>, later: &[Finding]) -> Vec<Finding> {
+    let known = |finding: &Finding| later.iter().any(|later| later.place == finding.place);
+    told.into_iter().filter(|finding| !known(finding)).collect()
 }
 
 /// Notes why a load stopped; whether it counts as loaded all the same.

@@ -9,7 +9,7 @@ use super::super::{
 use crate::opihi::{Args, Body, Cursor, Failure, Fault, Flow, Interpreter, Outcome, Stop};
 
 /// The words that a definition understands, in any case but whole.
-const WORDS: [&str; 13] = [
+pub(crate) const WORDS: [&str; 13] = [
     "host",
     "nice",
     "nmax",
