@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::Write as _,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -321,7 +321,12 @@ impl Interpreter {
     }
 
     fn keep(&mut self, program: &Arc<Program>) {
-        let same = |old: &&mut Arc<Program>| old.file == program.file;
+        let plain = |path: &Path| {
+            let parts = path.components().filter(|part| *part != Component::CurDir);
+            parts.collect::<PathBuf>()
+        };
+        let file = plain(&program.file);
+        let same = |old: &&mut Arc<Program>| plain(&old.file) == file;
         match self.programs.iter_mut().find(same) {
             Some(old) => *old = Arc::clone(program),
             None => self.programs.push(Arc::clone(program)),

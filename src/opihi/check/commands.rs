@@ -25,11 +25,12 @@ const TAKE_HASH: [&str; 12] = [
     "queuesubstr",
 ];
 
-/// Blocks that do not close, comments that are words, macros that call themselves.
+/// Blocks and quotes that do not close, comments that are words, macros that call themselves.
 pub(super) fn lints(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     blocks(walk, &mut found);
     comments(walk, table, &mut found);
+    quotes(walk, &mut found);
     found.extend(own_calls(walk, table));
     found
 }
@@ -39,7 +40,7 @@ pub(super) fn unknown(walk: &Walk, table: &Table<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (spot, call) in walk.calls() {
         let word = first_word(call.text);
-        if assignment(call.text).is_some() {
+        if assignment(call.text).is_some() || cut(walk.text(spot.index)) {
             continue;
         }
         if let Some(fault) = table.wrong(word) {
@@ -62,6 +63,29 @@ fn blocks(walk: &Walk, found: &mut Vec<Finding>) {
             Role::Command | Role::Task | Role::Data => continue,
         };
         found.push(Finding::new(&walk.program, spot.index, fault.to_string()));
+    }
+}
+
+/// Whether a `;` stands within quotes, where it ends the command all the same.
+fn cut(text: &str) -> bool {
+    let odd = |piece: &str| piece.matches('"').count() % 2 == 1;
+    text.contains(';') && text.split(';').any(odd) && !odd(text)
+}
+
+fn quotes(walk: &Walk, found: &mut Vec<Finding>) {
+    let commands = walk.spots.iter().filter(|spot| spot.role == Role::Command);
+    for spot in commands {
+        let text = walk.text(spot.index);
+        if cut(text) {
+            let message = "a `;` ends the command, within quotes too";
+            found.push(Finding::new(&walk.program, spot.index, message).mark(";"));
+        } else if assignment(text).is_none() && words::split(text).is_err() {
+            found.push(Finding::new(
+                &walk.program,
+                spot.index,
+                Fault::Quotes.to_string(),
+            ));
+        }
     }
 }
 

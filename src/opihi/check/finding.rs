@@ -23,7 +23,7 @@ pub struct Finding {
     pub text: String,
     /// The part of the text it is about, if not all of it.
     pub mark: Option<String>,
-    /// Whether a file was not found, so that what it defines is not known.
+    /// Whether something was not found, so that what else goes with it is not known.
     pub missing: bool,
 }
 
@@ -53,7 +53,7 @@ impl Finding {
             help: trace,
             text: failure.text.clone(),
             mark: None,
-            missing: matches!(failure.fault, Fault::NoModule(_) | Fault::NoFile(_)),
+            missing: error && undefined(&failure.fault),
         }
     }
 
@@ -109,4 +109,11 @@ impl Finding {
             problem.warning()
         }
     }
+}
+
+fn undefined(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::NoModule(_) | Fault::NoFile(_) | Fault::NoCommand(_) | Fault::NoVariable(_)
+    )
 }

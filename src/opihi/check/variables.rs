@@ -38,8 +38,12 @@ pub(super) fn unset(walk: &Walk, setters: &Setters<'_>) -> Vec<Finding> {
 fn uses(walk: &Walk, wrong: impl Fn(&Spot, Reference<'_>) -> Told) -> Vec<Finding> {
     let mut found = Vec::new();
     for spot in &walk.spots {
+        let text = walk.text(spot.index);
+        if dotted_target(walk, *spot, text).is_some() {
+            continue;
+        }
         let mut told = BTreeSet::new();
-        for reference in references(used(walk.text(spot.index))) {
+        for reference in references(used(text)) {
             let Some((message, help)) = wrong(spot, reference) else {
                 continue;
             };

@@ -38,6 +38,10 @@ pub(super) fn lints(
     found
 }
 
+/// What to do about a word that is known in another case.
+const SMALL: &str = "write it in small letters";
+
+/// A message and what to do about it.
 type Told = Option<(String, &'static str)>;
 
 fn number(definition: &Definition<'_>, index: usize) -> usize {
@@ -74,7 +78,9 @@ fn shadowed(definition: &Definition<'_>, name: &str, before: &[(usize, String)])
     let line = number(definition, *index);
     let message =
         format!("this exit macro never runs: `{other}` on line {line} is the same status, {value}");
-    Some((message, ""))
+    let lower = name.to_ascii_lowercase();
+    let word = RESERVED.contains(&lower.as_str());
+    Some((message, if word { SMALL } else { "" }))
 }
 
 fn out_of_reach(name: &str) -> Told {
@@ -94,7 +100,7 @@ fn out_of_reach(name: &str) -> Told {
     }
     let lower = name.to_ascii_lowercase();
     let help = if RESERVED.contains(&lower.as_str()) {
-        "write it in small letters"
+        SMALL
     } else {
         "the words are crash, timeout, pending and default"
     };

@@ -50,7 +50,8 @@ pub fn check(files: &[PathBuf], modules: &[PathBuf], clock: Arc<dyn Clock>) -> i
     }
     let programs = dry.interpreter.programs();
     let walks: Vec<Walk> = programs.iter().map(Walk::of).collect();
-    let later = lints(&dry, &walks, whole(&findings));
+    let mut later = lints(&dry, &walks, whole(&findings));
+    later.retain(|later| findings.iter().all(|stopped| stopped.place != later.place));
     let told = dry
         .told()
         .failures
@@ -82,7 +83,7 @@ fn lints(dry: &Dry, walks: &[Walk], whole: bool) -> Vec<Finding> {
     found
 }
 
-/// Whether no file was missing.
+/// Whether all that the load needed was found.
 fn whole(findings: &[Finding]) -> bool {
     !findings.iter().any(|finding| finding.missing)
 }
@@ -96,15 +97,15 @@ fn fresh(told: Vec<Finding>, later: &[Finding]) -> Vec<Finding> {
 /// Notes why a load stopped; whether it counts as loaded all the same.
 fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> bool {
     let told = dry.told();
-    let (failure, error) = match stop {
-        Stop::Failed(failure) => (*failure, true),
-        Stop::Break => (
-            left(&told.left, "`break`: nothing behind this line is loaded"),
-            true,
-        ),
+    let (failure, error) = match &stop {
+        Stop::Failed(failure) => ((**failure).clone(), true),
+        Stop::Break => {
+            let text = "`break`: nothing behind this line is loaded";
+            (left(&told.left, text), true)
+        },
         Stop::Quit(code) => {
             let text = format!("the session ends here, with code {code}");
-            (left(&told.left, &text), code != 0)
+            (left(&told.left, &text), *code != 0)
         },
     };
     let mut finding = Finding::of(&failure, error);
@@ -114,9 +115,17 @@ fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> b
             line: 0,
         })
     });
-    if finding.help.is_none() && !told.last.is_empty() && matches!(failure.fault, Fault::Message(_))
-    {
-        finding.help = Some(format!("said before: {}", told.last));
+    match (&stop, &failure.fault) {
+        (_, Fault::NoCommand(_)) if finding.help.is_none() => {
+            finding.help = Some("does a file that comes before this one define it?".to_owned());
+        },
+        (_, Fault::TooMany(_)) => {
+            finding.help = Some("is this a loop that never ends?".to_owned());
+        },
+        (Stop::Break | Stop::Quit(_), _) if !told.last.is_empty() => {
+            finding.help = Some(format!("said before: {}", told.last));
+        },
+        _ => {},
     }
     findings.push(finding);
     !error
