@@ -39,6 +39,10 @@ fn checked(scripts: &Path, script: &str) -> Checked {
     check(&files, &[scripts.to_path_buf()], Arc::new(SystemClock)).unwrap()
 }
 
+fn is_script(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "pro")
+}
+
 fn scripts() -> Option<PathBuf> {
     let scripts = std::env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from);
     if scripts.is_none() {
@@ -107,7 +111,7 @@ fn each_script_of_the_original_does_here_what_it_did_there() {
     let unknown: Vec<String> = std::fs::read_dir(&scripts)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".pro") && !VERDICTS.contains(&format!("{name}\t")))
+        .filter(|name| is_script(name) && !VERDICTS.contains(&format!("{name}\t")))
         .collect();
     assert!(
         wrong.is_empty(),

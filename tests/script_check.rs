@@ -37,10 +37,14 @@ fn printed(arguments: &[&str]) -> String {
     format!("{text}exit {code}\n")
 }
 
+fn is_script(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "pro")
+}
+
 fn names() -> Vec<String> {
     let files = fs::read_dir(scripts()).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".pro")).collect();
+    let mut names: Vec<String> = names.filter(|name| is_script(name)).collect();
     names.sort();
     names
 }

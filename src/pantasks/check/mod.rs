@@ -43,7 +43,7 @@ pub fn check(files: &[PathBuf], modules: &[PathBuf], clock: Arc<dyn Clock>) -> i
     for file in files {
         match dry.load(file) {
             Ok(_) => continue,
-            Err(stop) => loads = stopped(&dry, file, stop, &mut findings),
+            Err(stop) => loads = stopped(&dry, file, &stop, &mut findings),
         }
         // A session would not come to the files behind it either.
         break;
@@ -95,17 +95,17 @@ fn fresh(told: Vec<Finding>, later: &[Finding]) -> Vec<Finding> {
 }
 
 /// Notes why a load stopped; whether it counts as loaded all the same.
-fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> bool {
+fn stopped(dry: &Dry, file: &Path, stop: &Stop, findings: &mut Vec<Finding>) -> bool {
     let told = dry.told();
-    let (failure, error) = match &stop {
+    let (failure, error) = match stop {
         Stop::Failed(failure) => ((**failure).clone(), true),
         Stop::Break => {
             let text = "`break`: nothing behind this line is loaded";
-            (left(&told.left, text), true)
+            (left(told.left.as_ref(), text), true)
         },
         Stop::Quit(code) => {
             let text = format!("the session ends here, with code {code}");
-            (left(&told.left, &text), *code != 0)
+            (left(told.left.as_ref(), &text), *code != 0)
         },
     };
     let mut finding = Finding::of(&failure, error);
@@ -115,7 +115,7 @@ fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> b
             line: 0,
         })
     });
-    match (&stop, &failure.fault) {
+    match (stop, &failure.fault) {
         (_, Fault::NoCommand(_)) if finding.help.is_none() => {
             finding.help = Some("does a file that comes before this one define it?".to_owned());
         },
@@ -131,8 +131,8 @@ fn stopped(dry: &Dry, file: &Path, stop: Stop, findings: &mut Vec<Finding>) -> b
     !error
 }
 
-fn left(at: &Option<(Place, String)>, message: &str) -> Failure {
-    let (place, text) = at.clone().unzip();
+fn left(at: Option<&(Place, String)>, message: &str) -> Failure {
+    let (place, text) = at.cloned().unzip();
     Failure {
         fault: Fault::message(message),
         place,
