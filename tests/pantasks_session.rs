@@ -46,7 +46,7 @@ fn played(script: &str) -> String {
     };
     let mut text = said.lock().unwrap().clone();
     if code != 0 {
-        text.push_str(&format!("exit {code}\n"));
+        text.extend(["exit ", &code.to_string(), "\n"]);
     }
     text
 }
@@ -97,7 +97,7 @@ fn a_task_makes_jobs_and_their_ends_run_its_macros() {
 #[case::timeout("sleep 600", "timeout TIMEOUT\n")]
 fn each_end_has_its_macro(#[case] command: &str, #[case] said: &str) {
     let script = format!(
-        r#"
+        r"
         macro tell
           echo $1 $JOB_STATUS
           exit
@@ -123,7 +123,7 @@ fn each_end_has_its_macro(#[case] command: &str, #[case] said: &str) {
           end
         end
         run
-        "#
+        "
     );
     // A signal, a missing program and an exit code must not be taken for a timeout.
     let script = if command.starts_with("sleep") {
@@ -253,7 +253,7 @@ fn output_goes_to_files_and_variables_too() {
 #[test]
 fn killed_and_deleted_things_are_gone() {
     let said = played(
-        r#"
+        r"
         task slow
           periods -exec 0 -timeout 600
           nmax 1
@@ -278,7 +278,7 @@ fn killed_and_deleted_things_are_gone() {
         end
         $looks = 0
         run
-        "#,
+        ",
     );
     let said: Vec<&str> = said.lines().filter(|line| !line.starts_with('{')).collect();
     assert_eq!(
@@ -294,7 +294,7 @@ fn killed_and_deleted_things_are_gone() {
 #[test]
 fn a_stopped_scheduler_harvests_and_a_halted_one_does_not() {
     let said = played(
-        r#"
+        r"
         task t
           periods -exec 0
           nmax 1
@@ -313,7 +313,7 @@ fn a_stopped_scheduler_harvests_and_a_halted_one_does_not() {
             command true
           end
         end
-        "#,
+        ",
     );
     assert!(
         said.contains("Scheduler is stopped, harvesting jobs"),

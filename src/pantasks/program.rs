@@ -231,7 +231,7 @@ fn read_pipe(requests: UnboundedSender<Request>) {
         let mut text = String::new();
         for line in io::stdin().lock().lines() {
             let Ok(line) = line else {
-                text = "# a line that is not UTF-8".to_owned();
+                "# a line that is not UTF-8".clone_into(&mut text);
                 continue;
             };
             text.push_str(&line);

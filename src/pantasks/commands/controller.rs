@@ -84,9 +84,8 @@ fn host(
         "check" => {
             let slots = scheduler.pool.slots();
             let of = slots.filter(|slot| slot.host.eq_ignore_ascii_case(name));
-            let text: String = of
-                .map(|slot| format!("host {name} is {}\n", slot.state.word()))
-                .collect();
+            let lines = of.map(|slot| format!("host {name} is {}\n", slot.state.word()));
+            let text = lines.collect::<Vec<_>>().concat();
             if text.is_empty() {
                 return Err(failed(HostError::Unknown(name.to_owned())));
             }
