@@ -6,6 +6,8 @@ mod finding;
 mod references;
 mod setters;
 mod table;
+#[cfg(test)]
+mod tests;
 mod variables;
 mod walk;
 
