@@ -1,7 +1,8 @@
 //! The task scripts of the original pipeline load here as they are, or fail as they did there.
 //!
 //! They are not part of this repository: `OUTRIGGER_PRO_SCRIPTS` names the directory that has
-//! them (`ippTasks`). `tests/original_scripts.tsv` says what each is expected to do.
+//! them (`ippTasks`). `tests/original_scripts.tsv` says what each is expected to do, and
+//! `tests/original_findings.tsv` what a check is known to find in them.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,10 +18,49 @@ use std::{
 
 use outrigger::{
     engine::clock::SystemClock,
-    pantasks::{local::LocalSettings, outlet::Outlet, session::Session},
+    opihi::Finding,
+    pantasks::{
+        check::{Checked, check},
+        local::LocalSettings,
+        outlet::Outlet,
+        session::Session,
+    },
 };
 
 const VERDICTS: &str = include_str!("original_scripts.tsv");
+const FINDINGS: &str = include_str!("original_findings.tsv");
+
+/// What a check says of `pantasks.pro` and then `script`.
+fn checked(scripts: &Path, script: &str) -> Checked {
+    let mut files = vec![scripts.join("pantasks.pro")];
+    if script != "pantasks.pro" {
+        files.push(scripts.join(script));
+    }
+    check(&files, &[scripts.to_path_buf()], Arc::new(SystemClock)).unwrap()
+}
+
+fn is_script(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "pro")
+}
+
+fn scripts() -> Option<PathBuf> {
+    let scripts = std::env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from);
+    if scripts.is_none() {
+        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; no original script was read");
+    }
+    scripts
+}
+
+fn rows(table: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut fields = line.split('\t');
+            let mut next = || fields.next().unwrap();
+            (next(), next(), next())
+        })
+}
 
 /// Whether `pantasks.pro` and then `script` load in a fresh session, and what was said.
 fn load(scripts: &Path, script: &str) -> (bool, String) {
@@ -52,29 +92,80 @@ fn load(scripts: &Path, script: &str) -> (bool, String) {
 
 #[test]
 fn each_script_of_the_original_does_here_what_it_did_there() {
-    let Some(scripts) = std::env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from) else {
-        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; no original script was loaded");
+    let Some(scripts) = scripts() else {
         return;
     };
     let mut wrong = Vec::new();
     let mut count = 0;
-    for line in VERDICTS.lines().filter(|line| !line.starts_with('#')) {
-        let mut fields = line.split('\t');
-        let script = fields.next().unwrap();
-        let (loads, wanted) = (fields.next() == Some("loads"), fields.next().unwrap());
+    for (script, verdict, wanted) in rows(VERDICTS) {
+        let loads = verdict == "loads";
         let (loaded, said) = load(&scripts, script);
         count += 1;
         // A script without anything to say loads in silence.
         if loaded != loads || !said.contains(wanted) || (wanted.is_empty() && !said.is_empty()) {
-            wrong.push(format!("{script}: loads: {loaded}, expected: {loads}\n{said}"));
+            wrong.push(format!(
+                "{script}: loads: {loaded}, expected: {loads}\n{said}"
+            ));
         }
     }
     let unknown: Vec<String> = std::fs::read_dir(&scripts)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".pro") && !VERDICTS.contains(&format!("{name}\t")))
+        .filter(|name| is_script(name) && !VERDICTS.contains(&format!("{name}\t")))
         .collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(unknown.is_empty(), "no verdict for {unknown:?}");
     eprintln!("{count} scripts of the original, each as expected");
+}
+
+#[test]
+fn a_check_of_an_original_script_comes_to_the_verdict_of_its_load() {
+    let Some(scripts) = scripts() else {
+        return;
+    };
+    let mut findings = std::collections::BTreeSet::new();
+    let mut wrong = Vec::new();
+    for (script, verdict, _) in rows(VERDICTS) {
+        let checked = checked(&scripts, script);
+        let errors = checked.findings.iter().any(|finding| finding.error);
+        if checked.loads != (verdict == "loads") || errors == checked.loads {
+            wrong.push(format!(
+                "{script}: expected: {verdict}\n{:?}",
+                checked.findings
+            ));
+        }
+        let told = |finding: &Finding| {
+            let place = finding.place.as_ref().map(ToString::to_string);
+            (place, finding.message.clone())
+        };
+        findings.extend(checked.findings.iter().map(told));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    eprintln!("{} findings in the scripts of the original", findings.len());
+}
+
+#[test]
+fn a_check_finds_what_is_known_to_be_wrong_in_the_original_scripts() {
+    let Some(scripts) = scripts() else {
+        return;
+    };
+    let mut missed = Vec::new();
+    for (script, line, part) in rows(FINDINGS) {
+        let checked = checked(&scripts, script);
+        let is_it = |finding: &&Finding| {
+            let spot = finding.spot();
+            spot.is_some_and(|(file, at)| {
+                file.ends_with(script) && (line.is_empty() || line == at.to_string())
+            }) && finding.message.contains(part)
+        };
+        if checked.findings.iter().find(is_it).is_none() {
+            missed.push(format!("{script}:{line}: {part}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

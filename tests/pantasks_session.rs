@@ -46,7 +46,7 @@ fn played(script: &str) -> String {
     };
     let mut text = said.lock().unwrap().clone();
     if code != 0 {
-        text.push_str(&format!("exit {code}\n"));
+        text.extend(["exit ", &code.to_string(), "\n"]);
     }
     text
 }
@@ -83,7 +83,10 @@ fn a_task_makes_jobs_and_their_ends_run_its_macros() {
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
-    assert!(lines.contains(&"0 hello  there 2, 3 words, two, on localhost"), "{said}");
+    assert!(
+        lines.contains(&"0 hello  there 2, 3 words, two, on localhost"),
+        "{said}"
+    );
 }
 
 #[rstest]
@@ -94,7 +97,7 @@ fn a_task_makes_jobs_and_their_ends_run_its_macros() {
 #[case::timeout("sleep 600", "timeout TIMEOUT\n")]
 fn each_end_has_its_macro(#[case] command: &str, #[case] said: &str) {
     let script = format!(
-        r#"
+        r"
         macro tell
           echo $1 $JOB_STATUS
           exit
@@ -120,7 +123,7 @@ fn each_end_has_its_macro(#[case] command: &str, #[case] said: &str) {
           end
         end
         run
-        "#
+        "
     );
     // A signal, a missing program and an exit code must not be taken for a timeout.
     let script = if command.starts_with("sleep") {
@@ -165,7 +168,10 @@ fn break_in_task_exec_makes_no_job_and_settings_persist() {
         "#,
     );
     let mut lines = said.lines();
-    assert!(lines.next().unwrap().starts_with("HostID: 0.0.0.1"), "{said}");
+    assert!(
+        lines.next().unwrap().starts_with("HostID: 0.0.0.1"),
+        "{said}"
+    );
     assert!(lines.all(|line| line == "2 localhost"), "{said}");
 }
 
@@ -247,7 +253,7 @@ fn output_goes_to_files_and_variables_too() {
 #[test]
 fn killed_and_deleted_things_are_gone() {
     let said = played(
-        r#"
+        r"
         task slow
           periods -exec 0 -timeout 600
           nmax 1
@@ -272,7 +278,7 @@ fn killed_and_deleted_things_are_gone() {
         end
         $looks = 0
         run
-        "#,
+        ",
     );
     let said: Vec<&str> = said.lines().filter(|line| !line.starts_with('{')).collect();
     assert_eq!(
@@ -288,7 +294,7 @@ fn killed_and_deleted_things_are_gone() {
 #[test]
 fn a_stopped_scheduler_harvests_and_a_halted_one_does_not() {
     let said = played(
-        r#"
+        r"
         task t
           periods -exec 0
           nmax 1
@@ -307,7 +313,10 @@ fn a_stopped_scheduler_harvests_and_a_halted_one_does_not() {
             command true
           end
         end
-        "#,
+        ",
     );
-    assert!(said.contains("Scheduler is stopped, harvesting jobs"), "{said}");
+    assert!(
+        said.contains("Scheduler is stopped, harvesting jobs"),
+        "{said}"
+    );
 }

@@ -19,7 +19,10 @@ use outrigger::state::Store;
 use rusqlite::Connection;
 use sshd::Sshd;
 
-#[allow(dead_code, reason = "the harness of another test, of which this one needs a part")]
+#[allow(
+    dead_code,
+    reason = "the harness of another test, of which this one needs a part"
+)]
 mod sshd;
 
 /// A copy of examples/survey with frames, and the programs by their names.
@@ -146,7 +149,10 @@ fn our_remote_pro_takes_a_survey_from_frames_to_its_stack() {
     let survey = Survey::new(2);
     let said = survey.play(&format!("{OURS}\n{WATCH}\nrun"));
     assert_eq!(survey.run_states(), ALL_FULL, "{said}");
-    assert!(survey.path().join("products/stack/field1.r.cat").is_file(), "{said}");
+    assert!(
+        survey.path().join("products/stack/field1.r.cat").is_file(),
+        "{said}"
+    );
     // A job of every component has passed, once.
     let jobs = survey.ask("SELECT state || ' ' || count(*) FROM jobs GROUP BY state");
     assert_eq!(jobs, ["passed 11"], "{said}");
@@ -156,7 +162,9 @@ fn our_remote_pro_takes_a_survey_from_frames_to_its_stack() {
 fn original() -> Option<PathBuf> {
     let scripts = env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from);
     if scripts.is_none() {
-        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run");
+        eprintln!(
+            "SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run"
+        );
     }
     scripts
 }
@@ -234,7 +242,11 @@ fn behind_a_link(sshd: &Sshd) -> Survey {
         sshd.path().join("ssh_config").display(),
         sshd.socket().display(),
     );
-    fs::rename(sshd.script("open-link", &open), survey.path().join("open-link")).unwrap();
+    fs::rename(
+        sshd.script("open-link", &open),
+        survey.path().join("open-link"),
+    )
+    .unwrap();
     survey
 }
 
@@ -255,7 +267,10 @@ fn went_through_auth_and_back(survey: &Survey, sshd: &Sshd, said: &str) {
 fn our_remote_pro_waits_for_the_link_and_goes_on_by_itself() {
     let sshd = Sshd::ordinary();
     let survey = behind_a_link(&sshd);
-    let said = survey.play(&format!("{OURS}\n{}\n{WATCH}\nrun", HUMAN.replace("  exec remotetool -revertauth -label survey\n", "")));
+    let said = survey.play(&format!(
+        "{OURS}\n{}\n{WATCH}\nrun",
+        HUMAN.replace("  exec remotetool -revertauth -label survey\n", "")
+    ));
     went_through_auth_and_back(&survey, &sshd, &said);
     assert!(said.contains("a site needs a login"), "{said}");
 }

@@ -12,6 +12,7 @@ mod programs;
 mod progress;
 mod remote;
 mod schema;
+mod script;
 mod status;
 mod table;
 mod workplace;
@@ -90,6 +91,9 @@ enum Verb {
     Alloc(alloc::AllocArgs),
     /// Look after state.db.
     Db(db::DbArgs),
+    /// Task scripts: what they will do.
+    #[command(subcommand)]
+    Script(script::ScriptCommand),
     /// Print the JSON schema of outrigger.yaml or of a stage recipe, for editors.
     Schema(schema::SchemaArgs),
     /// Print a shell's completion script.
@@ -159,6 +163,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Status(arguments) => status::run(&global, &arguments),
         Verb::Alloc(arguments) => alloc::run(&global, &arguments),
         Verb::Db(arguments) => db::run(&global, &arguments),
+        Verb::Script(command) => script::run(command),
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Remotetool(words) => return remotetool::main(&global.config, &words.words),

@@ -9,6 +9,8 @@ use std::{
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
+use super::error::Failure;
+
 /// How a command of the machine ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ran {
@@ -25,6 +27,9 @@ pub trait Host: Send {
 
     /// Takes text for the error stream.
     fn err(&mut self, text: &str);
+
+    /// Learns of a failure that stops nothing and that the error stream is told of.
+    fn failed(&mut self, _failure: &Failure) {}
 
     /// The time now.
     fn now(&self) -> Timestamp;

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::Write as _,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -45,6 +45,7 @@ pub struct Interpreter {
     pub(crate) redirect: [Option<(String, File)>; 2],
     fallback: Option<Builtin>,
     modules: Vec<(&'static str, &'static str)>,
+    programs: Vec<Arc<Program>>,
     interrupted: Arc<AtomicBool>,
     depth: usize,
     steps: u64,
@@ -76,6 +77,7 @@ impl Interpreter {
             redirect: [None, None],
             fallback: None,
             modules: Vec::new(),
+            programs: Vec::new(),
             interrupted: Arc::new(AtomicBool::new(false)),
             depth: 0,
             steps: 0,
@@ -96,6 +98,14 @@ impl Interpreter {
     /// Adds a command, in the place of one of the same name.
     pub fn register(&mut self, name: &str, builtin: Builtin) {
         self.commands.insert(name, Command::Builtin(builtin));
+    }
+
+    /// A command that needs its words alone, to put something around it.
+    pub fn builtin(&self, name: &str) -> Option<Builtin> {
+        match self.commands.find(name) {
+            Ok((_, Command::Builtin(builtin))) => Some(Arc::clone(builtin)),
+            _ => None,
+        }
     }
 
     /// Adds a command that may take the lines behind it.
@@ -164,6 +174,11 @@ impl Interpreter {
     /// The names of the commands and macros that a prefix finds too.
     pub fn command_names(&self) -> impl Iterator<Item = &str> {
         self.commands.names()
+    }
+
+    /// The names of the macros.
+    pub fn macro_names(&self) -> impl Iterator<Item = &str> {
+        self.commands.macros().map(|definition| &*definition.name)
     }
 
     /// The names of the commands that only their whole name finds.
@@ -295,8 +310,27 @@ impl Interpreter {
         if bytes.is_empty() {
             self.err(&format!("WARNING: input file ({}) was empty\n", name()));
         }
+        self.keep(&program);
         let outcome = self.run_list(&program, 0..program.lines.len(), true);
         outcome.map(|_| Flow::On)
+    }
+
+    /// The files and modules that were loaded, each once, in the order of their first loading.
+    pub fn programs(&self) -> &[Arc<Program>] {
+        &self.programs
+    }
+
+    fn keep(&mut self, program: &Arc<Program>) {
+        let plain = |path: &Path| {
+            let parts = path.components().filter(|part| *part != Component::CurDir);
+            parts.collect::<PathBuf>()
+        };
+        let file = plain(&program.file);
+        let same = |old: &&mut Arc<Program>| plain(&old.file) == file;
+        match self.programs.iter_mut().find(same) {
+            Some(old) => *old = Arc::clone(program),
+            None => self.programs.push(Arc::clone(program)),
+        }
     }
 
     /// Lets `module NAME` find this text where no directory of `MODULES` has such a file.
@@ -311,6 +345,7 @@ impl Interpreter {
             return Err(Fault::NoModule(name.to_owned()).into());
         };
         let program = Program::read(Path::new(name), text.as_bytes())?;
+        self.keep(&program);
         self.run_list(&program, 0..program.lines.len(), true)
             .map(|_| Flow::On)
     }
@@ -404,6 +439,7 @@ impl Interpreter {
 
     /// Tells the error stream of a failure.
     pub fn report(&mut self, failure: &Failure) {
+        self.host.failed(failure);
         self.err(&format!("{failure}\n"));
     }
 
@@ -533,12 +569,7 @@ impl Interpreter {
         self.run_command(&command, args, cursor)
     }
 
-    fn run_command(
-        &mut self,
-        command: &Command,
-        args: &mut Args,
-        cursor: &mut Cursor,
-    ) -> Outcome {
+    fn run_command(&mut self, command: &Command, args: &mut Args, cursor: &mut Cursor) -> Outcome {
         match command {
             Command::Builtin(run) => run(self, args),
             Command::Block(run) => run(self, args, cursor),

@@ -32,7 +32,7 @@ mod words;
 mod tests;
 
 pub use book::{Book, Books, Page};
-pub use check::check;
+pub use check::{Call, Finding, Role, Spot, Walk, Within, calls, check};
 pub use commands::{BlockBuiltin, Builtin};
 pub use error::{Failure, Fault, Flow, Outcome, Place, Stop};
 pub use host::{Host, Ran, SystemHost};

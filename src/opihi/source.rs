@@ -216,6 +216,11 @@ impl Cursor {
         self.program.place(self.next.checked_sub(1)?)
     }
 
+    /// The line that was read last.
+    pub fn last_line(&self) -> Option<&Line> {
+        self.program.lines.get(self.next.checked_sub(1)?)
+    }
+
     /// The body that the line read last opens, up to its `end`; the walk goes on behind it.
     ///
     /// # Errors

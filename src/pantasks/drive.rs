@@ -150,7 +150,13 @@ fn words(session: &mut Session) -> Words {
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     let tasks = {
         let scheduler = session.scheduler().lock();
-        owned(scheduler.tasks.iter().map(|task| task.name()).collect())
+        owned(
+            scheduler
+                .tasks
+                .iter()
+                .map(super::task::Task::name)
+                .collect(),
+        )
     };
     let interpreter = session.interpreter();
     let variables = interpreter.variables();

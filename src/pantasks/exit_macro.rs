@@ -66,7 +66,7 @@ impl<B> Default for ExitMacros<B> {
 }
 
 /// Names that are no exit values.
-const RESERVED: [&str; 4] = ["timeout", "crash", "default", "pending"];
+pub(super) const RESERVED: [&str; 4] = ["timeout", "crash", "default", "pending"];
 
 impl<B> ExitMacros<B> {
     /// Sets the macro `name`; the same name again replaces it in its place. Names are compared
@@ -105,7 +105,7 @@ impl<B> ExitMacros<B> {
 }
 
 /// The number a word begins with, 0 where it begins with none: how the original read exit names.
-fn leading_integer(word: &str) -> i32 {
+pub(super) fn leading_integer(word: &str) -> i32 {
     let word = word.trim_start();
     let sign = word.starts_with(['-', '+']);
     let digits = word

@@ -9,6 +9,7 @@
 //! [`commands`] joins them to the language, [`session`] turns the scheduler over, [`drive`] is the
 //! loop around it that sleeps until something is due or happens.
 
+pub mod check;
 mod commands;
 pub mod drive;
 pub mod exit_macro;

@@ -57,7 +57,11 @@ pub fn main(_: &Path, arguments: &[OsString]) -> ExitCode {
             0
         },
         Ok(Asked::Version) => {
-            own_streams().out(concat!("pantasks of Outrigger ", env!("CARGO_PKG_VERSION"), "\n"));
+            own_streams().out(concat!(
+                "pantasks of Outrigger ",
+                env!("CARGO_PKG_VERSION"),
+                "\n"
+            ));
             0
         },
         Ok(Asked::Run(options)) => run(&options).unwrap_or_else(|error| {
@@ -65,7 +69,9 @@ pub fn main(_: &Path, arguments: &[OsString]) -> ExitCode {
             1
         }),
         Err(error) => {
-            own_streams().err(&format!("pantasks: {error}; pantasks --help lists the options\n"));
+            own_streams().err(&format!(
+                "pantasks: {error}; pantasks --help lists the options\n"
+            ));
             2
         },
     };
@@ -199,11 +205,7 @@ fn terminal(
 }
 
 /// Reads from a human until there is no more, on a thread of its own.
-fn converse(
-    mut terminal: Terminal,
-    prompt: &'static str,
-    requests: UnboundedSender<Request>,
-) {
+fn converse(mut terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
     std::thread::spawn(move || {
         loop {
             match terminal.read(prompt) {
@@ -229,7 +231,7 @@ fn read_pipe(requests: UnboundedSender<Request>) {
         let mut text = String::new();
         for line in io::stdin().lock().lines() {
             let Ok(line) = line else {
-                text = "# a line that is not UTF-8".to_owned();
+                "# a line that is not UTF-8".clone_into(&mut text);
                 continue;
             };
             text.push_str(&line);

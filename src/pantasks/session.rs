@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The scripts that `module` finds without any directory.
-const MODULES: [(&str, &str); 2] = [
+pub(super) const MODULES: [(&str, &str); 2] = [
     ("pantasks.pro", include_str!("../../tasks/pantasks.pro")),
     ("remote.pro", include_str!("../../tasks/remote.pro")),
 ];

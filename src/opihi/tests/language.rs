@@ -300,26 +300,3 @@ fn an_interrupt_stops_an_endless_loop() {
     let outcome = interpreter.run_text(Path::new("t"), "while (1)\nend");
     assert!(format!("{outcome:?}").contains("Interrupted"));
 }
-
-#[rstest]
-#[case("if (1)\necho a", "s.pro:1:1: error: `if (1)` has no `end`")]
-#[case("echo a\nend", "s.pro:2:1: error: `end` closes nothing that is open")]
-#[case(
-    "macro f\ngone\nend\nif (1) queuep x",
-    "s.pro:2:1: warning: gone: Command not found.\ns.pro:4:1: warning: ambiguous command: queuep ( queuepop queueprint queuepush )"
-)]
-#[case("macro f\necho a", "s.pro:1:1: warning: `macro f` has no `end`")]
-#[case(
-    "sleep 9 # seconds",
-    "s.pro:1:1: warning: there are no comments behind a command: these are its words"
-)]
-#[case(
-    "list L\n any words\nend\n$x = 1; ech $x\nmacro g.on\nend\ng.o\n$cmd now",
-    ""
-)]
-fn a_check_tells_what_would_bite(#[case] script: &str, #[case] expected: &str) {
-    let (interpreter, _) = super::interpreter();
-    let problems = super::super::check(&interpreter, &[(Path::new("s.pro"), script.as_bytes())]);
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(lines.join("\n"), expected);
-}

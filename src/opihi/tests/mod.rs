@@ -19,7 +19,7 @@ use super::{Flow, Host, Interpreter, Ran, Stop};
 
 /// A host that keeps what is printed and runs nothing but `echo`, `false` and `lines`.
 #[derive(Debug, Clone, Default)]
-struct Paper(Arc<Mutex<String>>);
+pub(super) struct Paper(Arc<Mutex<String>>);
 
 impl Host for Paper {
     fn out(&mut self, text: &str) {
@@ -65,7 +65,7 @@ impl Host for Paper {
     }
 }
 
-fn interpreter() -> (Interpreter, Paper) {
+pub(super) fn interpreter() -> (Interpreter, Paper) {
     let paper = Paper::default();
     let mut interpreter = Interpreter::new(Box::new(paper.clone()));
     interpreter.limit_steps(Some(20_000));

@@ -66,9 +66,9 @@ fn host(
     threads: Option<&str>,
 ) -> Result<String, Fault> {
     let down = unreachable(name);
-    let note = down.as_ref().map_or(String::new(), |why| {
-        format!("host {name} is DOWN: {why}\n")
-    });
+    let note = down
+        .as_ref()
+        .map_or(String::new(), |why| format!("host {name} is DOWN: {why}\n"));
     let failed = |error: HostError| Fault::message(error.to_string());
     match action {
         "add" => {
@@ -84,9 +84,8 @@ fn host(
         "check" => {
             let slots = scheduler.pool.slots();
             let of = slots.filter(|slot| slot.host.eq_ignore_ascii_case(name));
-            let text: String = of
-                .map(|slot| format!("host {name} is {}\n", slot.state.word()))
-                .collect();
+            let lines = of.map(|slot| format!("host {name} is {}\n", slot.state.word()));
+            let text = lines.collect::<Vec<_>>().concat();
             if text.is_empty() {
                 return Err(failed(HostError::Unknown(name.to_owned())));
             }
@@ -178,7 +177,10 @@ fn hoststack(scheduler: &Scheduler, state: &str) -> String {
 fn machines(scheduler: &Scheduler) -> String {
     let mut names: Vec<&str> = Vec::new();
     for slot in scheduler.pool.slots() {
-        if !names.iter().any(|name| name.eq_ignore_ascii_case(&slot.host)) {
+        if !names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&slot.host))
+        {
             names.push(&slot.host);
         }
     }
@@ -246,5 +248,8 @@ fn status(scheduler: &Scheduler) -> String {
 
 /// The jobs on the controller's hosts (`status -c`).
 pub(super) fn remote_jobs(scheduler: &Scheduler) -> String {
-    format!(" jobs currently running remotely:\n{}", jobstack(scheduler, "BUSY"))
+    format!(
+        " jobs currently running remotely:\n{}",
+        jobstack(scheduler, "BUSY")
+    )
 }

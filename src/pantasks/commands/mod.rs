@@ -9,6 +9,8 @@ mod words;
 
 use std::sync::Arc;
 
+pub(super) use definition::WORDS;
+
 use super::scheduler::Shared;
 use crate::opihi::{Args, Builtin, Fault, Flow, Interpreter};
 

@@ -87,9 +87,9 @@ fn showtask(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Resu
     let exits = task.exits.iter();
     let exits = exits.map(|(name, body)| (format!("task.exit {name}"), body));
     for (title, body) in bodies.chain(exits) {
-        text.push_str(&format!("\n  {title}\n"));
+        text.extend(["\n  ", title.as_str(), "\n"]);
         for line in body.lines() {
-            text.push_str(&format!("    {}\n", line.text));
+            text.extend(["    ", &*line.text, "\n"]);
         }
         text.push_str("  end\n");
     }

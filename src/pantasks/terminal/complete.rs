@@ -94,9 +94,8 @@ fn wanted(typed: &str) -> Wanted {
     let before = typed.get(command..begun).unwrap_or_default();
     let before: Vec<&str> = before.split_whitespace().collect();
     match before.as_slice() {
-        [] => name(Kind::Command, begun),
+        [] | ["help" | "which"] => name(Kind::Command, begun),
         ["task" | "showtask"] | ["delete", "task"] => name(Kind::Task, begun),
-        ["help" | "which"] => name(Kind::Command, begun),
         ["book", "list" | "getbook"] => Wanted::File,
         ["book", _] => name(Kind::Book, begun),
         _ => Wanted::File,
