@@ -13,6 +13,7 @@ use outrigger::opihi::{Body, Flow, Interpreter, SystemHost};
 
 const SETUP: &str = r#"
 $DB:n = 1; $DB:0 = survey; $LABEL:n = 2; $LABEL:0 = a; $LABEL:1 = b; $turn = 0; $LIMIT = 32
+book init none
 book init runs
 for i 0 40
   book newpage runs run.$i

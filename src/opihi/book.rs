@@ -36,6 +36,16 @@ impl Books {
         self.0.shift_remove(name).is_some()
     }
 
+    /// How many books there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no books.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The books with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Book)> {
         self.0.iter().map(|(name, book)| (&**name, book))
@@ -63,14 +73,29 @@ impl Book {
         self.pages.get(name)
     }
 
-    /// Page `name`, to change.
-    pub fn page_mut(&mut self, name: &str) -> Option<&mut Page> {
-        self.pages.get_mut(name)
+    /// Page number `index`, from 0, with its name.
+    pub fn nth(&self, index: usize) -> Option<(&str, &Page)> {
+        let (name, page) = self.pages.get_index(index)?;
+        Some((name, page))
     }
 
-    /// Page `name`, made if need be.
-    pub fn create(&mut self, name: &str) -> &mut Page {
-        self.pages.entry(name.into()).or_default()
+    /// Makes page `name`, unless it is there.
+    pub fn create(&mut self, name: &str) {
+        if !self.pages.contains_key(name) {
+            self.pages.insert(name.into(), Page::new());
+        }
+    }
+
+    /// Sets a word of page `name`; false where there is no such page.
+    pub fn set_word(&mut self, name: &str, word: &str, value: &str) -> bool {
+        let Some(page) = self.pages.get_mut(name) else {
+            return false;
+        };
+        match page.get_mut(word) {
+            Some(old) => value.clone_into(old),
+            None => drop(page.insert(word.into(), value.to_owned())),
+        }
+        true
     }
 
     /// The pages with their names.
@@ -88,15 +113,15 @@ impl Book {
             .filter(move |(_, page)| page.get(key).map_or("NULL", String::as_str) == value)
     }
 
-    /// Takes page `name` away.
-    pub fn remove(&mut self, name: &str) {
-        self.pages.shift_remove(name);
+    /// Takes page `name` away; false where there is none.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.pages.shift_remove(name).is_some()
     }
 
-    /// Takes all pages away whose word `key` is `value`.
+    /// Takes all pages away whose word `key` is `value`. Here a missing word is not `NULL`.
     pub fn remove_matching(&mut self, key: &str, value: &str) {
         self.pages
-            .retain(|_, page| page.get(key).map_or("NULL", String::as_str) != value);
+            .retain(|_, page| page.get(key).is_none_or(|word| word != value));
     }
 
     /// Puts the pages in random order.
