@@ -2,11 +2,7 @@
 
 use super::{
     super::{
-        book::{Book, Page},
-        error::Fault,
-        interpreter::Interpreter,
-        number::leading_integer,
-        words::Args,
+        book::Book, error::Fault, interpreter::Interpreter, number::leading_integer, words::Args,
     },
     Entry, answer, answer_aside,
     options::Options,
@@ -60,7 +56,7 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
             let book = existing(interpreter, book)?;
             let count = match key {
                 None => book.len(),
-                Some((key, value)) => book.matching(key, value).count(),
+                Some((key, value)) => book.count_matching(key, value),
             };
             match variable {
                 Some(variable) => interpreter.set(variable, &count.to_string()),
@@ -70,7 +66,7 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
         ("newpage", [book, page], None) => existing(interpreter, book)?.create(page),
         ("getpage", [book, index], key) => {
             let index = leading_integer(index);
-            let Some(pages) = interpreter.books.get(book) else {
+            let Some(pages) = interpreter.books.get_mut(book) else {
                 return found(interpreter, variable, None, || no_book(book));
             };
             let name = nth(pages, index, key).map(str::to_owned);
@@ -97,7 +93,9 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
         ("getword", [book, page, word], None) => {
             let found_book = interpreter.books.get(book);
             let found_page = found_book.and_then(|book| book.page(page));
-            let value = found_page.and_then(|page| page.get(*word)).cloned();
+            let value = found_page
+                .and_then(|page| page.get(word))
+                .map(str::to_owned);
             let missing = match (found_book, found_page) {
                 (None, _) => no_book(book),
                 (_, None) => no_page(book, page),
@@ -183,11 +181,10 @@ fn from_either_end(index: i64, count: usize) -> Option<usize> {
     (at < count).then_some(at)
 }
 
-fn nth<'a>(book: &'a Book, index: i64, key: Option<(&'a str, &'a str)>) -> Option<&'a str> {
-    let name = |(name, _): (&'a str, &'a Page)| name;
+fn nth<'a>(book: &'a mut Book, index: i64, key: Option<(&str, &str)>) -> Option<&'a str> {
     let at = from_either_end(index, book.len())?;
     match key {
-        None => book.nth(at).map(name),
-        Some((key, value)) => book.matching(key, value).nth(at).map(name),
+        None => book.nth(at).map(|(name, _)| name),
+        Some((key, value)) => book.nth_matching(key, value, at),
     }
 }
