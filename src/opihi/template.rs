@@ -4,7 +4,7 @@
 //! asks for a second look (another `$`, a backslash, a brace); then filling declines and the
 //! caller expands the text itself.
 
-use super::expand::{Values, is_name_byte};
+use super::expand::{LINE_LIMIT, Values, is_name_byte};
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) fn fill(
         let value = value.filter(|value| setting.takes(value));
         value.is_some_and(|value| {
             out.push_str(value);
-            true
+            out.len() <= LINE_LIMIT
         })
     })
 }

@@ -3,6 +3,7 @@
 use super::{
     super::{
         error::{Fault, Flow, Outcome},
+        expand::within_line,
         interpreter::Interpreter,
         number::leading_integer,
         source::{Cursor, list_opens},
@@ -175,7 +176,14 @@ fn other(
             let count = list.count(interpreter);
             let count = count.ok_or_else(|| undefined(list.name))?;
             let values = (start..count).map_while(|index| interpreter.get(&list.element(index)));
-            let text = values.collect::<Vec<_>>().join(" ");
+            let mut text = String::new();
+            for (index, value) in values.enumerate() {
+                if index > 0 {
+                    text.push(' ');
+                }
+                text.push_str(value);
+                within_line(text.len())?;
+            }
             interpreter.set(variable, &text);
         },
         ("-add", [_, ..]) => {

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, io::Write as _};
 use super::{
     super::{
         error::Fault,
+        expand::{replaced, within_line},
         interpreter::Interpreter,
         number::leading_integer,
         words::{self, Args},
@@ -84,7 +85,7 @@ pub(super) const COMMANDS: &[Entry] = &[
 ];
 
 /// Most replacements within a line where each may make way for another.
-const SUBSTITUTIONS: usize = 10_000;
+const SUBSTITUTIONS: usize = 1000;
 
 fn one(args: &Args) -> Result<&str, Fault> {
     let name = args.get(1).filter(|_| args.len() == 2);
@@ -287,13 +288,14 @@ fn substitute(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     }
     for line in queue {
         if to.contains(from) {
-            *line = line.replace(from, to);
+            *line = replaced(line, from, to)?;
         } else {
             for _ in 0..SUBSTITUTIONS {
                 if !line.contains(from) {
                     break;
                 }
                 *line = line.replacen(from, to, 1);
+                within_line(line.len())?;
             }
         }
     }

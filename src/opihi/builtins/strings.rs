@@ -3,6 +3,7 @@
 use super::{
     super::{
         error::Fault,
+        expand::replaced,
         expr,
         interpreter::Interpreter,
         number::{Number, leading_integer, leading_real},
@@ -163,12 +164,7 @@ fn strsub(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     let &[text, key, value] = options.words() else {
         return Err(Fault::MISUSED);
     };
-    let replaced = if key.is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(key, value)
-    };
-    answer(interpreter, variable, &replaced);
+    answer(interpreter, variable, &replaced(text, key, value)?);
     Ok(())
 }
 
