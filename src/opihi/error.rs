@@ -65,7 +65,7 @@ pub enum Fault {
     Usage(&'static str),
     #[error("nested more than {0} deep: a macro that calls itself for ever?")]
     TooDeep(usize),
-    #[error("the line grows beyond {0} bytes by expansion: a variable that names itself?")]
+    #[error("the line grows beyond {0} bytes: a variable that names or doubles itself?")]
     TooLong(usize),
     #[error("stopped after {0} commands")]
     TooMany(u64),
