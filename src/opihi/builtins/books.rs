@@ -4,7 +4,7 @@ use super::{
     super::{
         book::Book, error::Fault, interpreter::Interpreter, number::leading_integer, words::Args,
     },
-    Entry, answer, answer_aside,
+    Entry, answer,
     options::Options,
 };
 
@@ -60,7 +60,7 @@ fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
             };
             match variable {
                 Some(variable) => interpreter.set(variable, &count.to_string()),
-                None => answer_aside(interpreter, None, &format!("{count} pages")),
+                None => interpreter.err(&format!("{count} pages\n")),
             }
         },
         ("newpage", [book, page], None) => existing(interpreter, book)?.create(page),
