@@ -12,9 +12,6 @@ use super::{
 /// Most levels of parentheses and operators within each other.
 const DEPTH: usize = 64;
 
-/// Most tokens of an expression: a tree leans to the left by one level for every two.
-const TOKENS: usize = 1000;
-
 /// An expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expr {
@@ -53,9 +50,6 @@ impl Expr {
 
     fn read(text: &str, references: bool) -> Result<Self, String> {
         let tokens = tokens(text, references)?;
-        if tokens.len() > TOKENS {
-            return Err("too long".to_owned());
-        }
         let mut parser = Parser {
             tokens: tokens.into_iter().peekable(),
             references,

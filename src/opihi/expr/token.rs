@@ -20,11 +20,17 @@ const SIGNS: [&str; 25] = [
     "/", "%", "@", "^", "(", ")", ",", "?",
 ];
 
+/// Most tokens of an expression: a tree leans to the left by one level for every two.
+const LIMIT: usize = 1000;
+
 /// The tokens of `text`. With `references`, a `$name` is an operand; else `$` is a letter as any.
 pub(super) fn tokens(text: &str, references: bool) -> Result<Vec<Token<'_>>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_ascii_start();
     while !rest.is_empty() {
+        if tokens.len() == LIMIT {
+            return Err("too long".to_owned());
+        }
         let (token, after) = next(rest, references)?;
         tokens.push(token);
         rest = after.trim_ascii_start();
@@ -67,6 +73,10 @@ fn next(text: &str, references: bool) -> Result<(Token<'_>, &str), String> {
 
 /// The operator that `text` begins with.
 fn sign(text: &str) -> Option<&'static str> {
+    let first = text.bytes().next()?;
+    if first.is_ascii_alphanumeric() {
+        return None;
+    }
     SIGNS.into_iter().find(|sign| text.starts_with(sign))
 }
 
