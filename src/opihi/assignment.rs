@@ -1,13 +1,13 @@
 //! `$name = value` and its kin (spec/pantasks.md §1.5).
 
 use super::{
-    brackets,
+    brackets, builtins,
     compiled::{self, Assign, Operator},
     error::{Fault, Flow, Outcome},
     expand::expand,
-    expr::{self, Operand},
+    expr,
     interpreter::Interpreter,
-    number::Number,
+    number::{Number, leading_real},
     template::{self, Setting},
 };
 
@@ -29,6 +29,14 @@ pub(crate) fn run(interpreter: &mut Interpreter, assign: &Assign, text: &str) ->
     let Some((target, _, raw)) = compiled::assignment(text) else {
         return Ok(Flow::On);
     };
+    let mut value = String::new();
+    let filled = match &assign.value {
+        Some(parts) => template::fill(parts, &interpreter.variables, Setting::Text, &mut value),
+        None => false,
+    };
+    if !filled {
+        value = expand(&interpreter.variables, raw, 0)?;
+    }
     let dynamic;
     let name = match &assign.name {
         Some(name) => &**name,
@@ -38,59 +46,48 @@ pub(crate) fn run(interpreter: &mut Interpreter, assign: &Assign, text: &str) ->
             dynamic.trim_start_matches('$')
         },
     };
-    let mut value = String::new();
-    let filled = match &assign.value {
-        Some(parts) => template::fill(parts, &interpreter.variables, Setting::Text, &mut value)?,
-        None => false,
-    };
-    if !filled {
-        value = expand(&interpreter.variables, raw, 0)?;
-    }
-    if interpreter.trace {
-        interpreter.out(&format!("opihi: ${name} {:?} {value}\n", assign.operator));
-    }
     match assign.operator {
         Operator::Set => set(interpreter, name, &value)?,
-        Operator::Increment => add(interpreter, name, Number::Int(1))?,
-        Operator::Decrement => add(interpreter, name, Number::Int(-1))?,
-        Operator::Add => add(interpreter, name, number(value)?)?,
-        Operator::Subtract => {
-            let negative = match number(value)? {
-                Number::Int(i) => Number::int(-i128::from(i)),
-                Number::Real(r) => Number::Real(-r),
-            };
-            add(interpreter, name, negative)?;
+        Operator::Increment | Operator::Decrement if !value.is_empty() => {
+            return Err(Fault::message("syntax error").into());
         },
+        Operator::Increment => add(interpreter, name, 1.0),
+        Operator::Decrement => add(interpreter, name, -1.0),
+        Operator::Add => add(interpreter, name, number(value)?),
+        Operator::Subtract => add(interpreter, name, -number(value)?),
     }
     Ok(Flow::On)
 }
 
 fn set(interpreter: &mut Interpreter, name: &str, value: &str) -> Result<(), Fault> {
     let value = value.trim();
-    if let Some(command) = value.strip_prefix('`') {
-        let command = command
-            .strip_suffix('`')
-            .ok_or_else(|| Fault::message("a back-tick must end the line"))?;
+    if value.trim_start_matches('\\').starts_with('`') {
+        let value = brackets::unescape(value.to_owned());
+        let command = value.strip_prefix('`').and_then(|v| v.strip_suffix('`'));
+        let command = command.ok_or_else(|| Fault::message("a back-tick must end the line"))?;
         let text = capture(interpreter, command)?;
         interpreter.set(name, &text);
         return Ok(());
     }
-    let value = brackets::fill(value.to_owned())?;
-    if may_be_expression(&value)
-        && let Ok(operand) = expr::value(&value)
-        && let Operand::Number(number) = operand
-        && !is_operand(&value)
-    {
-        interpreter.set(name, &number.print());
+    if !value.contains(['{', '\\']) {
+        settle(interpreter, name, value);
         return Ok(());
     }
-    interpreter.set(name, &brackets::unescape(value));
+    // What stands in braces and is no number is text like any other.
+    let filled = brackets::fill(value.to_owned()).unwrap_or_else(|_| value.to_owned());
+    settle(interpreter, name, brackets::unescape(filled).trim_start());
     Ok(())
 }
 
-/// Whether `text` is one operand, which keeps its spelling.
-fn is_operand(text: &str) -> bool {
-    super::number::parse(text).is_some() && !text.starts_with('-')
+/// Sets the number that `value` comes to, else the text itself.
+fn settle(interpreter: &mut Interpreter, name: &str, value: &str) {
+    if may_be_expression(value)
+        && let Ok(number) = expr::printed(value)
+    {
+        interpreter.set(name, &number);
+    } else {
+        interpreter.set(name, value);
+    }
 }
 
 /// A cheap test that most texts fail: words in a row, or quoted text, compute to nothing.
@@ -102,43 +99,28 @@ fn may_be_expression(text: &str) -> bool {
         return false;
     };
     if first.is_ascii_alphabetic() || first == b'_' {
-        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        let length = text.bytes().take_while(|b| word(*b)).count();
-        let after = text.get(length..).unwrap_or_default().trim_ascii_start();
-        return after.starts_with('(');
+        let length = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let word = text.get(..length).unwrap_or_default();
+        return expr::is_function(word) || super::number::parse(word).is_some();
     }
     !matches!(first, b'"' | b'/' | b'\\')
 }
 
-fn number(value: String) -> Result<Number, Fault> {
-    let text = brackets::fill(value)?;
-    expr::number(&text).map_err(|reason| Fault::Expression { text, reason })
+fn number(value: String) -> Result<f64, Fault> {
+    let text = brackets::unescape(brackets::fill(value)?);
+    let number = expr::number(&text);
+    let number = number.map_err(|reason| Fault::Expression { text, reason })?;
+    Ok(number.real())
 }
 
-fn add(interpreter: &mut Interpreter, name: &str, by: Number) -> Result<(), Fault> {
-    let old = interpreter.get(name).unwrap_or("0");
-    let old = match super::number::parse(old) {
-        Some(number) => number,
-        None => number(old.to_owned())?,
-    };
-    let sum = match (old, by) {
-        (Number::Int(a), Number::Int(b)) => Number::int(i128::from(a) + i128::from(b)),
-        (a, b) => Number::Real(a.real() + b.real()),
-    };
-    interpreter.set(name, &sum.print());
-    Ok(())
+fn add(interpreter: &mut Interpreter, name: &str, by: f64) {
+    let old = interpreter.get(name).map_or(0.0, leading_real);
+    interpreter.set(name, &Number::Real(old + by).print());
 }
 
 /// What a command prints, its lines joined by blanks.
 fn capture(interpreter: &mut Interpreter, command: &str) -> Result<String, Fault> {
-    let ran = interpreter
-        .host
-        .capture(command)
-        .map_err(|error| Fault::message(format!("cannot run `{command}`: {error}")))?;
-    if ran.code != 0 {
-        let code = ran.code;
-        interpreter.err(&format!("warning: exit status of command {code}\n"));
-    }
+    let ran = builtins::capture(interpreter, command)?;
     interpreter.set("EXECSTATUS", &ran.code.to_string());
     let bytes = ran.stdout.get(..CAPTURE_LIMIT).unwrap_or(&ran.stdout);
     let text = String::from_utf8_lossy(bytes);

@@ -23,8 +23,8 @@ pub(crate) fn fill(text: String) -> Result<String, Fault> {
         if inner.contains('{') {
             return Err(Fault::NestedBrackets);
         }
-        let number = expr::number(inner).map_err(|_| Fault::BracketExpression(inner.to_owned()))?;
-        out.push_str(&number.print());
+        let number = expr::printed(inner);
+        out.push_str(&number.map_err(|_| Fault::BracketExpression(inner.to_owned()))?);
         rest = after;
     }
     out.push_str(rest);

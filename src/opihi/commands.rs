@@ -40,12 +40,20 @@ pub(crate) struct Macro {
     pub(crate) body: Body,
 }
 
+/// What `help` tells of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) usage: &'static str,
+    pub(crate) help: &'static str,
+}
+
 /// The commands of the language and the macros, which prefixes find, and Outrigger's own, which
 /// they do not.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
     shared: BTreeMap<Arc<str>, Command>,
     own: BTreeMap<Arc<str>, Command>,
+    abouts: BTreeMap<&'static str, About>,
 }
 
 impl Commands {
@@ -55,6 +63,31 @@ impl Commands {
 
     pub(crate) fn insert_own(&mut self, name: &str, command: Command) {
         self.own.insert(Arc::from(name), command);
+    }
+
+    pub(crate) fn describe(&mut self, name: &'static str, about: About) {
+        self.abouts.insert(name, about);
+    }
+
+    /// The usage of a command, where there is one to tell.
+    pub(crate) fn usage(&self, name: &str) -> Option<&'static str> {
+        self.abouts.get(name).map(|about| about.usage)
+    }
+
+    /// One line of help on what `name` names.
+    pub(crate) fn help(&self, name: &str) -> &str {
+        match (self.shared.get(name), self.abouts.get(name)) {
+            (Some(Command::Macro(definition)), _) => &definition.help,
+            (_, about) => about.map_or("", |about| about.help),
+        }
+    }
+
+    /// The macro of exactly this name.
+    pub(crate) fn macro_named(&self, name: &str) -> Option<&Arc<Macro>> {
+        match self.shared.get(name)? {
+            Command::Macro(definition) => Some(definition),
+            Command::Builtin(_) | Command::Block(_) => None,
+        }
     }
 
     /// Takes a macro in.
@@ -71,16 +104,9 @@ impl Commands {
         Ok(())
     }
 
-    /// Removes a macro.
-    pub(crate) fn forget(&mut self, name: &str) -> Result<(), Fault> {
-        match self.shared.get(name) {
-            Some(Command::Macro(_)) => {
-                self.shared.remove(name);
-                Ok(())
-            },
-            Some(_) => Err(Fault::Inherent(name.to_owned())),
-            None => Err(Fault::message(format!("no macro {name}"))),
-        }
+    /// Removes a macro; false where there is none of that name.
+    pub(crate) fn forget(&mut self, name: &str) -> bool {
+        self.macro_named(name).is_some() && self.shared.remove(name).is_some()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -98,11 +124,17 @@ impl Commands {
         })
     }
 
+    /// The command that has this very name.
+    pub(crate) fn exact(&self, name: &str) -> Option<(&str, &Command)> {
+        let shared = self.shared.get_key_value(name);
+        let (name, command) = shared.or_else(|| self.own.get_key_value(name))?;
+        Some((name, command))
+    }
+
     /// The command that `word` names: exactly, else as a prefix of one alone.
     pub(crate) fn find(&self, word: &str) -> Result<(&str, &Command), Fault> {
-        let exact = self.shared.get_key_value(word);
-        if let Some((name, command)) = exact.or_else(|| self.own.get_key_value(word)) {
-            return Ok((name, command));
+        if let Some(found) = self.exact(word) {
+            return Ok(found);
         }
         let from = (Bound::Excluded(word), Bound::Unbounded);
         let mut matches = self

@@ -41,6 +41,8 @@ pub enum Fault {
     Ambiguous { word: String, matches: Vec<String> },
     #[error("misbalanced quotes")]
     Quotes,
+    #[error("misbalanced parenthesis")]
+    Parentheses,
     #[error("can't nest brackets!")]
     NestedBrackets,
     #[error("no close brackets!")]
@@ -63,7 +65,7 @@ pub enum Fault {
     Usage(&'static str),
     #[error("nested more than {0} deep: a macro that calls itself for ever?")]
     TooDeep(usize),
-    #[error("the line grows beyond {0} bytes by expansion: a variable that names itself?")]
+    #[error("the line grows beyond {0} bytes: a variable that names or doubles itself?")]
     TooLong(usize),
     #[error("stopped after {0} commands")]
     TooMany(u64),
@@ -80,6 +82,26 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// A command was given the wrong words: its usage, which the table of commands knows, goes in.
+    pub(crate) const MISUSED: Self = Self::Usage("");
+
+    /// The fault with `usage` in it where it is [`Fault::MISUSED`].
+    pub(crate) fn with_usage(self, usage: &'static str) -> Self {
+        if self == Self::MISUSED {
+            Self::Usage(usage)
+        } else {
+            self
+        }
+    }
+
+    /// Whether nothing goes on after it, even where failures are passed over.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted | Self::TooMany(_) | Self::TooDeep(_)
+        )
+    }
+
     /// A fault told in words.
     pub fn message(text: impl Into<String>) -> Self {
         Self::Message(text.into())
@@ -146,6 +168,19 @@ pub enum Stop {
     Failed(Box<Failure>),
     /// `quit` or `exit`, with the code for the program.
     Quit(i32),
+}
+
+impl Stop {
+    /// See [`Fault::with_usage`].
+    pub(crate) fn with_usage(self, usage: &'static str) -> Self {
+        match self {
+            Self::Failed(mut failure) => {
+                failure.fault = failure.fault.with_usage(usage);
+                Self::Failed(failure)
+            },
+            stop => stop,
+        }
+    }
 }
 
 impl From<Fault> for Stop {

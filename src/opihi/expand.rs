@@ -10,7 +10,26 @@ use super::error::Fault;
 pub(crate) const LINE_LIMIT: usize = 1 << 20;
 
 /// Most substitutions within one line.
-const STEP_LIMIT: usize = 10_000;
+const STEP_LIMIT: usize = 1000;
+
+/// An error where a text of `size` bytes is longer than a line may be.
+pub(crate) fn within_line(size: usize) -> Result<(), Fault> {
+    if size > LINE_LIMIT {
+        return Err(Fault::TooLong(LINE_LIMIT));
+    }
+    Ok(())
+}
+
+/// `text` with each `from` replaced by `to`.
+pub(crate) fn replaced(text: &str, from: &str, to: &str) -> Result<String, Fault> {
+    if from.is_empty() {
+        return Ok(text.to_owned());
+    }
+    let count = text.matches(from).count();
+    let kept = text.len().saturating_sub(count.saturating_mul(from.len()));
+    within_line(kept.saturating_add(count.saturating_mul(to.len())))?;
+    Ok(text.replace(from, to))
+}
 
 /// Where values come from.
 pub(crate) trait Values {
@@ -43,10 +62,7 @@ pub(crate) fn expand(values: &impl Values, text: &str, from: usize) -> Result<St
             before = dollar;
             continue;
         };
-        let grown = text.len() + value.len();
-        if grown > LINE_LIMIT {
-            return Err(Fault::TooLong(LINE_LIMIT));
-        }
+        within_line(text.len() + value.len())?;
         let value = value.to_owned();
         text.replace_range(dollar..end, &value);
         before = dollar + value.len();

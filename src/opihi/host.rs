@@ -1,7 +1,7 @@
 //! What the language asks of the program around it: streams, time, commands of the machine.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -56,8 +56,39 @@ pub trait Host: Send {
     /// Makes `path` that directory.
     fn change_directory(&mut self, path: &Path) -> io::Result<()>;
 
+    /// The path that a script means by a file's name; an error where it may not have the file.
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        Ok(self.directory().join(name))
+    }
+
     /// A variable of the environment.
     fn environment(&self, name: &str) -> Option<String>;
+
+    /// The next line that is typed (`wait`, `scan stdin`); none at the end.
+    fn read_line(&mut self) -> Option<String> {
+        None
+    }
+
+    /// The value of an entry of the configuration.
+    fn config(&self, _key: &str) -> Option<String> {
+        None
+    }
+
+    /// Reads the configuration anew (`config`).
+    fn reload_config(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The lines that were typed, oldest first.
+    fn history(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What the program calls itself, and its version.
+    fn name_and_version(&self) -> (String, String) {
+        let name = env!("CARGO_PKG_NAME").to_owned();
+        (name, env!("CARGO_PKG_VERSION").to_owned())
+    }
 }
 
 /// The machine itself: the process's own streams and the shell.
@@ -176,5 +207,11 @@ impl Host for SystemHost {
 
     fn environment(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn read_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line).ok()?;
+        (read > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned())
     }
 }

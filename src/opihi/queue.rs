@@ -1,15 +1,22 @@
 //! Queues: lines by name, first in, first out (spec/pantasks.md §2.3).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-/// All queues by name.
+use indexmap::IndexMap;
+
+/// All queues by name, in the order they were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Queues(BTreeMap<Box<str>, VecDeque<String>>);
+pub struct Queues(IndexMap<Box<str>, VecDeque<String>>);
 
 impl Queues {
     /// The lines of queue `name`.
     pub fn get(&self, name: &str) -> Option<&VecDeque<String>> {
         self.0.get(name)
+    }
+
+    /// The lines of queue `name`, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut VecDeque<String>> {
+        self.0.get_mut(name)
     }
 
     /// The lines of queue `name`, made if need be.
@@ -24,7 +31,7 @@ impl Queues {
 
     /// Takes queue `name` away with its lines; none where there is no such queue.
     pub fn delete(&mut self, name: &str) -> Option<VecDeque<String>> {
-        self.0.remove(name)
+        self.0.shift_remove(name)
     }
 
     /// The queues with their names.

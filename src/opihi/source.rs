@@ -9,6 +9,7 @@ use std::{
 use super::{
     compiled::{self, Piece},
     error::{Failure, Fault, Place, Stop},
+    words,
 };
 
 /// One line of a script that is neither blank nor a comment.
@@ -99,6 +100,7 @@ impl Program {
                 }
             }
         }
+        settle(&mut lines);
         Ok(Arc::new(Self {
             file,
             lines: lines.into(),
@@ -111,9 +113,11 @@ impl Program {
             let text = text.trim();
             (!text.is_empty() && !text.starts_with('#')).then(|| Line::new(text, index + 1))
         });
+        let mut lines: Vec<Line> = lines.collect();
+        settle(&mut lines);
         Arc::new(Self {
             file: Arc::from(name),
-            lines: lines.collect(),
+            lines: lines.into(),
         })
     }
 
@@ -172,6 +176,33 @@ impl Program {
             }
         }
         Err(Fault::NoEnd(text(opener).to_owned()))
+    }
+
+    /// The block of line `opener` that ends before line `end` for want of an `end` of its own.
+    fn open_block(&self, opener: usize, end: usize) -> Block {
+        let mut depth = 0_usize;
+        let mut otherwise = None;
+        for index in opener + 1..end {
+            match self.lines.get(index).map(|line| line.role) {
+                Some(Role::Opener) => depth += 1,
+                Some(Role::End) => depth = depth.saturating_sub(1),
+                Some(Role::Else) if depth == 0 => otherwise = otherwise.or(Some(index)),
+                _ => {},
+            }
+        }
+        Block { otherwise, end }
+    }
+}
+
+/// Takes their roles from the lines that are a list's data: they open and close nothing.
+fn settle(lines: &mut [Line]) {
+    let mut data = false;
+    for line in lines {
+        if data && line.role != Role::End {
+            line.role = Role::Plain;
+        } else {
+            data = line.role == Role::Opener && first_word(&line.text) == "list";
+        }
     }
 }
 
@@ -238,19 +269,20 @@ impl Cursor {
     /// second value is false.
     pub fn take_body_or_rest(&mut self) -> (Body, bool) {
         let opener = self.next.saturating_sub(1);
-        if let Ok(body) = self.take_body() {
-            return (body, true);
-        }
-        let rest = opener + 1..self.end;
-        self.next = self.end;
+        let (block, closed) = match self.take_block() {
+            Ok(block) => (block, true),
+            Err(_) => (self.take_rest(), false),
+        };
         let program = Arc::clone(&self.program);
-        (
-            Body {
-                program,
-                range: rest,
-            },
-            false,
-        )
+        let range = opener + 1..block.end;
+        (Body { program, range }, closed)
+    }
+
+    /// The block that the line read last opens, as if its `end` stood at the end of the list.
+    pub(crate) fn take_rest(&mut self) -> Block {
+        let opener = self.next.saturating_sub(1);
+        self.next = self.end;
+        self.program.open_block(opener, self.end)
     }
 
     pub(crate) fn take_block(&mut self) -> Result<Block, Fault> {
@@ -294,7 +326,7 @@ fn role(text: &str) -> Role {
         "if" => condition(text).is_some_and(|(_, rest)| rest.is_empty()),
         "for" | "foreach" | "while" | "task" | "task.exec" | "task.exit" => true,
         "macro" => macro_opens(words.next()),
-        "list" => list_opens(words.nth(1)),
+        "list" => list_opens(words),
         word if is_end(word) => return Role::End,
         word if is_else(word) => return Role::Else,
         _ => false,
@@ -309,18 +341,18 @@ fn macro_opens(word: Option<&str>) -> bool {
     )
 }
 
-/// Whether `list NAME OPTION` is the block form.
-pub(crate) fn list_opens(option: Option<&str>) -> bool {
-    !option.is_some_and(|option| option.starts_with('-'))
+/// Whether a `list` with these words is the block form: `list NAME`, `list NAME -excel`.
+pub(crate) fn list_opens<'a>(words: impl Iterator<Item = &'a str>) -> bool {
+    let mut words = words.filter(|word| !matches!(*word, "-excel" | "-excel-style"));
+    let named = words.next().is_some_and(|name| !name.starts_with('-'));
+    named && words.next().is_none_or(|option| !option.starts_with('-'))
 }
 
-/// The condition of an `if` or `while` line with its parentheses, and what follows it.
+/// The condition of an `if` or `while` line, and what follows it.
 pub(crate) fn condition(text: &str) -> Option<(&str, &str)> {
     let (_, after) = text.split_once(|c: char| c.is_ascii_whitespace())?;
-    let after = after.trim_start();
-    let length = parenthesised(after)?;
-    let (inner, rest) = after.split_at_checked(length)?;
-    Some((inner, rest.trim()))
+    let (word, rest) = words::next(after.trim_start()).ok()?;
+    (!word.text.is_empty()).then(|| (word.text, rest.trim()))
 }
 
 /// How many bytes the parentheses that `text` starts with take. Those within quotes do not count.

@@ -4,10 +4,7 @@
 //! asks for a second look (another `$`, a backslash, a brace); then filling declines and the
 //! caller expands the text itself.
 
-use super::{
-    error::Fault,
-    expand::{Values, is_name_byte},
-};
+use super::expand::{LINE_LIMIT, Values, is_name_byte};
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,68 +91,43 @@ fn name(text: &str) -> Option<(&str, &str)> {
         .filter(|(name, _)| !name.is_empty())
 }
 
-/// Appends the filled template to `out`; false where a value asks for expansion itself.
+/// Appends the filled template to `out`; false where a value asks for expansion itself, or is
+/// missing, of which expansion tells.
 pub(crate) fn fill(
     parts: &[Part],
     values: &impl Values,
     setting: Setting,
     out: &mut String,
-) -> Result<bool, Fault> {
-    // Expansion goes from the right, and so must the first error.
-    if let [_, _, ..] = parts
-        && let Err(fault) = check(parts, values)
-    {
-        return Err(fault);
-    }
-    for part in parts {
-        match part {
-            Part::Literal(text) => out.push_str(text),
-            Part::Exists(name) => out.push(if values.exists(name) { '1' } else { '0' }),
-            Part::Value(name) => {
-                let value = values.value(name)?;
-                if !setting.takes(value) {
-                    return Ok(false);
-                }
-                out.push_str(value);
+) -> bool {
+    parts.iter().all(|part| {
+        let value = match part {
+            Part::Literal(text) => {
+                out.push_str(text);
+                return true;
             },
-            Part::Element { list, index } => {
-                let index = values.value(index)?;
-                if !index.bytes().all(is_name_byte) {
-                    return Ok(false);
-                }
-                let value = element(values, list, index)?;
-                if !setting.takes(value) {
-                    return Ok(false);
-                }
-                out.push_str(value);
+            Part::Exists(name) => {
+                out.push(if values.exists(name) { '1' } else { '0' });
+                return true;
             },
-        }
-    }
-    Ok(true)
+            Part::Value(name) => values.value(name).ok(),
+            Part::Element { list, index } => element(values, list, index),
+        };
+        let value = value.filter(|value| setting.takes(value));
+        value.is_some_and(|value| {
+            out.push_str(value);
+            out.len() <= LINE_LIMIT
+        })
+    })
 }
 
-fn check(parts: &[Part], values: &impl Values) -> Result<(), Fault> {
-    let named = |part: &&Part| !matches!(part, Part::Literal(_) | Part::Exists(_));
-    if parts.iter().filter(named).count() < 2 {
-        return Ok(());
+/// The value of `$list$index`, where the index is a name and nothing else.
+pub(crate) fn element<'a>(values: &'a impl Values, list: &str, index: &str) -> Option<&'a str> {
+    let index = values.value(index).ok()?;
+    if !index.bytes().all(is_name_byte) {
+        return None;
     }
-    for part in parts.iter().rev() {
-        match part {
-            Part::Value(name) => values.value(name).map(drop)?,
-            Part::Element { index, .. } => values.value(index).map(drop)?,
-            Part::Literal(_) | Part::Exists(_) => {},
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn element<'a>(
-    values: &'a impl Values,
-    list: &str,
-    index: &str,
-) -> Result<&'a str, Fault> {
     let mut name = String::with_capacity(list.len() + index.len());
     name.push_str(list);
     name.push_str(index);
-    values.value(&name)
+    values.value(&name).ok()
 }

@@ -40,6 +40,19 @@ impl Variables {
             .unwrap_or_default()
     }
 
+    /// The words that the running macro was called with.
+    pub(crate) fn call(&self) -> Option<&Args> {
+        self.frames.last().map(|frame| &frame.args)
+    }
+
+    /// Gives the running macro other words.
+    pub(crate) fn set_call(&mut self, args: Args) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.count = args.len().to_string();
+            frame.args = args;
+        }
+    }
+
     /// Hides the frames of the macros that are running, for a body that belongs to none.
     pub(crate) fn step_out(&mut self) -> Outside {
         Outside(std::mem::take(&mut self.frames))
@@ -94,6 +107,22 @@ impl Variables {
             .iter()
             .map(|(n, v)| (&**n, v.as_str()))
             .collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// All variables by name, locals as `macro.depth.name`.
+    pub(crate) fn all(&self) -> Vec<(String, &str)> {
+        let global = self.global.iter().map(|(n, v)| (n.to_string(), v.as_str()));
+        let outside = self.outside.iter();
+        let outside = outside.map(|(n, v)| (format!(".0.{n}"), v.as_str()));
+        let locals = self.locals.iter().flat_map(|(name, tables)| {
+            tables.iter().enumerate().flat_map(move |(depth, table)| {
+                let full = move |n: &str| format!("{name}.{}.{n}", depth + 1);
+                table.iter().map(move |(n, v)| (full(n), v.as_str()))
+            })
+        });
+        let mut all: Vec<_> = global.chain(outside).chain(locals).collect();
         all.sort_unstable();
         all
     }

@@ -60,8 +60,7 @@ impl Args {
             if index > 0 {
                 line.push(' ');
             }
-            let last = index + 1 == self.len();
-            if holds_together(word, last) {
+            if holds_together(word) {
                 line.push_str(word);
             } else if word.contains('"') {
                 return Err(Fault::Quotes);
@@ -127,23 +126,20 @@ pub(crate) fn args(text: &str) -> Result<Args, Fault> {
     Ok(split(text)?.into_iter().map(|word| word.text).collect())
 }
 
-/// Whether `word` is read as one word without quotes. An open parenthesis takes all that follows,
-/// so it has to be the last.
-fn holds_together(word: &str, last: bool) -> bool {
-    let whole = |read: Word<'_>, rest: &str| !read.quoted && rest.is_empty() && read.text == word;
-    next(word).is_ok_and(|(read, rest)| whole(read, rest))
+/// Whether `word` is read as one word without quotes.
+fn holds_together(word: &str) -> bool {
+    next(word).is_ok_and(|(read, rest)| !read.quoted && rest.is_empty() && !word.is_empty())
         && !word.starts_with(|c: char| c.is_ascii_whitespace())
-        && (last || !word.starts_with('(') || parenthesised(word).is_some())
-        && !word.is_empty()
 }
 
-fn next(text: &str) -> Result<(Word<'_>, &str), Fault> {
+/// The first word of `text`, which has no blank at its start, and what follows it.
+pub(crate) fn next(text: &str) -> Result<(Word<'_>, &str), Fault> {
     if let Some(inner) = text.strip_prefix('"') {
         let (text, rest) = inner.split_once('"').ok_or(Fault::Quotes)?;
         return Ok((Word { text, quoted: true }, rest));
     }
     let length = if text.starts_with('(') {
-        parenthesised(text).unwrap_or(text.len())
+        parenthesised(text).ok_or(Fault::Parentheses)?
     } else if text.starts_with(';') {
         1
     } else {
@@ -184,7 +180,7 @@ mod tests {
     #[rstest]
     #[case(&["echo", "a b", ""], r#"echo "a b" """#)]
     #[case(&["if", "(\"a b\" == (c))", "x;y"], r#"if ("a b" == (c)) "x;y""#)]
-    #[case(&["say", "x\"y", "(z"], r#"say x"y (z"#)]
+    #[case(&["say", "x\"y", "(z"], r#"say x"y "(z""#)]
     #[case(&["say", "(x", "y"], r#"say "(x" y"#)]
     #[case(&["say", "(a)b", "$v {1} \\"], r#"say "(a)b" "$v {1} \""#)]
     fn words_make_a_line_that_splits_into_them(#[case] words: &[&str], #[case] line: &str) {
@@ -202,7 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_is_an_error() {
+    fn what_is_not_closed_is_an_error() {
         assert_eq!(args("echo \"a"), Err(Fault::Quotes));
+        assert_eq!(args("echo (a"), Err(Fault::Parentheses));
     }
 }

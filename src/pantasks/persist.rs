@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config,
-    opihi::{Args, Fault, Flow, Interpreter, Page},
+    opihi::{Args, Fault, Flow, Interpreter},
     state::{
         Store,
         script::{ChangedPage, Changes, Saved},
@@ -222,11 +222,10 @@ impl Shadow {
         for (book, pages) in &saved.books {
             self.books.push(book.clone());
             for (page, words) in pages {
-                let words: Page = words
+                let words = words
                     .iter()
-                    .map(|(word, value)| (word.as_str().into(), value.clone()))
-                    .collect();
-                let entry = (self.next_position, hash_page(&words));
+                    .map(|(word, value)| (word.as_str(), value.as_str()));
+                let entry = (self.next_position, hash_page(words));
                 self.pages.insert((book.clone(), page.clone()), entry);
                 self.next_position += 1;
             }
@@ -257,7 +256,7 @@ impl Shadow {
             let mut last = i64::MIN;
             for (page, words) in pages.iter() {
                 let key = (book.to_owned(), page.to_owned());
-                let known = hash_page(words);
+                let known = hash_page(words.iter());
                 let old = self.pages.get(&key).copied();
                 // A page that moved forward gets a new place, and so do all behind it.
                 let position = match old {
@@ -275,7 +274,7 @@ impl Shadow {
                         position,
                         words: words
                             .iter()
-                            .map(|(word, value)| (word.to_string(), value.clone()))
+                            .map(|(word, value)| (word.to_owned(), value.to_owned()))
                             .collect(),
                     });
                 }
@@ -299,13 +298,14 @@ fn restore(interpreter: &mut Interpreter, saved: &Saved, reset: Option<(&str, &s
         let book = interpreter.books_mut().create(book);
         book.clear();
         for (page, words) in pages {
-            let page = book.create(page);
+            book.create(page);
             for (word, value) in words {
                 let value = match reset {
                     Some((name, from, to)) if word == name && value == from => to,
                     _ => value,
                 };
-                page.insert(word.as_str().into(), value.to_owned());
+                // The page has just been made.
+                book.set_word(page, word, value);
             }
         }
     }
@@ -332,7 +332,7 @@ fn hash(value: &str) -> u64 {
     hasher.finish()
 }
 
-fn hash_page(words: &Page) -> u64 {
+fn hash_page<'a>(words: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for (word, value) in words {
         word.hash(&mut hasher);

@@ -1,204 +1,190 @@
-//! `book` and `ipptool2book` (spec/pantasks.md §6).
+//! `book` (spec/pantasks.md §6).
 
 use super::{
     super::{
-        book::{Book, Page},
-        error::Fault,
-        interpreter::Interpreter,
-        number::leading_integer,
-        rows,
-        words::Args,
+        book::Book, error::Fault, interpreter::Interpreter, number::leading_integer, words::Args,
     },
-    Simple,
+    Entry, answer,
     options::Options,
 };
 
-pub(super) const COMMANDS: &[(&str, Simple)] = &[
-    ("book", book),
-    ("ipptool2book", ipptool2book),
-    ("queue2book", ipptool2book),
-];
-
-const USAGE: Fault = Fault::Usage(
-    "book list | init|create|delete|listbook|shuffle BOOK | npages BOOK [-var V] [-key K V] | \
-     getbook N [-var V] | newpage|listpage BOOK PAGE | getpage BOOK N [-var V] [-key K V] | \
-     delpage BOOK PAGE|-key K V | setword BOOK PAGE WORD VALUE | getword BOOK PAGE WORD [-var V]",
-);
+pub(super) const COMMANDS: &[Entry] = &[(
+    "book",
+    "book list | init|create|delete|listbook|shuffle BOOK | npages BOOK [-var V] [-key WORD VALUE] \
+     | getbook N [-var V] | newpage|listpage BOOK PAGE | getpage BOOK N [-var V] [-key WORD VALUE] \
+     | delpage BOOK PAGE | delpage BOOK -key WORD VALUE | setword BOOK PAGE WORD VALUE | getword \
+     BOOK PAGE WORD [-var V]",
+    "keeps books: pages by name, with words that have values",
+    book,
+)];
 
 fn book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
-    let mut options = Options::of(args);
-    let action = *options.words().first().ok_or(USAGE)?;
+    let action = args.get(1).ok_or(Fault::MISUSED)?;
     if action == "setword" {
-        let &[_, book, page, word, value] = options.words() else {
-            return Err(USAGE);
-        };
-        let page = existing(interpreter, book)?
-            .page_mut(page)
-            .ok_or_else(|| Fault::message(format!("page {page} not found in book {book}")))?;
-        value.clone_into(page.entry(word.into()).or_default());
-        return Ok(());
+        return set_word(interpreter, args);
     }
+    let mut options = Options::of(args);
     let variable = options.value("-var");
     let key = options.pair("-key");
-    match (options.words(), key) {
-        (["list"], None) => list(interpreter),
-        (["init", book], None) => interpreter.books.create(book).clear(),
-        (["create", book], None) => drop(interpreter.books.create(book).len()),
-        (["delete", book], None) => {
+    let words = options.words().get(1..).unwrap_or_default();
+    match (action, words, key) {
+        ("list", [], None) => list(interpreter),
+        ("init", [book], None) => {
+            interpreter.books.delete(book);
+            interpreter.books.create(book);
+        },
+        ("create", [book], None) => drop(interpreter.books.create(book).len()),
+        ("delete", [book], None) => {
             if !interpreter.books.delete(book) {
-                return Err(Fault::message(format!("book {book} not found")));
+                return Err(no_book(book));
             }
         },
-        (["getbook", index], None) => {
-            let index = usize::try_from(leading_integer(index)).ok();
-            let name = index.and_then(|index| interpreter.books.iter().nth(index));
-            let name = name.map_or("NULL", |(name, _)| name).to_owned();
-            answer(interpreter, variable, &name, &name);
+        ("getbook", [index], None) => {
+            let at = from_either_end(leading_integer(index), interpreter.books.len());
+            let name = at.and_then(|at| interpreter.books.iter().nth(at));
+            let name = name.map(|(name, _)| name.to_owned());
+            found(interpreter, variable, name, || no_book(index))?;
         },
-        (["listbook", book], None) => {
+        ("listbook", [book], None) => {
             let pages = existing(interpreter, book)?.iter();
-            let text = pages
+            let text: Vec<String> = pages
                 .map(|(name, page)| format!("{name:<15} {:3}\n", page.len()))
-                .collect::<Vec<_>>()
-                .concat();
-            interpreter.err(&text);
+                .collect();
+            interpreter.err(&text.concat());
         },
-        (["npages", book], key) => {
-            let count = match (interpreter.books.get(book), key) {
-                (None, _) => 0,
-                (Some(book), None) => book.len(),
-                (Some(book), Some((key, value))) => book.matching(key, value).count(),
+        ("npages", [book], key) => {
+            let book = existing(interpreter, book)?;
+            let count = match key {
+                None => book.len(),
+                Some((key, value)) => book.count_matching(key, value),
             };
-            answer(
-                interpreter,
-                variable,
-                &count.to_string(),
-                &format!("{count} pages"),
-            );
+            match variable {
+                Some(variable) => interpreter.set(variable, &count.to_string()),
+                None => interpreter.err(&format!("{count} pages\n")),
+            }
         },
-        (["newpage", book, page], None) => {
-            existing(interpreter, book)?.create(page);
+        ("newpage", [book, page], None) => existing(interpreter, book)?.create(page),
+        ("getpage", [book, index], key) => {
+            let index = leading_integer(index);
+            let Some(pages) = interpreter.books.get_mut(book) else {
+                return found(interpreter, variable, None, || no_book(book));
+            };
+            let name = nth(pages, index, key).map(str::to_owned);
+            let missing = || Fault::message(format!("page {index} not found in {book}"));
+            found(interpreter, variable, name, missing)?;
         },
-        (["getpage", book, index], key) => {
-            let found = interpreter.books.get(book);
-            let name = found.and_then(|book| nth(book, leading_integer(index), key));
-            let name = name.unwrap_or("NULL").to_owned();
-            answer(interpreter, variable, &name, &name);
+        ("delpage", [book, page], None) => {
+            if !existing(interpreter, book)?.remove(page) {
+                return Err(no_page(book, page));
+            }
         },
-        (["delpage", book, page], None) => existing(interpreter, book)?.remove(page),
-        (["delpage", book], Some((key, value))) => {
+        ("delpage", [book] | [book, _], Some((key, value))) => {
             existing(interpreter, book)?.remove_matching(key, value);
         },
-        (["listpage", book, page], None) => {
-            let missing = || Fault::message(format!("page {page} not found in book {book}"));
-            let page = existing(interpreter, book)?
-                .page(page)
-                .ok_or_else(missing)?;
-            let words = page.iter();
-            let text = words
-                .map(|(word, value)| format!("{word:>15} {value:>15}\n"))
-                .collect::<Vec<_>>()
-                .concat();
-            interpreter.err(&text);
+        ("listpage", [book, page], None) => {
+            let missing = || no_page(book, page);
+            let page = existing(interpreter, book)?.page(page);
+            let words = page.ok_or_else(missing)?.iter();
+            let text: Vec<String> = words
+                .map(|(word, value)| format!("{word:<15} {value:>15}\n"))
+                .collect();
+            interpreter.err(&text.concat());
         },
-        (["getword", book, page, word], None) => {
-            let page = interpreter.books.get(book).and_then(|book| book.page(page));
-            let value = page.and_then(|page| page.get(*word));
-            let value = value.map_or("NULL", String::as_str).to_owned();
-            answer(interpreter, variable, &value, &value);
+        ("getword", [book, page, word], None) => {
+            let found_book = interpreter.books.get(book);
+            let found_page = found_book.and_then(|book| book.page(page));
+            let value = found_page
+                .and_then(|page| page.get(word))
+                .map(str::to_owned);
+            let missing = match (found_book, found_page) {
+                (None, _) => no_book(book),
+                (_, None) => no_page(book, page),
+                _ => Fault::message(format!(
+                    "value {word} on page {page} in book {book} not found"
+                )),
+            };
+            found(interpreter, variable, value, || missing)?;
         },
-        (["shuffle", book], None) => existing(interpreter, book)?.shuffle(),
-        _ => return Err(USAGE),
+        ("shuffle", [book], None) => existing(interpreter, book)?.shuffle(),
+        (
+            "list" | "init" | "create" | "delete" | "getbook" | "listbook" | "npages" | "newpage"
+            | "getpage" | "delpage" | "listpage" | "getword" | "shuffle",
+            ..,
+        ) => return Err(Fault::MISUSED),
+        _ => return Err(Fault::message(format!("unknown book command {action}"))),
     }
     Ok(())
+}
+
+/// `book setword`, whose words are never options.
+fn set_word(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
+    let (Some(book), Some(page), Some(word), Some(value), 6) = (
+        args.get(2),
+        args.get(3),
+        args.get(4),
+        args.get(5),
+        args.len(),
+    ) else {
+        return Err(Fault::MISUSED);
+    };
+    if existing(interpreter, book)?.set_word(page, word, value) {
+        Ok(())
+    } else {
+        Err(no_page(book, page))
+    }
+}
+
+fn no_book(name: &str) -> Fault {
+    Fault::message(format!("book {name} not found"))
+}
+
+fn no_page(book: &str, page: &str) -> Fault {
+    Fault::message(format!("page {page} in book {book} not found"))
 }
 
 fn list(interpreter: &mut Interpreter) {
     let books = interpreter.books.iter();
-    let text = books
+    let text: Vec<String> = books
         .map(|(name, book)| format!("{name:<15} {:3}\n", book.len()))
-        .collect::<Vec<_>>()
-        .concat();
-    interpreter.err(&text);
+        .collect();
+    interpreter.err(&text.concat());
 }
 
 fn existing<'a>(interpreter: &'a mut Interpreter, name: &str) -> Result<&'a mut Book, Fault> {
-    let missing = || Fault::message(format!("book {name} not found"));
-    interpreter.books.get_mut(name).ok_or_else(missing)
+    let books = interpreter.books.get_mut(name);
+    books.ok_or_else(|| no_book(name))
 }
 
-fn nth<'a>(book: &'a Book, index: i64, key: Option<(&'a str, &'a str)>) -> Option<&'a str> {
-    let name = |(name, _): (&'a str, &'a Page)| name;
-    match (usize::try_from(index), key) {
-        (Ok(index), None) => book.iter().nth(index).map(name),
-        (Ok(index), Some((key, value))) => book.matching(key, value).nth(index).map(name),
-        (Err(_), None) => {
-            let from_end = usize::try_from(-(index + 1)).ok()?;
-            book.iter().nth_back(from_end).map(name)
-        },
-        (Err(_), Some(_)) => None,
-    }
-}
-
-fn answer(interpreter: &mut Interpreter, variable: Option<&str>, value: &str, shown: &str) {
-    match variable {
-        Some(name) => interpreter.set(name, value),
-        None => interpreter.err(&format!("{shown}\n")),
-    }
-}
-
-fn ipptool2book(interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
-    let mut options = Options::of(args);
-    let unique = options.flag("-uniq");
-    options.flag("-raw-columns");
-    let keys = options.value("-key");
-    let mut preset = Vec::new();
-    while let Some(pair) = options.pair("-setword") {
-        preset.push(pair);
-    }
-    let &[queue, book] = options.words() else {
-        return Err(Fault::Usage(
-            "ipptool2book QUEUE BOOK [-uniq] [-key A:B] [-setword WORD VALUE]...",
-        ));
+/// Answers with `value`. Where there is none, a variable becomes `NULL`, and without one it is a
+/// failure.
+fn found(
+    interpreter: &mut Interpreter,
+    variable: Option<&str>,
+    value: Option<String>,
+    missing: impl FnOnce() -> Fault,
+) -> Result<(), Fault> {
+    let value = match (value, variable) {
+        (Some(value), _) => value,
+        (None, Some(_)) => "NULL".to_owned(),
+        (None, None) => return Err(missing()),
     };
-    interpreter.books.create(book);
-    if interpreter.queues.get(queue).is_none() {
-        interpreter.err(&format!("queue {queue} not found\n"));
-        return Ok(());
-    }
-    let lines = std::mem::take(interpreter.queues.create(queue));
-    let (rows, errors) = rows::rows(lines.iter().map(String::as_str));
-    for error in errors {
-        interpreter.err(&format!("{error}\n"));
-    }
-    let book = interpreter.books.create(book);
-    for row in rows {
-        let name = match keys {
-            Some(keys) => page_name(&row, keys)?,
-            None => format!("page.{:03}", book.len()),
-        };
-        if unique && book.page(&name).is_some() {
-            continue;
-        }
-        let page = book.create(&name);
-        for (word, value) in row.iter().chain(&preset) {
-            page.insert((*word).into(), (*value).to_owned());
-        }
-    }
+    answer(interpreter, variable, &value);
     Ok(())
 }
 
-fn page_name(row: &[(&str, &str)], keys: &str) -> Result<String, Fault> {
-    let mut name = String::new();
-    for (index, key) in keys.split(':').enumerate() {
-        let value = row.iter().rfind(|(word, _)| *word == key);
-        let Some((_, value)) = value else {
-            return Err(Fault::message(format!("ERROR: missing key {key} for ID")));
-        };
-        if index > 0 {
-            name.push(':');
-        }
-        name.push_str(value);
+/// An index among `count` things: a negative one counts from the end.
+fn from_either_end(index: i64, count: usize) -> Option<usize> {
+    let at = match usize::try_from(index) {
+        Ok(at) => at,
+        Err(_) => count.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+    };
+    (at < count).then_some(at)
+}
+
+fn nth<'a>(book: &'a mut Book, index: i64, key: Option<(&str, &str)>) -> Option<&'a str> {
+    let at = from_either_end(index, book.len())?;
+    match key {
+        None => book.nth(at).map(|(name, _)| name),
+        Some((key, value)) => book.nth_matching(key, value, at),
     }
-    Ok(name)
 }

@@ -3,138 +3,219 @@
 use super::{
     super::{
         error::{Fault, Flow, Outcome},
+        expand::within_line,
         interpreter::Interpreter,
+        number::leading_integer,
         source::{Cursor, list_opens},
-        words::Args,
+        words::{self, Args},
     },
-    Simple,
+    glob::glob,
+    options::Options,
+    system,
 };
 
-pub(super) const COMMANDS: &[(&str, Simple)] = &[];
+pub(super) const USAGE: &str = "list NAME, lines, end | list NAME -x|-exec \"COMMAND\" | list NAME -glob PATTERN | list NAME \
+     -file FILE | list NAME -split WORD... | list NAME -splitbychar C WORD... | list NAME -join \
+     VARIABLE [-start N] | list NAME -add WORD... | list NAME -del WORD | list NAME -copy LIST | \
+     list NAME -vectors|-buffers; [-excel] names elements A, B, ...";
 
-const USAGE: Fault = Fault::Usage(
-    "list NAME [-x \"COMMAND\" | -glob PATTERN | -file FILE | -split WORD... | \
-     -splitbychar C WORD... | -join VARIABLE [-start N] | -add WORD... | -del WORD | -copy OLD]",
-);
+pub(super) const HELP: &str = "makes, extends or joins a list: NAME:0, NAME:1, ... and NAME:n";
+
+/// Most elements that a list is searched for, whatever its `n` says.
+const COUNT_LIMIT: usize = 1 << 20;
+
+/// A list by its name, and how its elements are called.
+struct List<'a> {
+    name: &'a str,
+    letters: bool,
+}
+
+impl List<'_> {
+    fn element(&self, index: usize) -> String {
+        if self.letters {
+            format!("{}:{}", self.name, letters(index))
+        } else {
+            format!("{}:{index}", self.name)
+        }
+    }
+
+    fn count(&self, interpreter: &Interpreter) -> Option<usize> {
+        let count = interpreter.get(&format!("{}:n", self.name))?;
+        Some(
+            usize::try_from(leading_integer(count))
+                .unwrap_or(0)
+                .min(COUNT_LIMIT),
+        )
+    }
+
+    fn set_count(&self, interpreter: &mut Interpreter, count: usize) {
+        interpreter.set(&format!("{}:n", self.name), &count.to_string());
+    }
+
+    /// Puts values behind the first `from` elements. Elements beyond stay, as `n` tells.
+    fn put<'v>(
+        &self,
+        interpreter: &mut Interpreter,
+        from: usize,
+        values: impl IntoIterator<Item = &'v str>,
+    ) {
+        let mut count = from;
+        for value in values {
+            interpreter.set(&self.element(count), value);
+            count += 1;
+        }
+        self.set_count(interpreter, count);
+    }
+}
+
+/// The name of an element as spreadsheets name columns: A … Z, AA …
+fn letters(index: usize) -> String {
+    let mut name = Vec::new();
+    let mut left = index + 1;
+    while left > 0 {
+        left -= 1;
+        name.push(char::from(b'A' + u8::try_from(left % 26).unwrap_or(0)));
+        left /= 26;
+    }
+    name.iter().rev().collect()
+}
 
 pub(super) fn list(interpreter: &mut Interpreter, args: &Args, cursor: &mut Cursor) -> Outcome {
-    let name = args.get(1).ok_or(USAGE)?;
-    let Some(option) = args.get(2).filter(|word| !list_opens(Some(word))) else {
-        let body = cursor.take_body()?;
-        interpreter.set_list(name, body.lines().iter().map(|line| &*line.text));
-        return Ok(Flow::On);
-    };
-    let words: Vec<&str> = args.rest().skip(2).collect();
-    match (option, words.as_slice()) {
-        ("-x" | "-exec", [command]) => {
-            let ran = interpreter
-                .host
-                .capture(command)
-                .map_err(|error| Fault::message(format!("cannot run `{command}`: {error}")))?;
-            if ran.code != 0 {
-                let code = ran.code;
-                interpreter.err(&format!("warning: exit status of command {code}\n"));
-            }
-            let text = String::from_utf8_lossy(&ran.stdout).into_owned();
-            replace(interpreter, name, &lines(&text));
-        },
-        ("-file", [file]) => {
-            let path = interpreter.host.directory().join(file);
-            let bytes = std::fs::read(path).map_err(|_| Fault::NoFile((*file).to_owned()))?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            replace(interpreter, name, &lines(&text));
-        },
-        ("-glob", [pattern]) => {
-            let found = glob(interpreter, pattern)?;
-            let found: Vec<&str> = found.iter().map(String::as_str).collect();
-            replace(interpreter, name, &found);
-        },
-        ("-split", words) => {
-            let all = words.iter().flat_map(|word| word.split_ascii_whitespace());
-            replace(interpreter, name, &all.collect::<Vec<_>>());
-        },
-        ("-splitbychar", [separators, words @ ..]) => {
-            let between = |c: char| separators.contains(c);
-            let all = words.iter().flat_map(|word| word.split(between));
-            let all: Vec<&str> = all.filter(|part| !part.is_empty()).collect();
-            replace(interpreter, name, &all);
-        },
-        ("-join", [variable, start @ ..]) => {
-            let skip = match start {
-                ["-start", n] => n.parse().unwrap_or(0),
-                _ => 0,
-            };
-            let values = interpreter.list(name);
-            let values: Vec<&str> = values.iter().skip(skip).map(String::as_str).collect();
-            interpreter.set(variable, &values.join(" "));
-        },
-        ("-add", words) => {
-            let mut values = interpreter.list(name);
-            values.extend(words.iter().map(|word| (*word).to_owned()));
-            interpreter.set_list(name, values.iter().map(String::as_str));
-        },
-        ("-del", [word]) => {
-            let mut values = interpreter.list(name);
-            let Some(at) = values.iter().position(|value| value == word) else {
-                return Err(Fault::message(format!("value {word} not found in list")).into());
-            };
-            values.remove(at);
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            replace(interpreter, name, &values);
-        },
-        ("-copy", [old]) => {
-            let values = interpreter.list(old);
-            let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            replace(interpreter, name, &values);
-        },
-        ("-vectors" | "-buffers" | "-excel", _) => {
-            return Err(Fault::message(format!("list {option}: there are no vectors here")).into());
-        },
-        _ => return Err(USAGE.into()),
+    let mut options = Options::of(args);
+    let letters = options.flag("-excel-style") | options.flag("-excel");
+    if list_opens(args.rest()) {
+        return block(interpreter, &options, letters, cursor);
     }
+    if let Some(command) = options.value("-x").or_else(|| options.value("-exec")) {
+        let list = only(&options, letters)?;
+        let ran = system::capture(interpreter, command)?;
+        let text = String::from_utf8_lossy(&ran.stdout);
+        list.put(interpreter, 0, system::lines(&text));
+        return Ok(Flow::On);
+    }
+    if let Some(pattern) = options.value("-glob") {
+        let list = only(&options, letters)?;
+        let found = glob(&interpreter.host.directory(), pattern)?;
+        list.put(interpreter, 0, found.iter().map(String::as_str));
+        return Ok(Flow::On);
+    }
+    if let Some(file) = options.value("-file") {
+        let list = only(&options, letters)?;
+        let path = interpreter.path(file)?;
+        let missing = |_| Fault::message(format!("cannot open file {file} for list"));
+        let bytes = std::fs::read(path).map_err(missing)?;
+        let text = String::from_utf8_lossy(&bytes);
+        list.put(interpreter, 0, text.lines());
+        return Ok(Flow::On);
+    }
+    if options.flag("-vectors") | options.flag("-buffers") {
+        // There are none here.
+        only(&options, letters)?.set_count(interpreter, 0);
+        return Ok(Flow::On);
+    }
+    let [name, action, words @ ..] = options.words() else {
+        return Err(Fault::MISUSED.into());
+    };
+    let list = List { name, letters };
+    other(interpreter, &list, action, words)?;
     Ok(Flow::On)
 }
 
-fn lines(text: &str) -> Vec<&str> {
-    let lines = text.lines().map(str::trim_ascii_start);
-    lines.filter(|line| !line.is_empty()).collect()
-}
-
-/// Sets the list; elements it had beyond the new ones are gone.
-fn replace(interpreter: &mut Interpreter, name: &str, values: &[&str]) {
-    let before = interpreter.list(name).len();
-    interpreter.set_list(name, values.iter().copied());
-    for index in values.len()..before {
-        interpreter.unset(&format!("{name}:{index}"));
+/// The list that is named and nothing else.
+fn only<'a>(options: &Options<'a>, letters: bool) -> Result<List<'a>, Fault> {
+    match options.words() {
+        [name] => Ok(List { name, letters }),
+        _ => Err(Fault::MISUSED),
     }
 }
 
-/// The paths that match a pattern in its last component.
-fn glob(interpreter: &Interpreter, pattern: &str) -> Result<Vec<String>, Fault> {
-    let bad = |error: globset::Error| Fault::message(format!("{pattern}: {error}"));
-    let (directory, last) = match pattern.rsplit_once('/') {
-        Some((directory, last)) => (Some(directory), last),
-        None => (None, pattern),
-    };
-    let matcher = globset::GlobBuilder::new(last)
-        .literal_separator(true)
-        .build()
-        .map_err(bad)?
-        .compile_matcher();
-    let base = interpreter.host.directory().join(match directory {
-        Some("") => "/",
-        Some(directory) => directory,
-        None => ".",
-    });
-    let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
-    let mut found: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| matcher.is_match(name) && (last.starts_with('.') || !name.starts_with('.')))
-        .map(|name| match directory {
-            Some(directory) => format!("{directory}/{name}"),
-            None => name,
-        })
-        .collect();
-    found.sort_unstable();
-    Ok(found)
+fn block(
+    interpreter: &mut Interpreter,
+    options: &Options<'_>,
+    letters: bool,
+    cursor: &mut Cursor,
+) -> Outcome {
+    let place = cursor.place();
+    let (body, closed) = cursor.take_body_or_rest();
+    let list = only(options, letters)?;
+    if !closed && let Some(place) = place {
+        interpreter.err(&format!("{place}: missing 'END' in list\n"));
+    }
+    list.put(interpreter, 0, body.lines().iter().map(|line| &*line.text));
+    Ok(Flow::On)
+}
+
+fn other(
+    interpreter: &mut Interpreter,
+    list: &List<'_>,
+    action: &str,
+    words: &[&str],
+) -> Result<(), Fault> {
+    let undefined = |name: &str| Fault::message(format!("list {name} not found"));
+    match (action, words) {
+        ("-split", [_, ..]) => list.put(interpreter, 0, words.iter().copied()),
+        ("-splitbychar", [separator, words @ ..]) => {
+            let between = separator.chars().next();
+            let mut all = Vec::new();
+            for word in words {
+                let spaced: String = word
+                    .chars()
+                    .map(|c| if Some(c) == between { ' ' } else { c })
+                    .collect();
+                let parts = words::split(&spaced)?;
+                all.extend(parts.iter().map(|part| part.text.to_owned()));
+            }
+            list.put(interpreter, 0, all.iter().map(String::as_str));
+        },
+        ("-join", [variable, start @ ..]) => {
+            let start = match start {
+                [] => 0,
+                ["-start", start] => usize::try_from(leading_integer(start)).unwrap_or(0),
+                _ => return Err(Fault::MISUSED),
+            };
+            let count = list.count(interpreter);
+            let count = count.ok_or_else(|| undefined(list.name))?;
+            let values = (start..count).map_while(|index| interpreter.get(&list.element(index)));
+            let mut text = String::new();
+            for (index, value) in values.enumerate() {
+                if index > 0 {
+                    text.push(' ');
+                }
+                text.push_str(value);
+                within_line(text.len())?;
+            }
+            interpreter.set(variable, &text);
+        },
+        ("-add", [_, ..]) => {
+            let from = list.count(interpreter).unwrap_or(0);
+            list.put(interpreter, from, words.iter().copied());
+        },
+        ("-copy", [old, ..]) => {
+            let from = List {
+                name: old,
+                letters: false,
+            };
+            let count = from.count(interpreter).ok_or_else(|| undefined(old))?;
+            let values: Vec<String> = (0..count)
+                .map_while(|index| interpreter.get(&from.element(index)).map(str::to_owned))
+                .collect();
+            list.put(interpreter, 0, values.iter().map(String::as_str));
+        },
+        ("-del", [word]) => {
+            let count = list.count(interpreter).unwrap_or(0);
+            let mut elements = (0..count).filter(|i| interpreter.get(&list.element(*i)).is_some());
+            let at = elements.find(|i| interpreter.get(&list.element(*i)) == Some(word));
+            let missing = || Fault::message(format!("value {word} not found in list"));
+            let at = at.ok_or_else(missing)?;
+            for index in at + 1..count {
+                if let Some(next) = interpreter.get(&list.element(index)).map(str::to_owned) {
+                    interpreter.set(&list.element(index - 1), &next);
+                }
+            }
+            interpreter.unset(&list.element(count - 1));
+            list.set_count(interpreter, count - 1);
+        },
+        _ => return Err(Fault::MISUSED),
+    }
+    Ok(())
 }

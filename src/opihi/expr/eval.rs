@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::{
     super::{
-        error::Fault,
-        expand::{Values, is_name_byte},
+        expand::Values,
         number::{self, Number},
         template::{self, Part, Setting},
     },
+    function::is_function,
     parse::Expr,
 };
 
@@ -22,9 +22,7 @@ pub(crate) enum Operand<'a> {
 /// Why there is no value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Refusal {
-    /// A variable is missing.
-    Fault(Fault),
-    /// A variable's value has to be read as text in its place.
+    /// A variable is missing, or its value has to be read as text in its place.
     Textual,
     /// It is no expression.
     Reason(String),
@@ -53,7 +51,8 @@ impl Expr {
             Self::Text(text) => Operand::Text(Cow::Borrowed(text)),
             Self::Quoted(parts) => {
                 let mut text = String::new();
-                if !quoted(parts, values, &mut text)? {
+                // The quotes themselves are literal parts.
+                if !template::fill(parts, values, Setting::Quoted, &mut text) {
                     return Err(Refusal::Textual);
                 }
                 Operand::Text(Cow::Owned(text))
@@ -79,7 +78,9 @@ impl Expr {
                     },
                     [Operand::Number(number)] => {
                         let answer = function.asks(None, Some(*number));
-                        Operand::Number(answer.unwrap_or_else(|| function.of_one(*number)))
+                        let answer = answer.or_else(|| function.of_one(*number));
+                        let no = || Refusal::Reason("the function is not for numbers".to_owned());
+                        Operand::Number(answer.ok_or_else(no)?)
                     },
                     _ => return Err(Refusal::Reason("an argument is missing".to_owned())),
                 }
@@ -92,35 +93,25 @@ impl Expr {
             },
             Self::Choose(parts) => {
                 let condition = parts.0.eval(values)?.number()?;
-                let yes = parts.1.eval(values)?;
-                let no = parts.2.eval(values)?;
-                if condition.truth() { yes } else { no }
+                let yes = parts.1.eval(values)?.number()?;
+                let no = parts.2.eval(values)?.number()?;
+                Operand::Number(if condition.holds() { yes } else { no })
             },
         })
     }
 }
 
-/// The value between the quotes; the quotes themselves are literal parts.
-fn quoted(parts: &[Part], values: &impl Values, out: &mut String) -> Result<bool, Refusal> {
-    template::fill(parts, values, Setting::Quoted, out).map_err(Refusal::Fault)
-}
-
 /// The operand that a variable's value is, if its text is one token wherever it is put.
 fn operand<'a>(part: &'a Part, values: &'a impl Values) -> Result<Operand<'a>, Refusal> {
     let value = match part {
-        Part::Literal(text) => text,
+        Part::Literal(text) => Some(&**text),
         Part::Exists(name) => {
             return Ok(Operand::Number(Number::Int(i64::from(values.exists(name)))));
         },
-        Part::Value(name) => values.value(name).map_err(Refusal::Fault)?,
-        Part::Element { list, index } => {
-            let index = values.value(index).map_err(Refusal::Fault)?;
-            if !index.bytes().all(is_name_byte) {
-                return Err(Refusal::Textual);
-            }
-            template::element(values, list, index).map_err(Refusal::Fault)?
-        },
+        Part::Value(name) => values.value(name).ok(),
+        Part::Element { list, index } => template::element(values, list, index),
     };
+    let value = value.ok_or(Refusal::Textual)?;
     if value.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return match number::parse(value) {
             Some(number) => Ok(Operand::Number(number)),
@@ -128,10 +119,13 @@ fn operand<'a>(part: &'a Part, values: &'a impl Values) -> Result<Operand<'a>, R
         };
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if !value.is_empty() && value.bytes().all(word) {
-        return Ok(Operand::Text(Cow::Borrowed(value)));
+    if value.is_empty() || !value.bytes().all(word) || is_function(value) {
+        return Err(Refusal::Textual);
     }
-    Err(Refusal::Textual)
+    Ok(match number::parse(value) {
+        Some(number) => Operand::Number(number),
+        None => Operand::Text(Cow::Borrowed(value)),
+    })
 }
 
 fn binary(sign: &str, left: &Operand<'_>, right: &Operand<'_>) -> Result<Number, Refusal> {
@@ -148,8 +142,8 @@ fn binary(sign: &str, left: &Operand<'_>, right: &Operand<'_>) -> Result<Number,
     let (x, y) = (left.real(), right.real());
     #[expect(clippy::float_cmp, reason = "the language compares exactly")]
     Ok(match sign {
-        "||" => yes(left.truth() || right.truth()),
-        "&&" => yes(left.truth() && right.truth()),
+        "||" => yes(left.holds() || right.holds()),
+        "&&" => yes(left.holds() && right.holds()),
         "==" => yes(x == y),
         "!=" => yes(x != y),
         "<" => yes(x < y),
@@ -176,37 +170,49 @@ fn binary(sign: &str, left: &Operand<'_>, right: &Operand<'_>) -> Result<Number,
 
 fn arithmetic(sign: &str, left: Number, right: Number) -> Result<Number, Refusal> {
     let (x, y) = (left.real(), right.real());
-    if let (Number::Int(a), Number::Int(b)) = (left, right) {
-        let (wide_a, wide_b) = (i128::from(a), i128::from(b));
+    let (a, b) = (i128::from(left.whole()), i128::from(right.whole()));
+    let remainder = || {
+        let zero = || Refusal::Reason("remainder by zero".to_owned());
+        a.checked_rem(b).ok_or_else(zero)
+    };
+    if let (Number::Int(_), Number::Int(_)) = (left, right) {
         let whole = match sign {
-            "+" => Some(wide_a + wide_b),
-            "-" => Some(wide_a - wide_b),
-            "*" => Some(wide_a * wide_b),
-            "&" => Some(wide_a & wide_b),
-            "|" => Some(wide_a | wide_b),
-            "%" => Some(
-                wide_a
-                    .checked_rem(wide_b)
-                    .ok_or_else(|| Refusal::Reason("remainder by zero".to_owned()))?,
-            ),
+            "+" => Some(a + b),
+            "-" => Some(a - b),
+            "*" => Some(a * b),
+            "&" => Some(a & b),
+            "|" => Some(a | b),
+            "%" => Some(remainder()?),
+            "<~" => Some(shifted(a, b)),
+            "~>" => Some(shifted(a, -b)),
             _ => None,
         };
         if let Some(whole) = whole {
             return Ok(Number::int(whole));
         }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "bits of reals saturate")]
-    let bits = |x: f64| i128::from(x as i64);
-    Ok(match sign {
-        "+" => Number::Real(x + y),
-        "-" => Number::Real(x - y),
-        "*" => Number::Real(x * y),
-        "/" => Number::Real(x / y),
-        "%" => Number::Real(x % y),
-        "@" => Number::Real(x.atan2(y).to_degrees()),
-        "^" => Number::Real(x.powf(y)),
-        "&" => Number::int(bits(x) & bits(y)),
-        "|" => Number::int(bits(x) | bits(y)),
+    #[expect(clippy::cast_precision_loss, reason = "reals have 53 bits")]
+    let real = |whole: i128| whole as f64;
+    Ok(Number::Real(match sign {
+        "+" => x + y,
+        "-" => x - y,
+        "*" => x * y,
+        "/" => x / y,
+        "%" => real(remainder()?),
+        "@" => x.atan2(y).to_degrees(),
+        "^" => x.powf(y),
+        "&" => real(a & b),
+        "|" => real(a | b),
+        "<~" | "~>" => f64::NAN,
         _ => return Err(Refusal::Reason(format!("`{sign}` is no operator"))),
-    })
+    }))
+}
+
+/// `bits` shifted to the left, or to the right where `by` is negative.
+fn shifted(bits: i128, by: i128) -> i128 {
+    match u32::try_from(by.unsigned_abs()) {
+        Ok(left @ 0..64) if by >= 0 => bits << left,
+        Ok(right @ 0..64) => bits >> right,
+        _ => 0,
+    }
 }

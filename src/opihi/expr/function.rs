@@ -2,15 +2,21 @@
 
 use super::super::number::Number;
 
+/// Whether a function has this name.
+pub(crate) fn is_function(name: &str) -> bool {
+    Function::named(name).is_some()
+}
+
 /// A function by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Function(&'static str);
 
-const ONE: [&str; 39] = [
+const ONE: [&str; 46] = [
     "abs", "int", "floor", "ceil", "exp", "ten", "log", "ln", "sqrt", "erf", "sinh", "cosh",
     "asinh", "acosh", "sin", "cos", "tan", "dsin", "dcos", "dtan", "asin", "acos", "atan", "dasin",
     "dacos", "datan", "lgamma", "rnd", "drnd", "lrnd", "mrnd", "not", "isinf", "isnan", "isword",
-    "isnum", "isint", "isflt", "length",
+    "isnum", "isint", "isflt", "length", "round", "rint", "ramp", "xramp", "yramp", "zramp",
+    "zero",
 ];
 
 const TWO: [&str; 4] = ["min", "max", "atan2", "datan2"];
@@ -33,41 +39,29 @@ impl Function {
             "isnum" => yes(number.is_some()),
             "isint" => yes(matches!(number, Some(Number::Int(_)))),
             "isflt" => yes(matches!(number, Some(Number::Real(_)))),
-            "length" => {
-                let length = match (text, number) {
-                    (Some(text), _) => text.trim_matches('"').len(),
-                    (None, Some(number)) => number.print().len(),
-                    (None, None) => 0,
-                };
-                Number::int(length as i128)
-            },
+            "length" => Number::int(text?.len() as i128),
             _ => return None,
         })
     }
 
-    pub(super) fn of_one(self, number: Number) -> Number {
-        if let ("abs", Number::Int(i)) = (self.0, number) {
-            return Number::Int(i.abs());
+    /// None where it does not work on one number.
+    pub(super) fn of_one(self, number: Number) -> Option<Number> {
+        match (self.0, number) {
+            ("abs", Number::Int(i)) => return Some(Number::Int(i.abs())),
+            ("int", Number::Int(_)) => return Some(number),
+            _ => {},
         }
         let x = number.real();
-        let yes = |yes: bool| Number::Int(i64::from(yes));
-        let whole = |x: f64| {
-            #[expect(clippy::cast_possible_truncation, reason = "within ±2^31")]
-            if x.abs() < f64::from(i32::MAX) {
-                Number::Int(x as i64)
-            } else {
-                Number::Real(x)
-            }
-        };
-        Number::Real(match self.0 {
-            "not" => return yes(!number.truth()),
-            "isinf" => return yes(x.is_infinite()),
+        let yes = |yes: bool| Some(Number::Int(i64::from(yes)));
+        Some(Number::Real(match self.0 {
+            "not" => return yes(!number.holds()),
+            "isinf" => return yes(!x.is_finite()),
             "isnan" => return yes(x.is_nan()),
-            "int" => return whole(x.trunc()),
-            "floor" => return whole(x.floor()),
-            "ceil" => return whole(x.ceil()),
-            "lrnd" => return Number::Int(i64::from(fastrand::u32(..) >> 1)),
-            "mrnd" => return Number::Int(i64::from(fastrand::i32(..))),
+            "lrnd" => return Some(Number::Int(i64::from(fastrand::u32(..) >> 1))),
+            "mrnd" => return Some(Number::Int(i64::from(fastrand::i32(..)))),
+            "int" => x.trunc(),
+            "floor" => x.floor(),
+            "ceil" => x.ceil(),
             "abs" => x.abs(),
             "exp" => x.exp(),
             "ten" => 10_f64.powf(x),
@@ -93,8 +87,8 @@ impl Function {
             "datan" => x.atan().to_degrees(),
             "lgamma" => lgamma(x),
             "rnd" | "drnd" => fastrand::f64(),
-            _ => x,
-        })
+            _ => return None,
+        }))
     }
 
     pub(super) fn of_two(self, left: Number, right: Number) -> Number {
@@ -141,6 +135,10 @@ fn lgamma(x: f64) -> f64 {
     if x.is_nan() {
         return x;
     }
+    #[expect(clippy::float_cmp, reason = "where it is 0 exactly")]
+    if x == 1.0 || x == 2.0 {
+        return 0.0;
+    }
     if x <= 0.0 {
         let sine = (std::f64::consts::PI * x).sin().abs();
         return (std::f64::consts::PI / sine).ln() - lgamma(1.0 - x);
@@ -152,6 +150,7 @@ fn lgamma(x: f64) -> f64 {
     }
     let inverse = 1.0 / shifted;
     let square = inverse * inverse;
-    let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square / 1260.0));
+    let tail = 1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0);
+    let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * tail));
     (shifted - 0.5) * shifted.ln() - shifted + 0.5 * std::f64::consts::TAU.ln() + series - below
 }

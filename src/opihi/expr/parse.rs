@@ -12,9 +12,6 @@ use super::{
 /// Most levels of parentheses and operators within each other.
 const DEPTH: usize = 64;
 
-/// Most tokens of an expression: a tree leans to the left by one level for every two.
-const TOKENS: usize = 1000;
-
 /// An expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expr {
@@ -53,9 +50,6 @@ impl Expr {
 
     fn read(text: &str, references: bool) -> Result<Self, String> {
         let tokens = tokens(text, references)?;
-        if tokens.len() > TOKENS {
-            return Err("too long".to_owned());
-        }
         let mut parser = Parser {
             tokens: tokens.into_iter().peekable(),
             references,
@@ -78,6 +72,7 @@ fn power(sign: &str) -> Option<(u8, bool)> {
         "+" | "-" => (5, false),
         "*" | "/" | "%" | "@" => (6, false),
         "^" => (7, true),
+        "<~" | "~>" => (8, false),
         _ => return None,
     })
 }
@@ -123,15 +118,17 @@ impl Parser<'_> {
     }
 
     fn unary(&mut self) -> Result<Expr, String> {
+        let mut signs = 0_usize;
         let mut negative = false;
-        let mut signed = false;
         while let Some(Token::Sign(sign @ ("-" | "+"))) = self.tokens.peek() {
-            negative ^= *sign == "-";
-            signed = true;
+            if *sign == "-" {
+                negative = !negative;
+                signs += 1;
+            }
             self.tokens.next();
         }
         let operand = self.operand()?;
-        if signed && matches!(operand, Expr::Text(_) | Expr::Quoted(_)) {
+        if signs > 0 && matches!(operand, Expr::Text(_) | Expr::Quoted(_)) {
             return Err("a sign before a string".to_owned());
         }
         Ok(if negative {
@@ -157,24 +154,34 @@ impl Parser<'_> {
     }
 
     fn text(&mut self, text: &str) -> Result<Expr, String> {
-        if let Some(Token::Sign("(")) = self.tokens.peek() {
-            let function = Function::named(text).ok_or_else(|| format!("no function {text}"))?;
-            self.tokens.next();
-            let mut arguments = vec![self.choice()?];
-            while self.take(",") {
-                arguments.push(self.choice()?);
-            }
-            self.expect(")")?;
-            if arguments.len() != function.arity() {
-                return Err(format!("{text} takes {} argument(s)", function.arity()));
-            }
-            return Ok(Expr::Call(function, arguments.into()));
+        if let Some(function) = Function::named(text) {
+            return self.call(function);
         }
         if self.references && text.contains('$') {
             let parts = template::parts(text).ok_or("not a plain variable")?;
             return Ok(Expr::Quoted(parts));
         }
         Ok(Expr::Text(text.into()))
+    }
+
+    /// A function and its arguments: one may stand without parentheses, but then has no sign.
+    fn call(&mut self, function: Function) -> Result<Expr, String> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err("too deeply nested".to_owned());
+        }
+        let arguments = if function.arity() == 2 {
+            self.expect("(")?;
+            let first = self.choice()?;
+            self.expect(",")?;
+            let second = self.choice()?;
+            self.expect(")")?;
+            vec![first, second]
+        } else {
+            vec![self.operand()?]
+        };
+        self.depth -= 1;
+        Ok(Expr::Call(function, arguments.into()))
     }
 
     fn take(&mut self, sign: &str) -> bool {

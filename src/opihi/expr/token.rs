@@ -15,16 +15,22 @@ pub(super) enum Token<'a> {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 22] = [
-    "||", "&&", "==", "!=", "<=", ">=", "<<", ">>", "<", ">", "&", "|", "+", "-", "*", "/", "%",
-    "@", "^", "(", ")", ",",
+const SIGNS: [&str; 25] = [
+    "||", "&&", "==", "!=", "<=", ">=", "<<", ">>", "<~", "~>", "<", ">", "&", "|", "+", "-", "*",
+    "/", "%", "@", "^", "(", ")", ",", "?",
 ];
+
+/// Most tokens of an expression: a tree leans to the left by one level for every two.
+const LIMIT: usize = 1000;
 
 /// The tokens of `text`. With `references`, a `$name` is an operand; else `$` is a letter as any.
 pub(super) fn tokens(text: &str, references: bool) -> Result<Vec<Token<'_>>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_ascii_start();
     while !rest.is_empty() {
+        if tokens.len() == LIMIT {
+            return Err("too long".to_owned());
+        }
         let (token, after) = next(rest, references)?;
         tokens.push(token);
         rest = after.trim_ascii_start();
@@ -48,30 +54,30 @@ fn next(text: &str, references: bool) -> Result<(Token<'_>, &str), String> {
             Err("a variable that may join with what follows".to_owned())
         };
     }
-    for sign in SIGNS {
-        if let Some(rest) = text.strip_prefix(sign) {
-            return Ok((Token::Sign(sign), rest));
-        }
+    if let Some(sign) = sign(text) {
+        let rest = text.get(sign.len()..).unwrap_or_default();
+        return Ok((Token::Sign(sign), rest));
     }
-    for sign in ["?", ":"] {
-        if let Some(rest) = text.strip_prefix(sign)
-            && rest.starts_with([' ', '\t'])
-        {
-            return Ok((Token::Sign(sign), rest));
-        }
-    }
-    let (word, rest) = word(text);
-    if word.is_empty() {
-        let sign = text.chars().next().unwrap_or_default();
-        return Err(format!("`{sign}` is no operator"));
-    }
+    let (word, rest) = word(text, references);
     if references && rest.starts_with('$') {
         return Err("a variable that may join with what precedes".to_owned());
+    }
+    if word == ":" {
+        return Ok((Token::Sign(":"), rest));
     }
     match number::parse(word) {
         Some(number) => Ok((Token::Number(number), rest)),
         None => Ok((Token::Text(word), rest)),
     }
+}
+
+/// The operator that `text` begins with.
+fn sign(text: &str) -> Option<&'static str> {
+    let first = text.bytes().next()?;
+    if first.is_ascii_alphanumeric() {
+        return None;
+    }
+    SIGNS.into_iter().find(|sign| text.starts_with(sign))
 }
 
 fn quoted(text: &str) -> Result<(Token<'_>, &str), String> {
@@ -81,24 +87,28 @@ fn quoted(text: &str) -> Result<(Token<'_>, &str), String> {
     Ok((Token::Text(token), rest))
 }
 
-fn word(text: &str) -> (&str, &str) {
-    let bytes = text.as_bytes();
-    let mut end = 0;
-    while let Some(byte) = bytes.get(end) {
-        let exponent = matches!(byte, b'+' | b'-')
-            && text.get(..end).is_some_and(before_exponent)
-            && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-        let ends = byte.is_ascii_whitespace() || b"|&=!<>+-*/%@^(),\"$".contains(byte);
-        if ends && !exponent {
+/// A word goes on to a blank, an operator, or the end of a string in it. A sign behind an `e` is
+/// part of it, as in `1e-5`.
+fn word(text: &str, references: bool) -> (&str, &str) {
+    let mut before = None;
+    let mut end = text.len();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if c == '"' {
+            end = chars
+                .find(|(_, c)| *c == '"')
+                .map_or(text.len(), |(at, _)| at + 1);
             break;
         }
-        end += 1;
+        let exponent = matches!(c, '+' | '-') && matches!(before, Some('e' | 'E'));
+        let ends = c.is_ascii_whitespace()
+            || (references && c == '$')
+            || text.get(at..).and_then(sign).is_some();
+        if ends && !exponent {
+            end = at;
+            break;
+        }
+        before = Some(c);
     }
     text.split_at_checked(end).unwrap_or((text, ""))
-}
-
-/// Whether `text` is a number up to its `e`.
-fn before_exponent(text: &str) -> bool {
-    let mantissa = text.strip_suffix(['e', 'E']).unwrap_or_default();
-    !mantissa.is_empty() && mantissa.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }

@@ -53,3 +53,17 @@ fn words_run_as_they_are() {
     assert!(interpreter.run_words(Path::new("t"), words).is_ok());
     assert_eq!(*paper.0.lock().unwrap(), "$none {x a;b\n");
 }
+
+#[test]
+fn help_knows_every_command() {
+    let (interpreter, _) = interpreter();
+    let names = interpreter.command_names().chain(interpreter.own_names());
+    let silent: Vec<&str> = names
+        .filter(|name| {
+            let usage = interpreter.commands.usage(name).unwrap_or_default();
+            interpreter.commands.help(name).is_empty() || !usage.starts_with(name)
+        })
+        .collect();
+    // The one is the other.
+    assert_eq!(silent, ["queue2book"]);
+}

@@ -61,12 +61,44 @@ fn script() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Lines that give variables values that are read in their own ways.
+fn assignments() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(vec![
+        "1", "1.0", "010", "-3", "word", "a b", "\"q r\"", "\"\"", "k=v", "a-b", "rele-3", "/p",
+        "inf", "log", "1 + 2", "(1", "x;y", "", "{1+1}", "\\\\", "\\$a",
+    ]);
+    (value.clone(), value.clone(), value)
+        .prop_map(|(a, b, i)| format!("$a = {a}\n$b = {b}\n$i = {i}\n$X:0 = e\n$X:1 = f"))
+}
+
 proptest! {
     #[test]
     fn no_script_makes_it_panic(script in script()) {
         let (mut interpreter, _) = interpreter();
         interpreter.limit_steps(Some(300));
         drop(interpreter.run_text(Path::new("t"), &script));
+    }
+
+    #[test]
+    fn showing_lines_changes_nothing(script in script(), start in assignments()) {
+        let mut said = Vec::new();
+        for verbose in [false, true] {
+            let (mut interpreter, paper) = interpreter();
+            interpreter.limit_steps(Some(300));
+            drop(interpreter.run_text(Path::new("t"), &start));
+            interpreter.trace(verbose);
+            let outcome = interpreter.run_text(Path::new("t"), &script);
+            let text = paper.0.lock().unwrap().clone();
+            let shown: Vec<String> = text
+                .lines()
+                .filter(|line| !line.starts_with("! "))
+                .map(str::to_owned)
+                .collect();
+            said.push((shown, format!("{outcome:?}")));
+        }
+        // Inline commands count twice where they are text.
+        prop_assume!(!said.iter().any(|(_, outcome)| outcome.contains("TooMany")));
+        prop_assert_eq!(&said[0], &said[1]);
     }
 
     #[test]
@@ -102,7 +134,7 @@ proptest! {
     #[test]
     fn a_condition_taken_apart_is_true_when_its_text_is(
         condition in "(\\$[vw]|\\$L:\\$v|\"\\$v\"|\"a\"|[0-9]|a|not)( |[(]|[)]| == | != | - | [+] | < |-|&&| [|][|] |[*]|[\\^]){0,1}(\\$[vw]|\"\\$w\"|\"a\"|[0-9]|[(]\\$v[)])",
-        v in "(-?[0-9]{1,2}|a|not|1e|1[.]5| |[0-9]-[0-9]|[(]1|\"a\")",
+        v in "(-?[0-9]{1,2}|a|not|1e|1[.]5| |[0-9]-[0-9]|[(]1|\"a\"|nan|ae-1|k=v)",
         w in "(-?[0-9]{1,2}|a|1[.]0|3 |[)]|)",
     ) {
         let mut said = Vec::new();

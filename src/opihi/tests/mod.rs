@@ -1,6 +1,5 @@
 //! The language by example: scripts and what they print.
 
-mod books;
 mod hooks;
 mod language;
 mod laws;
