@@ -266,7 +266,6 @@ fn killed_and_deleted_things_are_gone() {
           periods -exec 0.01
           task.exec
             status -json
-            queuesize none -var n
             $looks ++
             if ($looks == 3) delete task slow
             if ($looks == 4) kill 1

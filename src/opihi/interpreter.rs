@@ -187,11 +187,15 @@ impl Interpreter {
         self.commands.find(word).map(|(name, _)| name)
     }
 
-    /// A command that needs its words alone, to put something around it.
-    pub fn builtin(&self, name: &str) -> Option<Builtin> {
-        match self.commands.find(name) {
-            Ok((_, Command::Builtin(builtin))) => Some(Arc::clone(builtin)),
-            _ => None,
+    /// A command, to put something around it; nothing where the name is none, or a macro's.
+    pub fn command(&self, name: &str) -> Option<BlockBuiltin> {
+        match self.commands.find(name).ok()?.1 {
+            Command::Builtin(run) => {
+                let run = Arc::clone(run);
+                Some(Arc::new(move |interpreter, args, _| run(interpreter, args)))
+            },
+            Command::Block(run) => Some(Arc::clone(run)),
+            Command::Macro(_) => None,
         }
     }
 

@@ -119,6 +119,15 @@ fn still(interpreter: &mut Interpreter) {
         interpreter.register_own(name, nothing(name, fewest));
     }
     interpreter.register("mkdir", Arc::new(mkdir));
+    if let Some(usual) = interpreter.command("macro") {
+        interpreter.register_block(
+            "macro",
+            Arc::new(move |interpreter, args, cursor| match args.get(1) {
+                Some("write") => Ok(Flow::On),
+                _ => usual(interpreter, args, cursor),
+            }),
+        );
+    }
     interpreter.register("output", Arc::new(output));
 }
 
@@ -153,13 +162,13 @@ fn output(interpreter: &mut Interpreter, args: &Args) -> Outcome {
 fn remember(interpreter: &mut Interpreter, ear: &Ear) {
     for word in ["break", "quit", "exit"] {
         let ear = ear.clone();
-        let usual = interpreter.builtin(word);
+        let usual = interpreter.command(word);
         interpreter.register_block(
             word,
             Arc::new(
                 move |i: &mut Interpreter, args: &Args, cursor: &mut Cursor| {
                     let outcome = match &usual {
-                        Some(usual) => usual(i, args),
+                        Some(usual) => usual(i, args, cursor),
                         None => Ok(Flow::On),
                     };
                     if let Err(Stop::Break | Stop::Quit(_)) = outcome
