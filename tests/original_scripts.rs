@@ -66,7 +66,9 @@ fn each_script_of_the_original_does_here_what_it_did_there() {
         count += 1;
         // A script without anything to say loads in silence.
         if loaded != loads || !said.contains(wanted) || (wanted.is_empty() && !said.is_empty()) {
-            wrong.push(format!("{script}: loads: {loaded}, expected: {loads}\n{said}"));
+            wrong.push(format!(
+                "{script}: loads: {loaded}, expected: {loads}\n{said}"
+            ));
         }
     }
     let unknown: Vec<String> = std::fs::read_dir(&scripts)
@@ -74,7 +76,12 @@ fn each_script_of_the_original_does_here_what_it_did_there() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(".pro") && !VERDICTS.contains(&format!("{name}\t")))
         .collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(unknown.is_empty(), "no verdict for {unknown:?}");
     eprintln!("{count} scripts of the original, each as expected");
 }

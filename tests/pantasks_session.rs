@@ -83,7 +83,10 @@ fn a_task_makes_jobs_and_their_ends_run_its_macros() {
     );
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
-    assert!(lines.contains(&"0 hello  there 2, 3 words, two, on localhost"), "{said}");
+    assert!(
+        lines.contains(&"0 hello  there 2, 3 words, two, on localhost"),
+        "{said}"
+    );
 }
 
 #[rstest]
@@ -165,7 +168,10 @@ fn break_in_task_exec_makes_no_job_and_settings_persist() {
         "#,
     );
     let mut lines = said.lines();
-    assert!(lines.next().unwrap().starts_with("HostID: 0.0.0.1"), "{said}");
+    assert!(
+        lines.next().unwrap().starts_with("HostID: 0.0.0.1"),
+        "{said}"
+    );
     assert!(lines.all(|line| line == "2 localhost"), "{said}");
 }
 
@@ -309,5 +315,8 @@ fn a_stopped_scheduler_harvests_and_a_halted_one_does_not() {
         end
         "#,
     );
-    assert!(said.contains("Scheduler is stopped, harvesting jobs"), "{said}");
+    assert!(
+        said.contains("Scheduler is stopped, harvesting jobs"),
+        "{said}"
+    );
 }

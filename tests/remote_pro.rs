@@ -130,8 +130,15 @@ fn our_remote_pro_takes_a_survey_from_frames_to_its_stack() {
         run"
     ));
     let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
-    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
-    assert!(survey.path().join("products/stack/field1.r.cat").is_file(), "{said}");
+    assert_eq!(
+        states,
+        ["camera full", "chip full", "stack full", "warp full"],
+        "{said}"
+    );
+    assert!(
+        survey.path().join("products/stack/field1.r.cat").is_file(),
+        "{said}"
+    );
     // A job of every component has passed, once.
     let jobs = survey.ask("SELECT state || ' ' || count(*) FROM jobs GROUP BY state");
     assert_eq!(jobs, ["passed 11"], "{said}");
@@ -151,7 +158,9 @@ set RUNEXEC = 0.2
 #[test]
 fn the_originals_remote_pro_runs_unmodified() {
     let Some(scripts) = env::var_os("OUTRIGGER_PRO_SCRIPTS").map(PathBuf::from) else {
-        eprintln!("SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run");
+        eprintln!(
+            "SKIPPED: OUTRIGGER_PRO_SCRIPTS is not set; the original's remote.pro did not run"
+        );
         return;
     };
     let survey = Survey::new(1);
@@ -170,5 +179,9 @@ fn the_originals_remote_pro_runs_unmodified() {
         scripts.display()
     ));
     let states = survey.ask("SELECT DISTINCT stage || ' ' || state FROM runs ORDER BY 1");
-    assert_eq!(states, ["camera full", "chip full", "stack full", "warp full"], "{said}");
+    assert_eq!(
+        states,
+        ["camera full", "chip full", "stack full", "warp full"],
+        "{said}"
+    );
 }

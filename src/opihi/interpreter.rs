@@ -533,12 +533,7 @@ impl Interpreter {
         self.run_command(&command, args, cursor)
     }
 
-    fn run_command(
-        &mut self,
-        command: &Command,
-        args: &mut Args,
-        cursor: &mut Cursor,
-    ) -> Outcome {
+    fn run_command(&mut self, command: &Command, args: &mut Args, cursor: &mut Cursor) -> Outcome {
         match command {
             Command::Builtin(run) => run(self, args),
             Command::Block(run) => run(self, args, cursor),

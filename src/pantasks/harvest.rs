@@ -108,7 +108,8 @@ impl Session {
                 let mut text = Vec::new();
                 let mut reader = captured.reader().take(VARIABLE_LIMIT);
                 if let Err(error) = reader.read_to_end(&mut text) {
-                    self.outlet.err(&format!("{stream} of job {}: {error}\n", job.id.0));
+                    self.outlet
+                        .err(&format!("{stream} of job {}: {error}\n", job.id.0));
                 }
                 let text = String::from_utf8_lossy(&text).into_owned();
                 self.interpreter.set(name, text.trim_end_matches('\n'));

@@ -294,7 +294,14 @@ impl fmt::Display for SlotId {
     /// Four numbers with dots between, each of 16 bits, in hexadecimal (spec/pantasks.md §5.2).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |shift: u32| (self.0 >> shift) & 0xffff;
-        write!(f, "{:x}.{:x}.{:x}.{:x}", part(48), part(32), part(16), part(0))
+        write!(
+            f,
+            "{:x}.{:x}.{:x}.{:x}",
+            part(48),
+            part(32),
+            part(16),
+            part(0)
+        )
     }
 }
 

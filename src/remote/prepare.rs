@@ -157,12 +157,8 @@ impl Workplace {
         let (directory, outcome) = Renderer::new(self.request(&of), &self.store)?
             .render_component(&self.store, component)?;
         let act = Act::new(self.clock.now(), "prepare", "prepared by itself");
-        self.store.prepared_alone(
-            component,
-            &directory.to_string_lossy(),
-            &outcome,
-            act,
-        )?;
+        self.store
+            .prepared_alone(component, &directory.to_string_lossy(), &outcome, act)?;
         Ok(directory)
     }
 

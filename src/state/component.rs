@@ -295,9 +295,7 @@ impl Store {
                  WHERE run_id = ? AND state IN ('new', 'prepared') ORDER BY component_id"
             ))
             .map_err(StateError::from)?;
-        let mut rows = statement
-            .query(params![run_id])
-            .map_err(StateError::from)?;
+        let mut rows = statement.query(params![run_id]).map_err(StateError::from)?;
         while let Some(row) = rows.next().map_err(StateError::from)? {
             visit(finish(read(row).map_err(StateError::from)?)?)?;
         }

@@ -64,9 +64,9 @@ impl Store {
         for row in query.query_map([session], |row| Ok((row.get(0)?, row.get(1)?)))? {
             saved.variables.push(row?);
         }
-        let mut query = self.connection.prepare_cached(
-            "SELECT book FROM script_books WHERE session = ? ORDER BY position",
-        )?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT book FROM script_books WHERE session = ? ORDER BY position")?;
         for book in query.query_map([session], |row| row.get::<_, String>(0))? {
             saved.books.push((book?, Vec::new()));
         }
@@ -106,8 +106,8 @@ impl Store {
             }
             if let Some(books) = &changes.books {
                 transaction.execute("DELETE FROM script_books WHERE session = ?", [session])?;
-                let mut insert = transaction
-                    .prepare_cached("INSERT INTO script_books VALUES (?, ?, ?)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO script_books VALUES (?, ?, ?)")?;
                 for (position, book) in (0_i64..).zip(books) {
                     insert.execute(params![session, book, position])?;
                 }

@@ -66,9 +66,9 @@ fn host(
     threads: Option<&str>,
 ) -> Result<String, Fault> {
     let down = unreachable(name);
-    let note = down.as_ref().map_or(String::new(), |why| {
-        format!("host {name} is DOWN: {why}\n")
-    });
+    let note = down
+        .as_ref()
+        .map_or(String::new(), |why| format!("host {name} is DOWN: {why}\n"));
     let failed = |error: HostError| Fault::message(error.to_string());
     match action {
         "add" => {
@@ -178,7 +178,10 @@ fn hoststack(scheduler: &Scheduler, state: &str) -> String {
 fn machines(scheduler: &Scheduler) -> String {
     let mut names: Vec<&str> = Vec::new();
     for slot in scheduler.pool.slots() {
-        if !names.iter().any(|name| name.eq_ignore_ascii_case(&slot.host)) {
+        if !names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&slot.host))
+        {
             names.push(&slot.host);
         }
     }
@@ -246,5 +249,8 @@ fn status(scheduler: &Scheduler) -> String {
 
 /// The jobs on the controller's hosts (`status -c`).
 pub(super) fn remote_jobs(scheduler: &Scheduler) -> String {
-    format!(" jobs currently running remotely:\n{}", jobstack(scheduler, "BUSY"))
+    format!(
+        " jobs currently running remotely:\n{}",
+        jobstack(scheduler, "BUSY")
+    )
 }

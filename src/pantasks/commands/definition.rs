@@ -64,11 +64,7 @@ fn task(
 }
 
 /// Runs the lines of a definition. What is wrong with one of them is told and does not end it.
-fn lines(
-    interpreter: &mut Interpreter,
-    name: &str,
-    cursor: &mut Cursor,
-) -> Result<(), Stop> {
+fn lines(interpreter: &mut Interpreter, name: &str, cursor: &mut Cursor) -> Result<(), Stop> {
     loop {
         let Some(line) = cursor.next_line() else {
             interpreter.err(&format!("missing 'END' in task definition: {name}\n"));
@@ -151,7 +147,9 @@ fn body(interpreter: &mut Interpreter, word: &str, cursor: &mut Cursor) -> Body 
     let place = cursor.place();
     let (body, closed) = cursor.take_body_or_rest();
     if !closed && let Some(place) = place {
-        interpreter.err(&format!("{place}: missing 'END' in macro definition: {word}\n"));
+        interpreter.err(&format!(
+            "{place}: missing 'END' in macro definition: {word}\n"
+        ));
     }
     body
 }

@@ -11,10 +11,7 @@ use std::{
 use super::{Renderer, component::Worker, draft::ComponentDraft, writer::RunWriter};
 use crate::{
     prepare::PrepareError,
-    state::{
-        Store,
-        component::Component,
-    },
+    state::{Store, component::Component},
 };
 
 /// Components that may be under way at once, for each thread.
