@@ -25,6 +25,7 @@ pub mod program;
 mod report;
 pub mod scheduler;
 pub mod session;
+pub mod settings;
 pub mod statistics;
 pub mod status;
 pub mod task;

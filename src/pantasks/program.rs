@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use thiserror::Error;
 use tokio::{
     runtime::{Handle, Runtime},
     signal::unix::{SignalKind, signal},
@@ -27,6 +28,7 @@ use super::{
     options::{self, Asked, Options},
     outlet::Outlet,
     session::{Quit, Session},
+    settings::{Settings, SettingsError},
     terminal::{Terminal, Typed},
 };
 use crate::{engine::clock::SystemClock, opihi::Interpreter};
@@ -46,6 +48,9 @@ const ONLY_LOADED: i32 = 40;
 const WELCOME: &str = "\nWelcome to pantasks - parallel task scheduler\n\n\n";
 
 const HISTORY: &str = ".pantasks";
+/// The setting, and the list of scripts, that names the directories of `module`.
+const MODULES: &str = "MODULES";
+
 const RC_FILE: &str = ".pantasksrc";
 const PROMPT: &str = "pantasks: ";
 
@@ -66,7 +71,7 @@ pub fn main(_: &Path, arguments: &[OsString]) -> ExitCode {
         },
         Ok(Asked::Run(options)) => run(&options).unwrap_or_else(|error| {
             own_streams().err(&format!("pantasks: {error}\n"));
-            1
+            error.code()
         }),
         Err(error) => {
             own_streams().err(&format!(
@@ -102,7 +107,26 @@ Example:
   pantasks night.pro 2026-11-25
 ";
 
-fn run(options: &Options) -> io::Result<i32> {
+/// Why a program of the scheduler does not start.
+#[derive(Debug, Error)]
+enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl StartError {
+    fn code(&self) -> i32 {
+        match self {
+            Self::Settings(_) => 2,
+            Self::Io(_) => 1,
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<i32, StartError> {
+    let modules = Settings::of(options)?.all(MODULES)?;
     let runtime = Runtime::new()?;
     let _inside = runtime.enter();
     let (asking, mut asked) = mpsc::unbounded_channel();
@@ -117,7 +141,7 @@ fn run(options: &Options) -> io::Result<i32> {
     let clock = Arc::new(SystemClock);
     let mut session = Session::new(clock, outlet, LocalSettings::default())?;
     watch_signals(&runtime, session.interrupt(), asking.clone())?;
-    let done = match prepare(&mut session, options) {
+    let done = match prepare(&mut session, options, &modules) {
         Ok(None) => None,
         Ok(Some(code)) | Err(Quit(code)) => Some(code),
     };
@@ -138,7 +162,11 @@ fn run(options: &Options) -> io::Result<i32> {
 }
 
 /// Loads what is to be loaded first. The code to end with, if that is all.
-fn prepare(session: &mut Session, options: &Options) -> Result<Option<i32>, Quit> {
+fn prepare(
+    session: &mut Session,
+    options: &Options,
+    modules: &[String],
+) -> Result<Option<i32>, Quit> {
     let interpreter = session.interpreter();
     interpreter.trace(options.trace);
     let home = interpreter.get("HOME").unwrap_or_default().to_owned();
@@ -150,6 +178,7 @@ fn prepare(session: &mut Session, options: &Options) -> Result<Option<i32>, Quit
     ] {
         interpreter.set(name, value);
     }
+    interpreter.set_list(MODULES, modules.iter().map(String::as_str));
     if options.rc && rc.is_file() {
         session.load(&rc)?;
     }
