@@ -110,6 +110,18 @@ enum Verb {
         after_help = "Example:\n  outrigger pantasks night.pro"
     )]
     Pantasks(programs::Words),
+    /// The task scheduler without a terminal, for clients.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger pantasks-server --load night.pro"
+    )]
+    PantasksServer(programs::Words),
+    /// Commands for a task scheduler that runs as a server.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger pantasks-client -e status"
+    )]
+    PantasksClient(programs::Words),
     /// Small image programs for examples and tests.
     #[command(
         subcommand,
@@ -167,6 +179,12 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Schema(arguments) => schema::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Remotetool(words) => return remotetool::main(&global.config, &words.words),
+        Verb::PantasksServer(words) => {
+            return pantasks::server::program::main(&global.config, &words.words);
+        },
+        Verb::PantasksClient(words) => {
+            return pantasks::client::program::main(&global.config, &words.words);
+        },
         Verb::Pantasks(words) => return pantasks::program::main(&global.config, &words.words),
         Verb::Sky(command) => return sky::main(command),
         Verb::Local(command) => return local_main(&command),

@@ -12,6 +12,8 @@ pub(super) type Program = fn(&Path, &[OsString]) -> ExitCode;
 
 const PROGRAMS: &[(&str, Program)] = &[
     ("pantasks", pantasks::program::main),
+    ("pantasks_client", pantasks::client::program::main),
+    ("pantasks_server", pantasks::server::program::main),
     ("remotetool", remotetool::main),
 ];
 

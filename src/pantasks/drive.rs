@@ -25,9 +25,9 @@ pub enum Request {
         /// Told when it is done, whether it worked.
         done: oneshot::Sender<bool>,
     },
-    /// Run this text for a client, who gets the output.
+    /// Run this command for a client, who gets the output.
     Client {
-        /// The text: one or more lines.
+        /// One command whose words are done: nothing in it is expanded again.
         text: String,
         /// The answer.
         done: oneshot::Sender<Answer>,
@@ -131,7 +131,7 @@ fn serve(session: &mut Session, request: Request) -> Result<(), Quit> {
         },
         Request::Client { text, done } => {
             session.outlet().capture();
-            let worked = session.run_text("client".as_ref(), &text);
+            let worked = session.run_line("client".as_ref(), &text);
             let said = session.outlet().release();
             let answer = Answer {
                 worked: worked.unwrap_or(true),

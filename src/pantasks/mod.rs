@@ -10,6 +10,7 @@
 //! loop around it that sleeps until something is due or happens.
 
 pub mod check;
+pub mod client;
 mod commands;
 pub mod drive;
 pub mod exit_macro;
@@ -24,6 +25,7 @@ mod persist;
 pub mod program;
 mod report;
 pub mod scheduler;
+pub mod server;
 pub mod session;
 pub mod settings;
 pub mod statistics;

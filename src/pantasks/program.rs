@@ -34,7 +34,7 @@ use super::{
 use crate::{engine::clock::SystemClock, opihi::Interpreter};
 
 /// The exit code after the end of piped input (spec/pantasks.md §1.10).
-const END_OF_INPUT: i32 = 21;
+pub(super) const END_OF_INPUT: i32 = 21;
 
 /// How long completion waits for a scheduler that is busy.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -47,12 +47,12 @@ const ONLY_LOADED: i32 = 40;
 
 const WELCOME: &str = "\nWelcome to pantasks - parallel task scheduler\n\n\n";
 
-const HISTORY: &str = ".pantasks";
+pub(super) const HISTORY: &str = ".pantasks";
 /// The setting, and the list of scripts, that names the directories of `module`.
 const MODULES: &str = "MODULES";
 
 const RC_FILE: &str = ".pantasksrc";
-const PROMPT: &str = "pantasks: ";
+pub(super) const PROMPT: &str = "pantasks: ";
 
 /// Runs `pantasks` with its arguments.
 pub fn main(_: &Path, arguments: &[OsString]) -> ExitCode {
@@ -141,7 +141,7 @@ fn run(options: &Options) -> Result<i32, StartError> {
     let clock = Arc::new(SystemClock);
     let mut session = Session::new(clock, outlet, LocalSettings::default())?;
     watch_signals(&runtime, session.interrupt(), asking.clone())?;
-    let done = match prepare(&mut session, options, &modules) {
+    let done = match begin(&mut session, options, &modules) {
         Ok(None) => None,
         Ok(Some(code)) | Err(Quit(code)) => Some(code),
     };
@@ -161,12 +161,12 @@ fn run(options: &Options) -> Result<i32, StartError> {
     Ok(drive(&mut session, &runtime, &mut asked))
 }
 
-/// Loads what is to be loaded first. The code to end with, if that is all.
-fn prepare(
+/// Sets what scripts count on, and loads the rc file and the `--load` files. Whether all loaded.
+pub(super) fn prepare(
     session: &mut Session,
     options: &Options,
     modules: &[String],
-) -> Result<Option<i32>, Quit> {
+) -> Result<bool, Quit> {
     let interpreter = session.interpreter();
     interpreter.trace(options.trace);
     let home = interpreter.get("HOME").unwrap_or_default().to_owned();
@@ -186,19 +186,38 @@ fn prepare(
     for file in &options.load {
         loaded &= session.load(file)?;
     }
-    if options.only {
-        return Ok(Some(if loaded { ONLY_LOADED } else { 1 }));
-    }
-    let Some(script) = &options.script else {
-        return Ok(None);
-    };
+    Ok(loaded)
+}
+
+/// Runs the script of the command line with its words. Whether it came to its end.
+pub(super) fn run_script(
+    session: &mut Session,
+    script: &Path,
+    options: &Options,
+) -> Result<bool, Quit> {
     let name = script.to_string_lossy().into_owned();
     let interpreter = session.interpreter();
     let words = std::iter::once(name.as_str()).chain(options.words.iter().map(String::as_str));
     interpreter.set_list("argv", words);
     interpreter.set("SCRIPT", "1");
     interpreter.set("SCRIPT_NAME", &name);
-    if !session.load(script)? {
+    session.load(script)
+}
+
+/// Does what the command line asks for first. The code to end with, if that is all.
+fn begin(
+    session: &mut Session,
+    options: &Options,
+    modules: &[String],
+) -> Result<Option<i32>, Quit> {
+    let loaded = prepare(session, options, modules)?;
+    if options.only {
+        return Ok(Some(if loaded { ONLY_LOADED } else { 1 }));
+    }
+    let Some(script) = &options.script else {
+        return Ok(None);
+    };
+    if !run_script(session, script, options)? {
         return Ok(Some(1));
     }
     // On the original a script ends here, even one that said `run`, which helps nobody.
@@ -282,7 +301,7 @@ fn read_pipe(requests: UnboundedSender<Request>) {
 }
 
 /// Ctrl-C stops the script that is running; a request to end ends the program after its jobs.
-fn watch_signals(
+pub(super) fn watch_signals(
     runtime: &Runtime,
     interrupt: Arc<AtomicBool>,
     requests: UnboundedSender<Request>,

@@ -49,6 +49,8 @@ pub struct Scheduler {
     pub standing: Standing,
     /// Whether ends and starts of jobs are told on the log stream (`verbose on`).
     pub verbose: bool,
+    /// Whether `status` shows jobs only when asked: a server has many clients and many jobs.
+    pub brief: bool,
     /// The shortest time between two evaluations of the tasks (`pulse`).
     pub pulse: SignedDuration,
     /// The macros that follow jobs without a task.
@@ -82,6 +84,7 @@ impl Shared {
             pool: Pool::default(),
             standing: Standing::default(),
             verbose: false,
+            brief: false,
             pulse: SignedDuration::ZERO,
             own_exits: HashMap::new(),
             seats: HashMap::new(),

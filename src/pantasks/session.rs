@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     engine::clock::Clock,
-    opihi::{Body, Flow, Interpreter, Outcome, Stop},
+    opihi::{Args, Body, Flow, Interpreter, Outcome, Stop},
 };
 
 /// The scripts that `module` finds without any directory.
@@ -107,6 +107,19 @@ impl Session {
     pub fn run_text(&mut self, name: &Path, text: &str) -> Result<bool, Quit> {
         self.clear_interrupt();
         let outcome = self.interpreter.run_text(name, text);
+        self.tell(outcome)
+    }
+
+    /// Runs one command that another interpreter has expanded.
+    ///
+    /// # Errors
+    /// [`Quit`].
+    pub fn run_line(&mut self, name: &Path, line: &str) -> Result<bool, Quit> {
+        self.clear_interrupt();
+        let outcome = match Args::of_line(line) {
+            Ok(words) => self.interpreter.run_words(name, words),
+            Err(fault) => Err(fault.into()),
+        };
         self.tell(outcome)
     }
 

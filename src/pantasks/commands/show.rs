@@ -31,6 +31,9 @@ fn status(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result
         .to_string()
     };
     let text = match words.as_slice() {
+        [] if scheduler.brief => {
+            format!("{}{}", Head(scheduler.standing), table(&scheduler, false))
+        },
         [] => format!(
             "{}{}{}",
             Head(scheduler.standing),

@@ -1,0 +1,195 @@
+//! What a server and its clients share over TCP, and how each proves to have it without telling.
+//!
+//! A proof is HMAC-SHA256 under the secret over the role of who proves and the nonces of both sides.
+//! Both nonces are new each time, so a proof that was overheard proves nothing later; the role is in
+//! it, so a proof that was heard cannot be given back.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use thiserror::Error;
+
+/// Bytes of a nonce and of a proof.
+pub const SIZE: usize = 32;
+
+/// A number that is used once.
+pub type Nonce = [u8; SIZE];
+
+/// The fewest bytes of a secret.
+const FEWEST: usize = 16;
+
+/// Most bytes that are read of a secret's file.
+const MOST: u64 = 64 << 10;
+
+/// Who proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The client, to the server.
+    Client,
+    /// The server, to the client.
+    Server,
+}
+
+/// A secret. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Why there is no secret.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can read it.
+    #[error("{path}: others can read the secret; chmod 600 {path}", path = .0.display())]
+    Open(PathBuf),
+    /// Too short to be one.
+    #[error(
+        "{path}: a secret has at least {FEWEST} bytes; \
+         make one: (umask 077; head -c 32 /dev/urandom | base64 > {path})",
+        path = .0.display()
+    )]
+    Short(PathBuf),
+}
+
+impl Secret {
+    /// Reads the secret in a file, without blanks and ends of line around it.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn read(path: &Path) -> Result<Self, SecretError> {
+        let failed = |source| SecretError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.mode();
+        if mode & 0o077 != 0 {
+            return Err(SecretError::Open(path.to_owned()));
+        }
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = bytes.trim_ascii();
+        if bytes.len() < FEWEST {
+            return Err(SecretError::Short(path.to_owned()));
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// The proof of `role` in a talk with these nonces, as hexadecimal digits.
+    pub fn proof(&self, role: Role, server: &Nonce, client: &Nonce) -> String {
+        let proof = self.mac(role, server, client);
+        proof.map_or_else(String::new, |mac| hex(&mac.finalize().into_bytes()))
+    }
+
+    /// Whether `proof` is that of `role` in a talk with these nonces. How long it takes does not
+    /// depend on what is wrong.
+    pub fn proves(&self, proof: &str, role: Role, server: &Nonce, client: &Nonce) -> bool {
+        let (Some(proof), Some(mac)) = (bytes(proof), self.mac(role, server, client)) else {
+            return false;
+        };
+        mac.verify_slice(&proof).is_ok()
+    }
+
+    fn mac(&self, role: Role, server: &Nonce, client: &Nonce) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(match role {
+            Role::Client => b"outrigger pantasks client\0",
+            Role::Server => b"outrigger pantasks server\0",
+        });
+        mac.update(server);
+        mac.update(client);
+        Some(mac)
+    }
+}
+
+/// A new nonce, of the system's random numbers.
+///
+/// # Errors
+/// Where the system has none.
+pub fn nonce() -> io::Result<Nonce> {
+    let mut nonce = [0; SIZE];
+    File::open("/dev/urandom")?.read_exact(&mut nonce)?;
+    Ok(nonce)
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A nonce or a proof of hexadecimal digits.
+pub fn bytes(text: &str) -> Option<[u8; SIZE]> {
+    let mut bytes = [0; SIZE];
+    if text.len() != 2 * SIZE || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        let digits = text.get(2 * index..2 * index + 2)?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn secret(text: &str, mode: u32) -> Result<Secret, SecretError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        Secret::read(&path)
+    }
+
+    #[test]
+    fn a_proof_holds_for_its_secret_its_role_and_its_nonces_alone() {
+        let ours = secret("0123456789abcdef\n", 0o600).unwrap();
+        let theirs = secret("0123456789abcdeF\n", 0o400).unwrap();
+        let (server, client) = (nonce().unwrap(), nonce().unwrap());
+        assert_ne!(server, client);
+        let proof = ours.proof(Role::Client, &server, &client);
+        assert!(ours.proves(&proof, Role::Client, &server, &client));
+        assert!(!theirs.proves(&proof, Role::Client, &server, &client));
+        assert!(!ours.proves(&proof, Role::Server, &server, &client));
+        assert!(!ours.proves(&proof, Role::Client, &client, &server));
+        assert!(!ours.proves("", Role::Client, &server, &client));
+        assert_eq!(bytes(&hex(&server)), Some(server));
+    }
+
+    #[rstest]
+    #[case("0123456789abcdef", 0o640, "chmod 600")]
+    #[case("0123456789abcdef", 0o604, "chmod 600")]
+    #[case("0123456789abcde\n", 0o600, "at least 16 bytes")]
+    fn an_open_or_short_secret_is_refused(
+        #[case] text: &str,
+        #[case] mode: u32,
+        #[case] said: &str,
+    ) {
+        let error = secret(text, mode).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
