@@ -33,7 +33,6 @@ const JOBS: u64 = 20_000;
 
 fn main() {
     let jobs = jobs();
-    if std::env::args().any(|a| a == "--only") {
         show("scheduler, 100 at once", jobs, scheduler(jobs, 100), None);
         return;
     }

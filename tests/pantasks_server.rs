@@ -108,7 +108,7 @@ impl House {
             line.clear();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended");
         }
-        let address = line["listening at ".len()..].trim().to_owned();
+        let address = line.trim().trim_start_matches("listening at ").to_owned();
         Server {
             child,
             address,
@@ -256,7 +256,7 @@ fn who_hangs_or_talks_nonsense_keeps_nobody_else_waiting() {
     garbage.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     // The server closes on whoever does not speak its protocol.
     garbage
-        .set_read_timeout(Some(Duration::from_secs(60)))
+        .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     // Bytes that nobody has read may make the end of it a reset.
     drop(garbage.read_to_end(&mut Vec::new()));

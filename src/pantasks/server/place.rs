@@ -67,7 +67,7 @@ pub enum PlaceError {
 }
 
 impl Place {
-    /// A port where PANTASKS_SERVER_PORT is set, else the socket.
+    /// A port where `PANTASKS_SERVER_PORT` is set, else the socket.
     ///
     /// # Errors
     /// [`PlaceError`].
@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-/// The addresses that may come: all where none is named (VALID_IP).
+/// The addresses that may come: all where none is named (`VALID_IP`).
 ///
 /// # Errors
 /// [`SettingsError::Value`].
