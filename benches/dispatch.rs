@@ -33,9 +33,6 @@ const JOBS: u64 = 20_000;
 
 fn main() {
     let jobs = jobs();
-        show("scheduler, 100 at once", jobs, scheduler(jobs, 100), None);
-        return;
-    }
     let limit = show("bare spawn and wait", jobs, bare(jobs), None);
     let show = |name, jobs, time| show(name, jobs, time, Some(limit));
     show("bare, two threads", jobs, bare_twice(jobs));

@@ -6,7 +6,7 @@
 //! [`local`] runs processes. [`status`] shows it all. In all of these the body of a macro is a type
 //! parameter.
 //!
-//! [`commands`] joins them to the language, [`session`] turns the scheduler over, [`drive`] is the
+//! `commands` joins them to the language, [`session`] turns the scheduler over, [`drive`] is the
 //! loop around it that sleeps until something is due or happens.
 
 pub mod check;
