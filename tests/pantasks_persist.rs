@@ -1,0 +1,135 @@
+//! Variables and books outlive a scheduler that was killed (`persist on`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed test says where"
+)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use outrigger::state::Store;
+
+/// A project with a state.db, and the scheduler by its name.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        symlink(env!("CARGO_BIN_EXE_outrigger"), desk.path().join("pantasks")).unwrap();
+        let config = "sites:\n  here: {scheduler: local, nodes: {cores: 1}, scratch: /tmp/none}\n";
+        fs::write(desk.path().join("outrigger.yaml"), config).unwrap();
+        Store::create(&desk.path().join("state.db")).unwrap();
+        desk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, script: &str) -> Command {
+        fs::write(self.path().join("night.pro"), script).unwrap();
+        let mut command = Command::new(self.path().join("pantasks"));
+        command
+            .args(["--norc", "night.pro"])
+            .current_dir(self.path())
+            .env("HOME", self.path())
+            .env_remove("OUTRIGGER_CONFIG")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What a script that ends says.
+    fn play(&self, script: &str) -> String {
+        let output = self.command(script).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Runs a script until it says `wanted`, and kills it then.
+    fn kill_at(&self, script: &str, wanted: &str) {
+        let mut child = self.command(script).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let found = lines.map(Result::unwrap).any(|line| line == wanted);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found, "the script ended before it said {wanted}");
+    }
+}
+
+const FIRST: &str = r#"
+$night = 0
+book init runs
+persist on
+$night = 17
+$text = two "words" and $night
+for i 0 3
+  book newpage runs run.$i
+  book setword runs run.$i pantaskState INIT
+end
+book setword runs run.1 pantaskState RUN
+book setword runs run.2 note "a  b"
+book delpage runs run.0
+book newpage runs run.9
+persist save
+echo saved
+$lost = with the last second
+sleep 600
+"#;
+
+#[test]
+fn what_was_saved_is_there_after_a_kill_and_what_a_module_sets_gives_way() {
+    let desk = Desk::new();
+    desk.kill_at(FIRST, "saved");
+    let said = desk.play(
+        "$night = 0\nbook init runs\npersist on -reset pantaskState RUN INIT\n\
+         echo $night $text $?lost\nbook listbook runs\nbook getword runs run.2 note -var note\n\
+         echo \"<$note>\"\nbook getword runs run.1 pantaskState -var state\necho $state\nexit",
+    );
+    assert!(said.contains("books with 3 pages restored"), "{said}");
+    assert!(said.contains("17 two \"words\" and 17 0\n"), "{said}");
+    assert!(said.contains("<a  b>\nINIT\n"), "{said}");
+    let pages: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().filter(|w| w.starts_with("run.")))
+        .collect();
+    assert_eq!(pages, ["run.1", "run.2", "run.9"], "{said}");
+}
+
+#[test]
+fn changes_are_saved_by_themselves_while_the_scheduler_runs() {
+    let desk = Desk::new();
+    // The task says so a second and more after the change, when it must have been saved.
+    desk.kill_at(
+        "persist on\n$night = 5\n$looks = 0\ntask t\n periods -exec 0.1\n task.exec\n  $looks ++\n  if ($looks == 30)\n   echo late\n  end\n  break\n  command none\n end\nend\nrun",
+        "late",
+    );
+    let said = desk.play("persist on\necho night $night\nif ($looks > 5) echo moved\nexit");
+    assert!(said.contains("night 5\nmoved\n"), "{said}");
+}
+
+#[test]
+fn forgotten_is_forgotten_and_each_name_keeps_its_own() {
+    let desk = Desk::new();
+    desk.play("persist on one\n$a = 1\nexit");
+    desk.play("persist on two\n$a = 2\nexit");
+    let said = desk.play("persist on one\necho a $a\npersist forget\nexit");
+    assert!(said.contains("a 1\n"), "{said}");
+    let said = desk.play("persist on one\necho $?a\npersist off\npersist on two\necho a $a\nexit");
+    assert!(said.contains("\n0\n") && said.contains("a 2\n"), "{said}");
+}
+
+#[test]
+fn without_an_outrigger_yaml_it_says_what_to_do() {
+    let desk = Desk::new();
+    fs::remove_file(desk.path().join("outrigger.yaml")).unwrap();
+    let said = desk.play("persist on\nexit");
+    assert!(said.contains("night.pro:1: persist needs the state.db"), "{said}");
+    assert!(said.contains("outrigger init"), "{said}");
+}
