@@ -59,7 +59,11 @@ fn main() {
 fn measure(jobs: u64) -> Vec<Duration> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (asking, mut asked) = mpsc::unbounded_channel();
-    let nmax = if jobs == 0 { "1".to_owned() } else { jobs.to_string() };
+    let nmax = if jobs == 0 {
+        "1".to_owned()
+    } else {
+        jobs.to_string()
+    };
     let script = SCRIPT.replace("JOBS", &nmax);
     let handle = runtime.handle().clone();
     let scheduler = std::thread::spawn(move || {

@@ -35,43 +35,57 @@ def wait(wanted):
             seen += os.read(terminal, 65536).decode(errors="replace")
 
 
+def prompt():
+    """Waits for a prompt with nothing typed yet."""
+    wait(r"pantasks: \r\x1b\[10C")
+
+
 def type_in(text):
     os.write(terminal, text.encode())
 
 
 wait("Welcome to pantasks")
-wait("pantasks: ")
+prompt()
 # a command, and the history
 type_in("echo one two\r")
 wait(r"\r\none two\r\n")
+prompt()
 type_in("\x1b[A")
 wait("echo one two")
 type_in("\r")
 wait(r"\r\none two\r\n")
+prompt()
 # a block is read up to its end
 type_in("task tick\r  periods -exec 0.2 -timeout 60\r  command echo tock\r")
 type_in("  task.exit 0\r    queueprint stdout\r  end\rend\r")
+prompt()
 # completion of a command, and of a task's name
 type_in("showta\t")
 wait("showtask")
 type_in("ti\t\r")
 wait("task tick")
+prompt()
 # what comes in the meantime stands above the line being typed, which stays whole
 type_in("run\r")
+prompt()
 type_in("echo half a li")
 wait("tock")
 wait("half a li")
 wait("tock")
 type_in("ne\r")
 wait(r"\r\nhalf a line\r\n")
+prompt()
 type_in("stop\r")
+prompt()
 # Ctrl-C stops a script that never ends, and nothing else
 type_in("while (1)\recho round\rend\r")
 wait(r"\r\nround\r\n")
 type_in("\x03")
 wait("interrupted")
+prompt()
 type_in("echo still here\r")
 wait(r"\r\nstill here\r\n")
+prompt()
 type_in("exit 7\r")
 _, status = os.waitpid(child, 0)
 code = os.waitstatus_to_exitcode(status)

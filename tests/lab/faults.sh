@@ -6,7 +6,7 @@ cmd_drop() {
 	local machine
 	for machine in cluster bastion; do
 		[ $# = 0 ] || [ "$1" = $machine ] || continue
-		inside $machine root sh -c 'ps -eo pid=,args= | awk -v user="$1" '\''$0 ~ "sshd: " user {print $1}'\'' | xargs -r kill -9' \
+		inside $machine root sh -c 'ps -eo pid=,args= | awk -v user="$1" '\''$0 ~ "sshd: " user {print $1}'\'' | while read -r pid; do kill -9 "$pid" 2>/dev/null || :; done' \
 			sh "$REMOTE_USER"
 	done
 }

@@ -57,9 +57,11 @@ impl Completer for Typist {
                     Kind::Variable => words.variables,
                 };
                 let fitting = names.into_iter().filter(|name| name.starts_with(begun));
+                // A variable may go on as an index or as text.
+                let behind = if kind == Kind::Variable { "" } else { " " };
                 let pairs = fitting.map(|name| Pair {
-                    display: name.clone(),
-                    replacement: name,
+                    replacement: format!("{name}{behind}"),
+                    display: name,
                 });
                 Ok((from, pairs.collect()))
             },
