@@ -461,3 +461,15 @@ fn a_client_runs_its_own_language_from_a_pipe() {
         "0\n1\n no defined jobs\n"
     );
 }
+
+#[test]
+fn a_script_can_ask_for_settings_and_who_runs_it() {
+    let house = House::new("PANTASKS_SERVER_SOCKET DIR/run/socket\nCONTROLLER pcontrol\n");
+    house.script("ask.pro", "version\nconfig CONTROLLER -var c\necho $c\n");
+    let _server = house.serve(&["--norc"]);
+    let said = house.ask("server input ask.pro");
+    assert!(
+        said.contains("pantasks_server") && said.ends_with("pcontrol\n"),
+        "{said}"
+    );
+}

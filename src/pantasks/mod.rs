@@ -18,7 +18,7 @@ mod harvest;
 pub mod job;
 pub mod jobs;
 pub mod local;
-mod machine;
+pub mod machine;
 pub mod options;
 pub mod outlet;
 mod persist;

@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     drive::{Request, Words, drive},
     local::LocalSettings,
+    machine::Surroundings,
     options::{self, Asked, Options},
     outlet::Outlet,
     session::{Quit, Session},
@@ -126,7 +127,8 @@ impl StartError {
 }
 
 fn run(options: &Options) -> Result<i32, StartError> {
-    let modules = Settings::of(options)?.all(MODULES)?;
+    let settings = Settings::of(options)?;
+    let modules = settings.all(MODULES)?;
     let runtime = Runtime::new()?;
     let _inside = runtime.enter();
     let (asking, mut asked) = mpsc::unbounded_channel();
@@ -138,8 +140,15 @@ fn run(options: &Options) -> Result<i32, StartError> {
         Some((terminal, outlet)) => (Some(terminal), outlet),
         None => (None, own_streams()),
     };
+    let around = Surroundings {
+        name: "pantasks",
+        options: options.clone(),
+        settings,
+        history: human.is_some().then(|| HISTORY.into()),
+        reads: human.is_some() || options.script.is_some(),
+    };
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(clock, outlet, LocalSettings::default())?;
+    let mut session = Session::within(around, clock, outlet, LocalSettings::default())?;
     watch_signals(&runtime, session.interrupt(), asking.clone())?;
     let done = match begin(&mut session, options, &modules) {
         Ok(None) => None,

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::{
     commands,
     local::{Local, LocalSettings, Report},
-    machine::Machine,
+    machine::{Machine, Surroundings},
     outlet::Outlet,
     persist::Persist,
     scheduler::{Shared, Subject},
@@ -60,8 +60,25 @@ impl Session {
     /// # Errors
     /// Where the process's directory cannot be told.
     pub fn new(clock: Arc<dyn Clock>, outlet: Outlet, local: LocalSettings) -> io::Result<Self> {
+        let around = Surroundings {
+            name: "pantasks",
+            ..Surroundings::default()
+        };
+        Self::within(around, clock, outlet, local)
+    }
+
+    /// A session at rest, within a program.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn within(
+        around: Surroundings,
+        clock: Arc<dyn Clock>,
+        outlet: Outlet,
+        local: LocalSettings,
+    ) -> io::Result<Self> {
         let (local, reports) = Local::new(local);
-        let machine = Machine::new(Arc::clone(&clock), outlet.clone())?;
+        let machine = Machine::new(Arc::clone(&clock), outlet.clone(), around)?;
         let mut interpreter = Interpreter::new(Box::new(machine));
         let shared = Shared::new(local, clock);
         commands::register(&mut interpreter, &shared);

@@ -17,7 +17,7 @@ use crate::{
     opihi::{Args, Fault, Flow, Interpreter, Outcome, Stop},
     pantasks::{
         drive::Words,
-        machine::Machine,
+        machine::{Machine, Surroundings},
         options::{self, Asked, Options, OptionsError},
         outlet::Outlet,
         program::{END_OF_INPUT, HISTORY, PROMPT, own_streams},
@@ -125,7 +125,14 @@ fn run(arguments: &[OsString], streams: &Outlet) -> Result<i32, ClientError> {
     } else {
         None
     };
-    let machine = Machine::new(Arc::new(SystemClock), streams.clone())?;
+    let around = Surroundings {
+        name: "pantasks_client",
+        options: options.clone(),
+        settings,
+        history: terminal.is_some().then(|| HISTORY.into()),
+        reads: terminal.is_some() || options.script.is_some(),
+    };
+    let machine = Machine::new(Arc::new(SystemClock), streams.clone(), around)?;
     let mut client = Client::new(Interpreter::new(Box::new(machine)), link);
     client.interpreter.trace(options.trace);
     client.converse(&options, command.as_deref(), terminal, &words)

@@ -18,6 +18,7 @@ use crate::{
     pantasks::{
         drive::drive,
         local::LocalSettings,
+        machine::Surroundings,
         options::{self, Asked, Options},
         outlet::{Outlet, Sink},
         program::{own_streams, prepare, run_script, watch_signals},
@@ -136,8 +137,16 @@ fn run(options: &Options) -> Result<i32, ServerError> {
     let _inside = runtime.enter();
     let door = Arc::new(runtime.block_on(Door::open(&place, allowed))?);
     let (asking, mut asked) = mpsc::unbounded_channel();
+    let around = Surroundings {
+        name: "pantasks_server",
+        options: options.clone(),
+        settings,
+        history: None,
+        reads: false,
+    };
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(clock, outlet.clone(), LocalSettings::default())?;
+    let local = LocalSettings::default();
+    let mut session = Session::within(around, clock, outlet.clone(), local)?;
     commands::register(session.interpreter());
     session.scheduler().lock().brief = true;
     watch_signals(&runtime, session.interrupt(), asking.clone())?;
