@@ -19,14 +19,9 @@ use std::{
 
 use outrigger::{
     engine::clock::SystemClock,
-    pantasks::{
-        drive::drive,
-        exit_macro::End,
-        job::JobId,
-        local::{Local, LocalSettings, Program, Report},
-        program::own_streams,
-        session::Session,
-    },
+    pantasks::{drive::drive, session::Session},
+    process::{Outcome, ProcessSettings, Processes, Program, Report},
+    shell::front::own_streams,
 };
 
 const JOBS: u64 = 20_000;
@@ -116,13 +111,13 @@ fn executor(jobs: u64, at_once: u64) -> Duration {
     let runtime = runtime();
     runtime.block_on(async {
         let begin = Instant::now();
-        let (local, mut reports) = Local::new(LocalSettings::default());
+        let (local, mut reports) = Processes::new(ProcessSettings::default());
         let start = |n| {
             let program = Program {
                 argv: vec!["true".to_owned()],
                 ..Program::default()
             };
-            local.start(JobId(n), program);
+            local.start(n, program);
         };
         (0..at_once.min(jobs)).for_each(start);
         let mut started = at_once.min(jobs);
@@ -131,7 +126,7 @@ fn executor(jobs: u64, at_once: u64) -> Duration {
             let Report::Ended(completion) = reports.recv().await.unwrap() else {
                 continue;
             };
-            assert_eq!(completion.end, End::Exit(0));
+            assert_eq!(completion.outcome, Outcome::Exit(0));
             ended += 1;
             if started < jobs {
                 start(started);
@@ -166,7 +161,7 @@ fn scheduler(jobs: u64, at_once: u64) -> Duration {
     let _inside = runtime.enter();
     let begin = Instant::now();
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(clock, own_streams(), LocalSettings::default()).unwrap();
+    let mut session = Session::new(clock, own_streams(), ProcessSettings::default()).unwrap();
     let (_requests, mut asked) = tokio::sync::mpsc::unbounded_channel();
     assert!(session.run_text("bench".as_ref(), &script).unwrap());
     assert_eq!(drive(&mut session, &runtime, &mut asked), 0);

@@ -13,11 +13,11 @@ use std::{
 
 use outrigger::{
     engine::clock::SystemClock,
-    pantasks::{
-        drive::{Answer, Request, drive},
-        local::LocalSettings,
-        program::own_streams,
-        session::Session,
+    pantasks::{drive::drive, session::Session},
+    process::ProcessSettings,
+    shell::{
+        front::own_streams,
+        request::{Answer, Request},
     },
 };
 use tokio::sync::{
@@ -69,7 +69,7 @@ fn measure(jobs: u64) -> Vec<Duration> {
     let scheduler = std::thread::spawn(move || {
         let _inside = handle.enter();
         let clock = Arc::new(SystemClock);
-        let mut session = Session::new(clock, own_streams(), LocalSettings::default()).unwrap();
+        let mut session = Session::new(clock, own_streams(), ProcessSettings::default()).unwrap();
         assert!(session.run_text("bench".as_ref(), &script).unwrap());
         drive(&mut session, &runtime, &mut asked)
     });

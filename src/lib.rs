@@ -2,8 +2,8 @@
 //!
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
-//! `metadata, config, state` ← `engine, connection, opihi` ← `batch, allocator, transfer`
-//! ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
+//! `metadata, config, state` ← `engine, connection, opihi, process` ←
+//! `batch, allocator, transfer, shell` ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
 
 pub mod allocator;
 pub mod batch;
@@ -18,8 +18,10 @@ pub mod pantasks;
 pub mod pcontrol;
 pub mod poll;
 pub mod prepare;
+pub mod process;
 pub mod remote;
 pub mod remotetool;
+pub mod shell;
 pub mod sky;
 pub mod state;
 pub mod transfer;

@@ -17,8 +17,15 @@ use std::{
 /// The floors from the ground up. Rooms of one floor do not use each other.
 const FLOORS: [&[&str]; 7] = [
     &["axis", "metadata", "config", "state"],
-    &["engine", "connection", "opihi"],
-    &["batch", "allocator", "transfer", "pclient", "worker"],
+    &["engine", "connection", "opihi", "process"],
+    &[
+        "batch",
+        "allocator",
+        "transfer",
+        "pclient",
+        "shell",
+        "worker",
+    ],
     &["prepare", "exec", "poll", "pcontrol"],
     &["remote", "pantasks", "gates", "blackboard"],
     &["sky", "remotetool", "monitor"],

@@ -21,10 +21,10 @@ use outrigger::{
     opihi::Finding,
     pantasks::{
         check::{Checked, check},
-        local::LocalSettings,
-        outlet::Outlet,
         session::Session,
     },
+    process::ProcessSettings,
+    shell::outlet::Outlet,
 };
 
 const VERDICTS: &str = include_str!("original_scripts.tsv");
@@ -77,7 +77,7 @@ fn load(scripts: &Path, script: &str) -> (bool, String) {
         Box::new(move |text| err.lock().unwrap().push_str(text)),
     );
     let mut session =
-        Session::new(Arc::new(SystemClock), outlet, LocalSettings::default()).unwrap();
+        Session::new(Arc::new(SystemClock), outlet, ProcessSettings::default()).unwrap();
     let scripts = scripts.to_str().unwrap();
     session.interpreter().set_list("MODULES", [scripts]);
     let prelude = format!("cd -q {}\nmodule pantasks.pro", work.path().display());

@@ -15,10 +15,10 @@ use outrigger::{
     engine::clock::SystemClock,
     pantasks::{
         drive::drive,
-        local::LocalSettings,
-        outlet::Outlet,
         session::{Quit, Session},
     },
+    process::ProcessSettings,
+    shell::outlet::Outlet,
 };
 use rstest::rstest;
 use tokio::{runtime::Runtime, sync::mpsc};
@@ -38,7 +38,7 @@ fn played(script: &str) -> String {
         }),
     );
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(clock, outlet, LocalSettings::default()).unwrap();
+    let mut session = Session::new(clock, outlet, ProcessSettings::default()).unwrap();
     let (_requests, mut asked) = mpsc::unbounded_channel();
     let code = match session.run_text(Path::new("t.pro"), script) {
         Ok(_) => drive(&mut session, &runtime, &mut asked),

@@ -1,64 +1,12 @@
 //! The loop of a scheduler: it sleeps until something is due, a job ends, or somebody asks for
 //! something. There is no tick.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    runtime::Runtime,
-    sync::{mpsc, oneshot},
-};
+use tokio::{runtime::Runtime, sync::mpsc};
 
-use super::{
-    outlet::Captured,
-    session::{Quit, Session},
-};
-
-/// What is asked of a session from outside.
-#[derive(Debug)]
-pub enum Request {
-    /// Run this text; its output goes to the session's own streams.
-    Typed {
-        /// What stands where a file would, in errors.
-        name: PathBuf,
-        /// The text: one or more lines.
-        text: String,
-        /// Told when it is done, whether it worked.
-        done: oneshot::Sender<bool>,
-    },
-    /// Run this command for a client, who gets the output.
-    Client {
-        /// One command whose words are done: nothing in it is expanded again.
-        text: String,
-        /// The answer.
-        done: oneshot::Sender<Answer>,
-    },
-    /// The words that a typed word may be completed to.
-    Words(oneshot::Sender<Words>),
-    /// End, with this code.
-    Quit(i32),
-}
-
-/// What came of a client's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// Whether it worked.
-    pub worked: bool,
-    /// What it wrote.
-    pub said: Captured,
-}
-
-/// Names that a line may begin with or contain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Words {
-    /// Commands and macros.
-    pub commands: Vec<String>,
-    /// Tasks.
-    pub tasks: Vec<String>,
-    /// Books.
-    pub books: Vec<String>,
-    /// Variables, without their `$`.
-    pub variables: Vec<String>,
-}
+use super::session::{Quit, Session};
+use crate::shell::request::{Answer, Request, Words};
 
 /// Turns the session over until it is told to end; the code it was told.
 pub fn drive(
@@ -111,7 +59,7 @@ fn turn(
 
 enum Event {
     Asked(Option<Request>),
-    Reported(Option<super::local::Report>),
+    Reported(Option<crate::process::Report>),
     Due,
 }
 

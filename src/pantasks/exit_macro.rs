@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::process::Outcome;
+
 /// How a job came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -38,6 +40,19 @@ impl End {
     /// Whether the job counts as a success.
     pub fn is_success(&self) -> bool {
         *self == Self::Exit(0)
+    }
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Exit(code) => Self::Exit(code),
+            Outcome::Signal(signal) => Self::Crash(signal),
+            Outcome::NotStarted(why) => Self::NotStarted(why),
+            Outcome::Blocked => Self::Timeout,
+            Outcome::Stopped => Self::Killed,
+            Outcome::Lost(why) => Self::Lost(why),
+        }
     }
 }
 

@@ -7,14 +7,16 @@ use std::{
 
 use super::{
     exit_macro::End,
-    job::{Job, State},
+    job::{Job, JobId, State},
     jobs::Ended,
-    local::{Captured, Completion},
     scheduler::LOCALHOST,
     session::{Quit, Session},
     task::Target,
 };
-use crate::opihi::Body;
+use crate::{
+    opihi::Body,
+    process::{Captured, Completion},
+};
 
 /// The most bytes of one output that the queues `stdout` and `stderr` take; files take all.
 const QUEUE_LIMIT: u64 = 64 << 20;
@@ -25,8 +27,8 @@ const VARIABLE_LIMIT: u64 = 1 << 20;
 impl Session {
     /// A process has ended, or could not be started.
     pub(super) fn ended(&mut self, completion: &Completion) -> Result<(), Quit> {
-        let end = completion.end.clone();
-        let ended = self.shared.lock().finished(completion.id, end);
+        let end = completion.outcome.clone().into();
+        let ended = self.shared.lock().finished(JobId(completion.id), end);
         match ended {
             Some(ended) => self.over(&ended, Some(completion)),
             None => Ok(()),

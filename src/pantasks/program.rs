@@ -1,44 +1,27 @@
 //! The program `pantasks`: a scheduler with a terminal, or with a script.
 
-use std::{
-    ffi::OsString,
-    io::{self, BufRead, IsTerminal as _, Write as _},
-    path::Path,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{ffi::OsString, io, path::Path, process::ExitCode, sync::Arc};
 
 use thiserror::Error;
-use tokio::{
-    runtime::{Handle, Runtime},
-    signal::unix::{SignalKind, signal},
-    sync::{
-        mpsc::{self, UnboundedSender},
-        oneshot,
-    },
-};
+use tokio::{runtime::Runtime, sync::mpsc};
 
 use super::{
-    drive::{Request, Words, drive},
-    local::LocalSettings,
-    machine::Surroundings,
-    options::{self, Asked, Options},
-    outlet::Outlet,
+    drive::drive,
     session::{Quit, Session},
-    settings::{Settings, SettingsError},
-    terminal::{Terminal, Typed},
 };
-use crate::{engine::clock::SystemClock, opihi::Interpreter};
+use crate::{
+    engine::clock::SystemClock,
+    process::ProcessSettings,
+    shell::{
+        front::{converse, own_streams, read_pipe, terminal, watch_signals},
+        machine::Surroundings,
+        options::{self, Asked, Options},
+        settings::{Settings, SettingsError},
+    },
+};
 
 /// The exit code after the end of piped input (spec/pantasks.md §1.10).
 pub(super) const END_OF_INPUT: i32 = 21;
-
-/// How long completion waits for a scheduler that is busy.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The exit code after a script that did not set the scheduler running (spec/pantasks.md §1.10).
 const END_OF_SCRIPT: i32 = 41;
@@ -148,7 +131,7 @@ fn run(options: &Options) -> Result<i32, StartError> {
         reads: human.is_some() || options.script.is_some(),
     };
     let clock = Arc::new(SystemClock);
-    let mut session = Session::within(around, clock, outlet, LocalSettings::default())?;
+    let mut session = Session::within(around, clock, outlet, ProcessSettings::default())?;
     watch_signals(&runtime, session.interrupt(), asking.clone())?;
     let done = match begin(&mut session, options, &modules) {
         Ok(None) => None,
@@ -163,7 +146,7 @@ fn run(options: &Options) -> Result<i32, StartError> {
             session.outlet().out(WELCOME);
             converse(terminal, PROMPT, asking);
         },
-        None if options.script.is_none() => read_pipe(asking),
+        None if options.script.is_none() => read_pipe(asking, END_OF_INPUT),
         // The sender stays with the signals.
         None => drop(asking),
     }
@@ -232,125 +215,4 @@ fn begin(
     // On the original a script ends here, even one that said `run`, which helps nobody.
     let running = session.scheduler().lock().standing.scheduler;
     Ok((!running).then_some(END_OF_SCRIPT))
-}
-
-/// Streams that end in the process's own.
-pub fn own_streams() -> Outlet {
-    Outlet::new(
-        Box::new(|text| {
-            let mut out = io::stdout().lock();
-            drop(out.write_all(text.as_bytes()));
-            drop(out.flush());
-        }),
-        Box::new(|text| drop(io::stderr().lock().write_all(text.as_bytes()))),
-    )
-}
-
-/// The terminal of this process and streams that go well with it, if there is one.
-fn terminal(
-    history: &Path,
-    requests: &UnboundedSender<Request>,
-    runtime: &Runtime,
-) -> Option<(Terminal, Outlet)> {
-    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        return None;
-    }
-    let (requests, handle) = (requests.clone(), runtime.handle().clone());
-    let mut terminal = Terminal::open(history, move || words(&requests, &handle)).ok()?;
-    let (out, err) = terminal.sinks().ok()?;
-    Some((terminal, Outlet::new(out, err)))
-}
-
-/// Reads from a human until there is no more, on a thread of its own.
-fn converse(mut terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
-    std::thread::spawn(move || {
-        loop {
-            match terminal.read(prompt) {
-                Typed::Text(text) => {
-                    if !ask(&requests, text) {
-                        return;
-                    }
-                },
-                Typed::Interrupted => {},
-                Typed::End => {
-                    // The scheduler may have gone before.
-                    requests.send(Request::Quit(0)).unwrap_or_default();
-                    return;
-                },
-            }
-        }
-    });
-}
-
-/// Reads lines from a pipe until its end, on a thread of its own.
-fn read_pipe(requests: UnboundedSender<Request>) {
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else {
-                "# a line that is not UTF-8".clone_into(&mut text);
-                continue;
-            };
-            text.push_str(&line);
-            text.push('\n');
-            if Interpreter::wants_more(&text) {
-                continue;
-            }
-            if !ask(&requests, std::mem::take(&mut text)) {
-                return;
-            }
-        }
-        if !text.is_empty() {
-            ask(&requests, text);
-        }
-        requests
-            .send(Request::Quit(END_OF_INPUT))
-            .unwrap_or_default();
-    });
-}
-
-/// Ctrl-C stops the script that is running; a request to end ends the program after its jobs.
-pub(super) fn watch_signals(
-    runtime: &Runtime,
-    interrupt: Arc<AtomicBool>,
-    requests: UnboundedSender<Request>,
-) -> io::Result<()> {
-    let _inside = runtime.enter();
-    let mut ctrl_c = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    runtime.spawn(async move {
-        loop {
-            let code = tokio::select! {
-                _ = ctrl_c.recv() => None,
-                _ = terminate.recv() => Some(128 + 15),
-                _ = hang_up.recv() => Some(128 + 1),
-            };
-            interrupt.store(true, Ordering::Relaxed);
-            if let Some(code) = code {
-                requests.send(Request::Quit(code)).unwrap_or_default();
-            }
-        }
-    });
-    Ok(())
-}
-
-/// Asks for text to be run, and waits until it was. False where nobody is left to run it.
-fn ask(requests: &UnboundedSender<Request>, text: String) -> bool {
-    let (done, answer) = oneshot::channel();
-    let request = Request::Typed {
-        name: "terminal".into(),
-        text,
-        done,
-    };
-    requests.send(request).is_ok() && answer.blocking_recv().is_ok()
-}
-
-fn words(requests: &UnboundedSender<Request>, handle: &Handle) -> Words {
-    let (done, answer) = oneshot::channel();
-    if requests.send(Request::Words(done)).is_err() {
-        return Words::default();
-    }
-    let answer = handle.block_on(async { tokio::time::timeout(PATIENCE, answer).await });
-    answer.ok().and_then(Result::ok).unwrap_or_default()
 }

@@ -15,7 +15,6 @@ use super::{
     exit_macro::End,
     job::{Event, JobId, Launch, Stop},
     jobs::{Ended, JobError, Jobs},
-    local::{Local, Program},
     status::Standing,
     task::{Host, Task, TaskId},
     tasks::Tasks,
@@ -24,6 +23,7 @@ use crate::{
     engine::clock::Clock,
     opihi::Body,
     pcontrol::{Pool, Wish},
+    process::{Processes, Program},
 };
 
 /// What the words of a task act on now.
@@ -58,7 +58,7 @@ pub struct Scheduler {
     /// The hosts that jobs of the controller sit on.
     pub(super) seats: HashMap<JobId, String>,
     pub(super) subject: Subject,
-    local: Local,
+    local: Processes,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,7 +77,7 @@ pub struct Shared(Arc<Mutex<Scheduler>>);
 
 impl Shared {
     /// A scheduler without tasks, at rest, whose local jobs `local` runs.
-    pub fn new(local: Local, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(local: Processes, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Mutex::new(Scheduler {
             tasks: Tasks::default(),
             jobs: Jobs::default(),
@@ -171,7 +171,7 @@ impl Scheduler {
     /// [`JobError`] where there is none.
     pub fn end(&mut self, id: JobId, why: Stop) -> Result<Option<Ended>, JobError> {
         let ended = self.jobs.apply(id, Event::Stop(why))?;
-        self.local.stop(id);
+        self.local.stop(id.0);
         if ended.is_some() {
             self.forget(id);
         }
@@ -200,7 +200,7 @@ impl Scheduler {
     pub fn flush(&mut self) -> usize {
         let jobs = self.jobs.flush();
         for job in &jobs {
-            self.local.stop(job.id);
+            self.local.stop(job.id.0);
             self.forget(job.id);
         }
         self.tasks.sweep(&self.jobs);
@@ -234,9 +234,9 @@ impl Scheduler {
             argv,
             nice: job.launch.nice,
             block: job.launch.block.clone(),
-            block_limit: None,
+            ..Program::default()
         };
-        self.local.start(id, program);
+        self.local.start(id.0, program);
     }
 
     fn forget(&mut self, id: JobId) {

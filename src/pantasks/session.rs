@@ -13,9 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     commands,
-    local::{Local, LocalSettings, Report},
-    machine::{Machine, Surroundings},
-    outlet::Outlet,
+    job::JobId,
     persist::Persist,
     scheduler::{Shared, Subject},
     task::TaskId,
@@ -24,6 +22,11 @@ use super::{
 use crate::{
     engine::clock::Clock,
     opihi::{Args, Body, Flow, Interpreter, Outcome, Stop},
+    process::{ProcessSettings, Processes, Report},
+    shell::{
+        machine::{Machine, Surroundings},
+        outlet::Outlet,
+    },
 };
 
 /// The scripts that `module` finds without any directory.
@@ -59,7 +62,7 @@ impl Session {
     ///
     /// # Errors
     /// Where the process's directory cannot be told.
-    pub fn new(clock: Arc<dyn Clock>, outlet: Outlet, local: LocalSettings) -> io::Result<Self> {
+    pub fn new(clock: Arc<dyn Clock>, outlet: Outlet, local: ProcessSettings) -> io::Result<Self> {
         let around = Surroundings {
             name: "pantasks",
             ..Surroundings::default()
@@ -75,9 +78,9 @@ impl Session {
         around: Surroundings,
         clock: Arc<dyn Clock>,
         outlet: Outlet,
-        local: LocalSettings,
+        local: ProcessSettings,
     ) -> io::Result<Self> {
-        let (local, reports) = Local::new(local);
+        let (local, reports) = Processes::new(local);
         let machine = Machine::new(Arc::clone(&clock), outlet.clone(), around)?;
         let mut interpreter = Interpreter::new(Box::new(machine));
         let shared = Shared::new(local, clock);
@@ -213,7 +216,7 @@ impl Session {
     pub fn take(&mut self, report: Report) -> Result<(), Quit> {
         match report {
             Report::Started { id, .. } => {
-                self.shared.lock().started(id);
+                self.shared.lock().started(JobId(id));
                 Ok(())
             },
             Report::Ended(completion) => self.ended(&completion),

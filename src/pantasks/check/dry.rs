@@ -8,17 +8,13 @@ use std::{
 };
 
 use super::{
-    super::{
-        commands,
-        local::{Local, LocalSettings},
-        scheduler::Shared,
-        session::MODULES,
-    },
+    super::{commands, scheduler::Shared, session::MODULES},
     host::{DryHost, Ear, Told},
 };
 use crate::{
     engine::clock::Clock,
     opihi::{Args, Cursor, Fault, Flow, Interpreter, Outcome, Stop},
+    process::{ProcessSettings, Processes},
 };
 
 /// Most commands that a load may run: a loop that never ends shall not keep the check.
@@ -58,7 +54,7 @@ impl Dry {
         let directory = std::env::current_dir()?;
         let host = DryHost::new(directory, Arc::clone(&clock), ear.clone());
         let mut interpreter = Interpreter::new(Box::new(host));
-        let (local, _) = Local::new(LocalSettings::default());
+        let (local, _) = Processes::new(ProcessSettings::default());
         let shared = Shared::new(local, clock);
         commands::register(&mut interpreter, &shared);
         for (name, text) in MODULES {

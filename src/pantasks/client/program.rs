@@ -16,12 +16,15 @@ use crate::{
     engine::clock::SystemClock,
     opihi::{Args, Fault, Flow, Interpreter, Outcome, Stop},
     pantasks::{
-        drive::Words,
+        program::{END_OF_INPUT, HISTORY, PROMPT},
+        server::place::{Place, PlaceError},
+    },
+    shell::{
+        front::own_streams,
         machine::{Machine, Surroundings},
         options::{self, Asked, Options, OptionsError},
         outlet::Outlet,
-        program::{END_OF_INPUT, HISTORY, PROMPT, own_streams},
-        server::place::{Place, PlaceError},
+        request::Words,
         settings::{Settings, SettingsError},
         terminal::{Terminal, Typed},
     },

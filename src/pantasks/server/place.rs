@@ -9,10 +9,8 @@ use std::{
 
 use thiserror::Error;
 
-use super::{
-    super::settings::{Settings, SettingsError},
-    secret::{Secret, SecretError},
-};
+use super::secret::{Secret, SecretError};
+use crate::shell::settings::{Settings, SettingsError};
 
 const HOST: &str = "PANTASKS_SERVER";
 const PORT: &str = "PANTASKS_SERVER_PORT";

@@ -17,12 +17,15 @@ use crate::{
     engine::clock::SystemClock,
     pantasks::{
         drive::drive,
-        local::LocalSettings,
+        program::{prepare, run_script},
+        session::{Quit, Session},
+    },
+    process::ProcessSettings,
+    shell::{
+        front::{own_streams, watch_signals},
         machine::Surroundings,
         options::{self, Asked, Options},
         outlet::{Outlet, Sink},
-        program::{own_streams, prepare, run_script, watch_signals},
-        session::{Quit, Session},
         settings::{Settings, SettingsError},
     },
 };
@@ -145,7 +148,7 @@ fn run(options: &Options) -> Result<i32, ServerError> {
         reads: false,
     };
     let clock = Arc::new(SystemClock);
-    let local = LocalSettings::default();
+    let local = ProcessSettings::default();
     let mut session = Session::within(around, clock, outlet.clone(), local)?;
     commands::register(session.interpreter());
     session.scheduler().lock().brief = true;

@@ -10,7 +10,7 @@ use super::{
     listen::{Door, Stream},
     secret::Secret,
 };
-use crate::pantasks::{drive::Request, outlet::Outlet};
+use crate::shell::{outlet::Outlet, request::Request};
 
 /// Most clients at once.
 const CLIENTS: usize = 64;

@@ -22,24 +22,18 @@ use tokio::{
 use wait4::{ResUse, Wait4};
 
 use super::{
-    Completion, Program, Report, Shared, Usage, block, capture::Captured, capture::Output,
+    Completion, Outcome, Program, Report, Shared, Usage, block, capture::Captured, capture::Output,
 };
-use crate::pantasks::{exit_macro::End, job::JobId};
 
 /// How often, and how far apart, a start is tried again while there are too many processes.
 const RETRIES: u32 = 20;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs a job to its end, or until `stop`.
-pub(super) async fn run(
-    shared: &Shared,
-    id: JobId,
-    program: &Program,
-    stop: &Notify,
-) -> Completion {
+pub(super) async fn run(shared: &Shared, id: u64, program: &Program, stop: &Notify) -> Completion {
     let room = tokio::select! {
         biased;
-        () = stop.notified() => return unstarted(id, End::Killed, String::new()),
+        () = stop.notified() => return unstarted(id, Outcome::Stopped, String::new()),
         room = ready(shared, program) => room,
     };
     let room = match room {
@@ -52,13 +46,16 @@ pub(super) async fn run(
         Err(error) => {
             let name = program.argv.first().map_or("", String::as_str);
             let why = format!("cannot run `{name}`: {error}");
-            unstarted(id, End::NotStarted(why.clone()), format!("{why}\n"))
+            unstarted(id, Outcome::NotStarted(why.clone()), format!("{why}\n"))
         },
     }
 }
 
 /// Waits for the files and for room, in this order: who waits for a file takes no room.
-async fn ready(shared: &Shared, program: &Program) -> Result<OwnedSemaphorePermit, (End, String)> {
+async fn ready(
+    shared: &Shared,
+    program: &Program,
+) -> Result<OwnedSemaphorePermit, (Outcome, String)> {
     let files = block::visible(&program.block);
     match program.block_limit {
         Some(limit) if !program.block.is_empty() => timeout(limit, files).await.map_err(|_| {
@@ -67,17 +64,17 @@ async fn ready(shared: &Shared, program: &Program) -> Result<OwnedSemaphorePermi
                 "after {seconds} s not all of {:?} are visible\n",
                 program.block
             );
-            (End::Timeout, why)
+            (Outcome::Blocked, why)
         })?,
         _ => files.await,
     }
     let room = Arc::clone(&shared.room).acquire_owned().await;
-    room.map_err(|closed| (End::Killed, closed.to_string()))
+    room.map_err(|closed| (Outcome::Stopped, closed.to_string()))
 }
 
 async fn run_started(
     shared: &Shared,
-    id: JobId,
+    id: u64,
     program: &Program,
     stop: &Notify,
     room: &Arc<OwnedSemaphorePermit>,
@@ -93,10 +90,10 @@ async fn run_started(
 
     let (ended, hung) = process.end(stop, shared.settings.grace).await;
     let wall = begun.elapsed();
-    let (end, usage) = match ended {
+    let (outcome, usage) = match ended {
         Some(Ok(used)) => (how(used.status), Some(usage(&used))),
-        Some(Err(error)) => (End::Lost(error.to_string()), None),
-        None => (End::Crash(Signal::KILL.as_raw()), None),
+        Some(Err(error)) => (Outcome::Lost(error.to_string()), None),
+        None => (Outcome::Signal(Signal::KILL.as_raw()), None),
     };
     let captured = |output: Output| {
         output
@@ -105,7 +102,7 @@ async fn run_started(
     };
     Ok(Completion {
         id,
-        end,
+        outcome,
         stdout: captured(stdout),
         stderr: captured(stderr),
         wall,
@@ -135,8 +132,18 @@ fn spawn(program: &Program, stdout: &Output, stderr: &Output) -> io::Result<Chil
             "no program given",
         ));
     };
-    Command::new(name)
+    let mut command = Command::new(name);
+    if let Some(directory) = &program.directory {
+        command.current_dir(directory);
+    }
+    command
         .args(arguments)
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(stdout.for_child()?)
@@ -239,10 +246,10 @@ fn signal(group: Option<Pid>, signal: Signal) {
     }
 }
 
-fn how(status: ExitStatus) -> End {
+fn how(status: ExitStatus) -> Outcome {
     match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exit(code),
-        (None, signal) => End::Crash(signal.unwrap_or_default()),
+        (Some(code), _) => Outcome::Exit(code),
+        (None, signal) => Outcome::Signal(signal.unwrap_or_default()),
     }
 }
 
@@ -253,10 +260,10 @@ fn usage(used: &ResUse) -> Usage {
     }
 }
 
-fn unstarted(id: JobId, end: End, why: String) -> Completion {
+fn unstarted(id: u64, outcome: Outcome, why: String) -> Completion {
     Completion {
         id,
-        end,
+        outcome,
         stdout: Captured::text(Vec::new()),
         stderr: Captured::text(why),
         wall: Duration::ZERO,

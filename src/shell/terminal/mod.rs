@@ -16,7 +16,7 @@ use rustyline::{
     CompletionType, Config, Editor, ExternalPrinter, error::ReadlineError, history::FileHistory,
 };
 
-use super::{drive::Words, outlet::Sink};
+use super::{outlet::Sink, request::Words};
 
 /// A terminal that lines are read from.
 pub struct Terminal {

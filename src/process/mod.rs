@@ -6,7 +6,7 @@
 
 mod block;
 mod capture;
-mod process;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +22,6 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 pub use capture::{Captured, IN_MEMORY};
 
-use super::{exit_macro::End, job::JobId};
-
 /// What a process is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
@@ -35,6 +33,27 @@ pub struct Program {
     pub block: Vec<PathBuf>,
     /// How long to wait for them before the job ends as timed out; forever unless set.
     pub block_limit: Option<Duration>,
+    /// Variables of the environment that it has besides ours.
+    pub environment: Vec<(String, String)>,
+    /// The directory that it starts in; ours unless set.
+    pub directory: Option<PathBuf>,
+}
+
+/// How a process came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ended by itself with this status.
+    Exit(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It could not be started, for this reason.
+    NotStarted(String),
+    /// The files that it waits for did not appear in time.
+    Blocked,
+    /// It was stopped before it was started.
+    Stopped,
+    /// Nobody can tell how it ended.
+    Lost(String),
 }
 
 /// What is told about a job.
@@ -43,7 +62,7 @@ pub enum Report {
     /// Its process runs.
     Started {
         /// The job.
-        id: JobId,
+        id: u64,
         /// The process, which leads the process group of that number.
         pid: u32,
     },
@@ -55,9 +74,9 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Completion {
     /// The job.
-    pub id: JobId,
+    pub id: u64,
     /// How it ended by itself; a job that was stopped shows the signal.
-    pub end: End,
+    pub outcome: Outcome,
     /// What it wrote to standard output.
     pub stdout: Captured,
     /// What it wrote to standard error, or why it was not started.
@@ -81,14 +100,14 @@ pub struct Usage {
 
 /// How processes are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalSettings {
+pub struct ProcessSettings {
     /// Between the request to end and the order to, and again until it counts as hung.
     pub grace: Duration,
     /// Where the unlinked files for the output are made.
     pub spill_dir: PathBuf,
 }
 
-impl Default for LocalSettings {
+impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(1),
@@ -99,13 +118,13 @@ impl Default for LocalSettings {
 
 /// Runs processes; needs a tokio runtime around it.
 #[derive(Debug, Clone)]
-pub struct Local(Arc<Shared>);
+pub struct Processes(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    settings: LocalSettings,
+    settings: ProcessSettings,
     reports: mpsc::UnboundedSender<Report>,
-    stops: Mutex<HashMap<JobId, Arc<Notify>>>,
+    stops: Mutex<HashMap<u64, Arc<Notify>>>,
     /// As many jobs as there are file descriptors for.
     room: Arc<Semaphore>,
     /// The limit that processes get back.
@@ -117,10 +136,10 @@ const FILES_PER_JOB: u64 = 4;
 /// File descriptors left to everything else.
 const FILES_FOR_OTHERS: u64 = 256;
 
-impl Local {
+impl Processes {
     /// An executor, and what its jobs will report. Raises this process's own limit of open files
     /// as far as it may go; the jobs keep the old one.
-    pub fn new(settings: LocalSettings) -> (Self, mpsc::UnboundedReceiver<Report>) {
+    pub fn new(settings: ProcessSettings) -> (Self, mpsc::UnboundedReceiver<Report>) {
         let (reports, receiver) = mpsc::unbounded_channel();
         let (limit, inherited) = raise_open_files();
         let jobs = limit.saturating_sub(FILES_FOR_OTHERS) / FILES_PER_JOB;
@@ -137,12 +156,12 @@ impl Local {
 
     /// Starts a job as soon as there is room and its files are visible. Everything else,
     /// also that it cannot be started, is reported.
-    pub fn start(&self, id: JobId, program: Program) {
+    pub fn start(&self, id: u64, program: Program) {
         let stop = Arc::new(Notify::new());
         self.0.stops().insert(id, Arc::clone(&stop));
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move {
-            let completion = process::run(&shared, id, &program, &stop).await;
+            let completion = run::run(&shared, id, &program, &stop).await;
             shared.stops().remove(&id);
             shared.report(Report::Ended(Box::new(completion)));
         });
@@ -150,7 +169,7 @@ impl Local {
 
     /// Ends a job: its process group is asked to end, and after the grace made to. Its end is
     /// reported as any other. `false` where there is no such job.
-    pub fn stop(&self, id: JobId) -> bool {
+    pub fn stop(&self, id: u64) -> bool {
         let stops = self.0.stops();
         stops.get(&id).map(|stop| stop.notify_one()).is_some()
     }
@@ -174,7 +193,7 @@ impl Local {
 }
 
 impl Shared {
-    fn stops(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Notify>>> {
+    fn stops(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

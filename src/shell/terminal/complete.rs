@@ -6,7 +6,7 @@ use rustyline::{
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
-use super::super::drive::Words;
+use super::super::request::Words;
 use crate::opihi::Interpreter;
 
 /// Helps whoever types.

@@ -5,12 +5,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 
-const JOB: JobId = JobId(7);
+const JOB: u64 = 7;
 
-fn executor() -> (Local, UnboundedReceiver<Report>) {
-    Local::new(LocalSettings {
+fn executor() -> (Processes, UnboundedReceiver<Report>) {
+    Processes::new(ProcessSettings {
         grace: Duration::from_millis(200),
-        ..LocalSettings::default()
+        ..ProcessSettings::default()
     })
 }
 
@@ -47,15 +47,15 @@ fn text(captured: &Captured) -> String {
 }
 
 #[rstest]
-#[case::success(&["true"], End::Exit(0))]
-#[case::status(&["sh", "-c", "exit 42"], End::Exit(42))]
-#[case::signal(&["sh", "-c", "kill -SEGV $$"], End::Crash(11))]
+#[case::success(&["true"], Outcome::Exit(0))]
+#[case::status(&["sh", "-c", "exit 42"], Outcome::Exit(42))]
+#[case::signal(&["sh", "-c", "kill -SEGV $$"], Outcome::Signal(11))]
 #[tokio::test]
-async fn an_end_is_reported_as_it_was(#[case] argv: &[&str], #[case] end: End) {
+async fn an_end_is_reported_as_it_was(#[case] argv: &[&str], #[case] end: Outcome) {
     let (local, mut reports) = executor();
     local.start(JOB, program(argv));
     let completion = next_end(&mut reports).await;
-    assert_eq!((completion.id, completion.end), (JOB, end));
+    assert_eq!((completion.id, completion.outcome), (JOB, end));
     assert!(completion.usage.unwrap().peak_memory > 0);
     assert!(local.is_empty());
 }
@@ -76,7 +76,7 @@ async fn what_cannot_be_started_says_why(#[case] argv: &[&str], #[case] why: &st
     let (local, mut reports) = executor();
     local.start(JOB, program(argv));
     let completion = next_end(&mut reports).await;
-    assert!(matches!(&completion.end, End::NotStarted(text) if text.contains(why)));
+    assert!(matches!(&completion.outcome, Outcome::NotStarted(text) if text.contains(why)));
     assert!(text(&completion.stderr).contains(why));
 }
 
@@ -110,7 +110,7 @@ async fn a_child_that_lives_on_does_not_delay_the_end() {
     let (local, mut reports) = executor();
     local.start(JOB, sh("sleep 600 & echo $!"));
     let completion = next_end(&mut reports).await;
-    assert_eq!(completion.end, End::Exit(0));
+    assert_eq!(completion.outcome, Outcome::Exit(0));
     let survivor = text(&completion.stdout).trim().parse().unwrap();
     let survivor = rustix::process::Pid::from_raw(survivor).unwrap();
     rustix::process::kill_process(survivor, rustix::process::Signal::KILL).unwrap();
@@ -127,7 +127,7 @@ async fn a_stopped_job_is_asked_to_end_first() {
     block::visible(&[ready]).await;
     assert!(local.stop(JOB));
     let completion = next_end(&mut reports).await;
-    assert_eq!(completion.end, End::Exit(3));
+    assert_eq!(completion.outcome, Outcome::Exit(3));
     assert_eq!(text(&completion.stdout), "bye\n");
     assert!(!local.stop(JOB));
 }
@@ -143,7 +143,7 @@ async fn a_job_that_does_not_listen_is_killed_with_its_whole_group() {
     block::visible(&[ready]).await;
     local.stop(JOB);
     let completion = next_end(&mut reports).await;
-    assert_eq!(completion.end, End::Crash(9));
+    assert_eq!(completion.outcome, Outcome::Signal(9));
     assert!(!completion.hung);
     let group = rustix::process::Pid::from_raw(i32::try_from(leader).unwrap()).unwrap();
     while rustix::process::test_kill_process_group(group).is_ok() {
@@ -161,8 +161,8 @@ async fn a_job_waits_for_its_files() {
         ..program(&["cat", late.to_str().unwrap()])
     };
     local.start(JOB, waiting);
-    local.start(JobId(8), program(&["true"]));
-    assert_eq!(next_end(&mut reports).await.id, JobId(8));
+    local.start(8, program(&["true"]));
+    assert_eq!(next_end(&mut reports).await.id, 8);
     let new = dir.path().join("new");
     fs::write(&new, "here").unwrap();
     fs::rename(&new, &late).unwrap();
@@ -179,7 +179,7 @@ async fn a_file_that_never_appears_ends_the_job_as_timed_out() {
     };
     local.start(JOB, waiting);
     let completion = next_end(&mut reports).await;
-    assert_eq!(completion.end, End::Timeout);
+    assert_eq!(completion.outcome, Outcome::Blocked);
     assert!(text(&completion.stderr).contains("/no/such/file"));
 }
 
@@ -192,7 +192,7 @@ async fn a_job_that_still_waits_can_be_stopped() {
     };
     local.start(JOB, waiting);
     local.stop_all();
-    assert_eq!(next_end(&mut reports).await.end, End::Killed);
+    assert_eq!(next_end(&mut reports).await.outcome, Outcome::Stopped);
 }
 
 #[tokio::test]
@@ -216,12 +216,12 @@ async fn hundreds_of_jobs_at_once_each_keep_their_own_output() {
     const COUNT: u64 = 400;
     let (local, mut reports) = executor();
     for n in 0..COUNT {
-        local.start(JobId(n), program(&["echo", &n.to_string()]));
+        local.start(n, program(&["echo", &n.to_string()]));
     }
     let mut outputs = BTreeMap::new();
     for _ in 0..COUNT {
         let completion = next_end(&mut reports).await;
-        outputs.insert(completion.id.0, text(&completion.stdout));
+        outputs.insert(completion.id, text(&completion.stdout));
     }
     let expected = (0..COUNT).map(|n| (n, format!("{n}\n")));
     assert_eq!(outputs, expected.collect());

@@ -32,7 +32,7 @@ pub struct Surroundings {
 
 /// [`SystemHost`], whose text goes to an [`Outlet`].
 #[derive(Debug)]
-pub(super) struct Machine {
+pub struct Machine {
     system: SystemHost,
     outlet: Outlet,
     around: Surroundings,
@@ -43,11 +43,7 @@ impl Machine {
     ///
     /// # Errors
     /// Where that directory cannot be told.
-    pub(super) fn new(
-        clock: Arc<dyn Clock>,
-        outlet: Outlet,
-        around: Surroundings,
-    ) -> io::Result<Self> {
+    pub fn new(clock: Arc<dyn Clock>, outlet: Outlet, around: Surroundings) -> io::Result<Self> {
         Ok(Self {
             system: SystemHost::new(move || clock.now())?,
             outlet,

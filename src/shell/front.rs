@@ -1,0 +1,147 @@
+//! Who talks to a session: a human at a terminal, a pipe, signals.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Handle, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc::UnboundedSender, oneshot},
+};
+
+use super::{
+    outlet::Outlet,
+    request::{Request, Words},
+    terminal::{Terminal, Typed},
+};
+use crate::opihi::Interpreter;
+
+/// How long completion waits for a session that is busy.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Streams that end in the process's own.
+pub fn own_streams() -> Outlet {
+    Outlet::new(
+        Box::new(|text| {
+            let mut out = io::stdout().lock();
+            drop(out.write_all(text.as_bytes()));
+            drop(out.flush());
+        }),
+        Box::new(|text| drop(io::stderr().lock().write_all(text.as_bytes()))),
+    )
+}
+
+/// The terminal of this process and streams that go well with it, if there is one.
+pub fn terminal(
+    history: &Path,
+    requests: &UnboundedSender<Request>,
+    runtime: &Runtime,
+) -> Option<(Terminal, Outlet)> {
+    if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        return None;
+    }
+    let (requests, handle) = (requests.clone(), runtime.handle().clone());
+    let mut terminal = Terminal::open(history, move || words(&requests, &handle)).ok()?;
+    let (out, err) = terminal.sinks().ok()?;
+    Some((terminal, Outlet::new(out, err)))
+}
+
+/// Reads from a human until there is no more, on a thread of its own.
+pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
+    std::thread::spawn(move || {
+        loop {
+            match terminal.read(prompt) {
+                Typed::Text(text) => {
+                    if !ask(&requests, text) {
+                        return;
+                    }
+                },
+                Typed::Interrupted => {},
+                Typed::End => {
+                    // The scheduler may have gone before.
+                    requests.send(Request::Quit(0)).unwrap_or_default();
+                    return;
+                },
+            }
+        }
+    });
+}
+
+/// Reads lines from a pipe until its end, on a thread of its own; then the session ends with the
+/// code `end`.
+pub fn read_pipe(requests: UnboundedSender<Request>, end: i32) {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else {
+                "# a line that is not UTF-8".clone_into(&mut text);
+                continue;
+            };
+            text.push_str(&line);
+            text.push('\n');
+            if Interpreter::wants_more(&text) {
+                continue;
+            }
+            if !ask(&requests, std::mem::take(&mut text)) {
+                return;
+            }
+        }
+        if !text.is_empty() {
+            ask(&requests, text);
+        }
+        requests.send(Request::Quit(end)).unwrap_or_default();
+    });
+}
+
+/// Ctrl-C stops the script that is running; a request to end ends the program after its jobs.
+pub fn watch_signals(
+    runtime: &Runtime,
+    interrupt: Arc<AtomicBool>,
+    requests: UnboundedSender<Request>,
+) -> io::Result<()> {
+    let _inside = runtime.enter();
+    let mut ctrl_c = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    runtime.spawn(async move {
+        loop {
+            let code = tokio::select! {
+                _ = ctrl_c.recv() => None,
+                _ = terminate.recv() => Some(128 + 15),
+                _ = hang_up.recv() => Some(128 + 1),
+            };
+            interrupt.store(true, Ordering::Relaxed);
+            if let Some(code) = code {
+                requests.send(Request::Quit(code)).unwrap_or_default();
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Asks for text to be run, and waits until it was. False where nobody is left to run it.
+fn ask(requests: &UnboundedSender<Request>, text: String) -> bool {
+    let (done, answer) = oneshot::channel();
+    let request = Request::Typed {
+        name: "terminal".into(),
+        text,
+        done,
+    };
+    requests.send(request).is_ok() && answer.blocking_recv().is_ok()
+}
+
+fn words(requests: &UnboundedSender<Request>, handle: &Handle) -> Words {
+    let (done, answer) = oneshot::channel();
+    if requests.send(Request::Words(done)).is_err() {
+        return Words::default();
+    }
+    let answer = handle.block_on(async { tokio::time::timeout(PATIENCE, answer).await });
+    answer.ok().and_then(Result::ok).unwrap_or_default()
+}
