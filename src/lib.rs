@@ -15,6 +15,7 @@ pub mod exec;
 pub mod metadata;
 pub mod opihi;
 pub mod pantasks;
+pub mod pclient;
 pub mod pcontrol;
 pub mod poll;
 pub mod prepare;

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Args;
 
-use crate::{pantasks, remotetool};
+use crate::{pantasks, pclient, remotetool};
 
 /// A program: called with where outrigger.yaml is, and its arguments.
 pub(super) type Program = fn(&Path, &[OsString]) -> ExitCode;
@@ -14,6 +14,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("pantasks", pantasks::program::main),
     ("pantasks_client", pantasks::client::program::main),
     ("pantasks_server", pantasks::server::program::main),
+    ("pclient", pclient::program::main),
     ("remotetool", remotetool::main),
 ];
 

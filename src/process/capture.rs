@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use tempfile::TempPath;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Output up to this many bytes is held in memory once its job has ended, more in its file.
@@ -27,18 +28,47 @@ enum Kind {
         length: u64,
         _room: Arc<OwnedSemaphorePermit>,
     },
+    /// A file of its own, which goes with it.
+    Named {
+        path: TempPath,
+        length: u64,
+    },
 }
 
 impl Captured {
-    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+    /// Output that is held in memory.
+    pub fn text(text: impl Into<Vec<u8>>) -> Self {
         Self(Kind::Memory(text.into()))
+    }
+
+    /// Output that lies in a file, which is removed with it.
+    pub(super) fn named(path: TempPath, length: u64) -> Self {
+        Self(Kind::Named { path, length })
+    }
+
+    /// Reads from byte `at` on; 0 at the end.
+    ///
+    /// # Errors
+    /// What the file said.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.len().saturating_sub(at)).unwrap_or(usize::MAX);
+        let count = left.min(buffer.len());
+        let buffer = buffer.get_mut(..count).unwrap_or_default();
+        match &self.0 {
+            Kind::Memory(bytes) => {
+                let from = usize::try_from(at).unwrap_or(usize::MAX);
+                bytes.get(from..).unwrap_or_default().read(buffer)
+            },
+            Kind::File { file, .. } => file.read_at(buffer, at),
+            Kind::Named { path, .. } => File::open(path)?.read_at(buffer, at),
+        }
     }
 
     /// The number of bytes.
     pub fn len(&self) -> u64 {
         match &self.0 {
             Kind::Memory(bytes) => bytes.len() as u64,
-            Kind::File { length, .. } => *length,
+            Kind::File { length, .. } | Kind::Named { length, .. } => *length,
         }
     }
 
@@ -63,7 +93,9 @@ impl Captured {
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
         match &self.0 {
             Kind::Memory(bytes) => file.write_all(bytes),
-            Kind::File { .. } => io::copy(&mut self.reader(), &mut file).map(drop),
+            Kind::File { .. } | Kind::Named { .. } => {
+                io::copy(&mut self.reader(), &mut file).map(drop)
+            },
         }
     }
 }
@@ -75,17 +107,7 @@ struct Reader<'a> {
 
 impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = match &self.captured.0 {
-            Kind::Memory(bytes) => {
-                let from = usize::try_from(self.at).unwrap_or(usize::MAX);
-                bytes.get(from..).unwrap_or_default().read(buffer)?
-            },
-            Kind::File { file, length, .. } => {
-                let left = usize::try_from(length - self.at).unwrap_or(usize::MAX);
-                let count = left.min(buffer.len());
-                file.read_at(buffer.get_mut(..count).unwrap_or_default(), self.at)?
-            },
-        };
+        let count = self.captured.read_at(buffer, self.at)?;
         self.at += count as u64;
         Ok(count)
     }

@@ -6,7 +6,9 @@
 
 mod block;
 mod capture;
+pub mod marked;
 mod run;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +20,11 @@ use std::{
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 pub use capture::{Captured, IN_MEMORY};
+pub use spool::Spool;
 
 /// What a process is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +44,8 @@ pub struct Program {
 }
 
 /// How a process came to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It ended by itself with this status.
     Exit(i32),
@@ -90,7 +95,7 @@ pub struct Completion {
 }
 
 /// What a process used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// User and system time.
     pub cpu: Duration,

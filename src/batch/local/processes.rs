@@ -1,30 +1,14 @@
 //! Processes of a job and of its supervisor, told apart from others that got their number.
 
-use std::{
-    ffi::OsStr,
-    fs, io,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, io, os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
-};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde::{Deserialize, Serialize};
+
+use crate::process::marked;
 
 /// Environment variable that every process of a job inherits; its value is the job's directory.
 pub(super) const MARK: &str = "OUTRIGGER_LOCAL_JOB";
-
-/// Time that killed processes have to disappear.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Longest wait for one of them to end before all are looked for again.
-const A_WHILE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
 
 /// A process, by its number, its start and the boot of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +44,7 @@ impl ProcessId {
             return Ok(());
         };
         if Self::of(self.pid).is_ok_and(|now| now == *self) {
-            signal_member(&handle, signal)?;
+            marked::signal(&handle, signal)?;
         }
         Ok(())
     }
@@ -75,77 +59,17 @@ fn start_time(stat: &str) -> Option<u64> {
 /// Asks every process of the job in `directory` to end, whatever group or session it went to,
 /// gives them `grace` to do so, and kills the rest. One that cleared its environment escapes.
 pub(super) fn end_job(directory: &Path, grace: Duration) -> io::Result<()> {
-    for member in members(directory)? {
-        signal_member(&member, Signal::TERM)?;
-    }
-    await_gone(directory, grace, None)?;
-    kill_job(directory)
+    marked::end(&of_job(directory), grace)
 }
 
 /// Kills every process of the job in `directory`, and those they start meanwhile.
 pub(super) fn kill_job(directory: &Path) -> io::Result<()> {
-    await_gone(directory, PATIENCE, Some(Signal::KILL))
+    marked::kill(&of_job(directory)).map(drop)
 }
 
-/// Waits until the job has no process any more, at most for `patience`; sends `signal` to each
-/// that is seen.
-fn await_gone(directory: &Path, patience: Duration, signal: Option<Signal>) -> io::Result<()> {
-    let begin = Instant::now();
-    while begin.elapsed() < patience {
-        let members = members(directory)?;
-        if members.is_empty() {
-            break;
-        }
-        if let Some(signal) = signal {
-            for member in &members {
-                signal_member(member, signal)?;
-            }
-        }
-        let mut ends: Vec<PollFd<'_>> = members
-            .iter()
-            .map(|member| PollFd::new(member, PollFlags::IN))
-            .collect();
-        poll(&mut ends, Some(&A_WHILE))?;
-    }
-    Ok(())
-}
-
-/// The living processes of the job in `directory`.
-fn members(directory: &Path) -> io::Result<Vec<OwnedFd>> {
+fn of_job(directory: &Path) -> impl Fn(&[u8]) -> bool {
     let mark = [MARK.as_bytes(), b"=", directory.as_os_str().as_bytes()].concat();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = pid_of(&name) else { continue };
-        if !is_marked(pid, &mark) {
-            continue;
-        }
-        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
-            continue;
-        };
-        // The handle may be of a later process with the same number.
-        if is_marked(pid, &mark) {
-            found.push(handle);
-        }
-    }
-    Ok(found)
-}
-
-/// Signals a process that may have ended meanwhile.
-fn signal_member(member: &OwnedFd, signal: Signal) -> io::Result<()> {
-    match pidfd_send_signal(member, signal) {
-        Err(error) if error != rustix::io::Errno::SRCH => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-fn pid_of(name: &OsStr) -> Option<Pid> {
-    Pid::from_raw(name.to_str()?.parse().ok()?)
-}
-
-fn is_marked(pid: Pid, mark: &[u8]) -> bool {
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-    environment.is_ok_and(|bytes| bytes.split(|b| *b == 0).any(|entry| entry == mark))
+    move |entry| entry == mark
 }
 
 #[cfg(test)]
@@ -187,7 +111,8 @@ mod tests {
         let mut other = Command::new("sleep").arg("600").spawn().unwrap();
         kill_job(directory.path()).unwrap();
         assert!(!child.wait().unwrap().success());
-        assert!(members(directory.path()).unwrap().is_empty());
+        let is_of_job = of_job(directory.path());
+        assert!(marked::members(&is_of_job).unwrap().is_empty());
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();
         other.wait().unwrap();

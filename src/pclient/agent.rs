@@ -1,0 +1,330 @@
+//! The agent on a host: it starts, ends and remembers jobs for one controller.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc::UnboundedReceiver,
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use super::{
+    guard::{Guard, Moment},
+    mark::Mark,
+    outgoing::Outgoing,
+    post::Taken,
+    wire::{
+        Decoder, Frame, Hello, Order, PROTOCOL, Start, WELCOME, Welcome, WireError, Word,
+        put_message,
+    },
+};
+use crate::process::{Completion, ProcessSettings, Processes, Program, Report, marked};
+
+/// An agent says that it is there so many times before its time is over.
+const BEATS: u32 = 5;
+
+/// The longest time between two beats.
+const SLOWEST_BEAT: Duration = Duration::from_secs(15);
+
+/// The least fence: a busy machine may be silent for some time.
+const SHORTEST_FENCE: Duration = Duration::from_millis(200);
+
+/// Room for what comes at once.
+const ROOM: usize = 64 << 10;
+
+/// Why an agent does not begin, or cannot go on.
+#[derive(Debug, Error)]
+pub(super) enum AgentError {
+    /// Jobs of an earlier agent cannot be killed.
+    #[error(
+        "{0} processes of an earlier agent hang and cannot be killed, perhaps on a disk that is gone"
+    )]
+    Hanging(usize),
+    /// The system said so.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How a connection came to its end.
+#[derive(Debug)]
+pub(super) enum Parting {
+    /// The controller wants the agent to go.
+    Bye,
+    /// The connection is gone, for this reason.
+    Lost(String),
+    /// The guard is dead: nobody would end the jobs if this agent died too.
+    Unguarded,
+}
+
+/// The jobs of one controller on this machine.
+#[derive(Debug)]
+pub(super) struct Agent {
+    hello: Hello,
+    fence: Duration,
+    mark: Mark,
+    incarnation: String,
+    processes: Processes,
+    reports: UnboundedReceiver<Report>,
+    runs: HashMap<u64, Run>,
+    guard: Guard,
+    _place: Taken,
+}
+
+/// One run of a job.
+#[derive(Debug)]
+enum Run {
+    /// It goes on, or has not been started yet.
+    Going(Option<u32>),
+    /// It is over, and the controller has not stored its end.
+    Over(Arc<Completion>),
+}
+
+impl Agent {
+    /// An agent that has its place, after everything that earlier ones left is gone.
+    pub(super) fn start(hello: Hello, place: Taken) -> Result<Self, AgentError> {
+        let incarnation = format!("{:016x}", fastrand::u64(..));
+        let mark = Mark::new(&hello.controller, &hello.machine, &incarnation);
+        match marked::kill(&|entry| mark.is_older(entry))? {
+            0 => {},
+            left => return Err(AgentError::Hanging(left)),
+        }
+        let mut guard = Guard::start(&mark)?;
+        let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
+        let fence = fence.max(SHORTEST_FENCE);
+        if !hello.keep {
+            guard.extend(Moment::now().after(fence))?;
+        }
+        let (processes, reports) = Processes::new(ProcessSettings::default());
+        Ok(Self {
+            hello,
+            fence,
+            mark,
+            incarnation,
+            processes,
+            reports,
+            runs: HashMap::new(),
+            guard,
+            _place: place,
+        })
+    }
+
+    /// Whether it has nothing that anybody could want.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Serves one connection to its end. `decoder` has what has come already.
+    pub(super) async fn serve<R, W>(
+        &mut self,
+        mut decoder: Decoder,
+        mut input: R,
+        mut output: W,
+    ) -> Parting
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut talk = Talk::new(self.fence);
+        let mut bytes = self.welcome();
+        let mut written = 0;
+        self.recall(&mut talk.outgoing);
+        loop {
+            match self.understand(&mut decoder, &mut talk) {
+                Ok(true) => {},
+                Ok(false) => return self.farewell(&mut output).await,
+                Err(error) => return Parting::Lost(error.to_string()),
+            }
+            if written == bytes.len() {
+                bytes.clear();
+                written = 0;
+                talk.outgoing.fill(&mut bytes);
+            }
+            let left = bytes.get(written..).unwrap_or_default();
+            let room = decoder.room();
+            room.reserve(ROOM);
+            tokio::select! {
+                read = input.read_buf(room) => match read {
+                    Ok(0) => return Parting::Lost("the connection was closed".to_owned()),
+                    Ok(_) => {},
+                    Err(error) => return Parting::Lost(error.to_string()),
+                },
+                wrote = output.write(left), if !left.is_empty() => match wrote {
+                    Ok(count) => written += count,
+                    Err(error) => return Parting::Lost(error.to_string()),
+                },
+                Some(report) = self.reports.recv() => self.take(report, Some(&mut talk.outgoing)),
+                _ = talk.beat.tick() => talk.beat(),
+                () = self.guard.died() => return Parting::Unguarded,
+            }
+        }
+    }
+
+    /// Looks after the jobs while there is no connection; ends only when the guard dies.
+    pub(super) async fn alone(&mut self) {
+        loop {
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.take(report, None),
+                () = self.guard.died() => return,
+            }
+        }
+    }
+
+    /// Ends all jobs and waits until they are gone, with whatever they have left behind.
+    pub(super) async fn end(&mut self) {
+        self.processes.stop_all();
+        while !self.processes.is_empty() && self.reports.recv().await.is_some() {}
+        let mark = self.mark.clone();
+        let killing = tokio::task::spawn_blocking(move || {
+            // The guard goes with them.
+            marked::kill(&|entry| mark.is(entry))
+        });
+        drop(killing.await);
+    }
+
+    async fn farewell<W: AsyncWrite + Unpin>(&mut self, output: &mut W) -> Parting {
+        self.end().await;
+        let mut bytes = Vec::new();
+        put_message(&mut bytes, &Word::Gone);
+        match output.write_all(&bytes).await {
+            Ok(()) => drop(output.flush().await),
+            Err(error) => return Parting::Lost(error.to_string()),
+        }
+        Parting::Bye
+    }
+
+    fn welcome(&self) -> Vec<u8> {
+        let uname = rustix::system::uname();
+        let welcome = Welcome {
+            incarnation: self.incarnation.clone(),
+            host: uname.nodename().to_string_lossy().into_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            runs: self.runs.keys().copied().collect(),
+        };
+        // Plain data with text keys always has a JSON form.
+        let text = serde_json::to_string(&welcome).unwrap_or_default();
+        format!("\n{WELCOME} {PROTOCOL} {text}\n").into_bytes()
+    }
+
+    /// Says again what an earlier connection may not have brought over.
+    fn recall(&self, outgoing: &mut Outgoing) {
+        for (run, state) in &self.runs {
+            match state {
+                Run::Going(Some(pid)) => outgoing.say(Word::Started {
+                    run: *run,
+                    pid: *pid,
+                }),
+                Run::Going(None) => {},
+                Run::Over(completion) => outgoing.end(*run, Arc::clone(completion)),
+            }
+        }
+    }
+
+    /// Does what has come; false when the controller said farewell.
+    fn understand(&mut self, decoder: &mut Decoder, talk: &mut Talk) -> Result<bool, WireError> {
+        while let Some(frame) = decoder.next::<Order>()? {
+            let Frame::Message(order) = frame else {
+                continue;
+            };
+            match order {
+                Order::Start(start) => self.begin(*start),
+                Order::Kill { run } => drop(self.processes.stop(run)),
+                Order::Taken { run } => drop(self.runs.remove(&run)),
+                Order::Heard { beat } => {
+                    if let (Some(said), false) = (talk.heard(beat), self.hello.keep) {
+                        // A guard that cannot be reached is dead, which is noticed by itself.
+                        self.guard
+                            .extend(said.after(self.fence))
+                            .unwrap_or_default();
+                    }
+                },
+                Order::Credit { bytes } => talk.outgoing.credit(bytes),
+                Order::Bye => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn begin(&mut self, start: Start) {
+        if self.runs.contains_key(&start.run) {
+            return;
+        }
+        self.runs.insert(start.run, Run::Going(None));
+        let program = Program {
+            argv: start.argv,
+            nice: start.nice,
+            block: start.block.into_iter().map(Into::into).collect(),
+            environment: vec![self.mark.entry()],
+            ..Program::default()
+        };
+        self.processes.start(start.run, program);
+    }
+
+    fn take(&mut self, report: Report, outgoing: Option<&mut Outgoing>) {
+        match report {
+            Report::Started { id, pid } => {
+                self.runs.insert(id, Run::Going(Some(pid)));
+                if let Some(outgoing) = outgoing {
+                    outgoing.say(Word::Started { run: id, pid });
+                }
+            },
+            Report::Ended(completion) => {
+                let completion = Arc::new(*completion);
+                let run = completion.id;
+                self.runs.insert(run, Run::Over(Arc::clone(&completion)));
+                if let Some(outgoing) = outgoing {
+                    outgoing.end(run, completion);
+                }
+            },
+        }
+    }
+}
+
+/// What belongs to one connection.
+#[derive(Debug)]
+struct Talk {
+    outgoing: Outgoing,
+    beat: Interval,
+    beats: u64,
+    /// The beats that were not heard yet, and when they were said.
+    said: VecDeque<(u64, Moment)>,
+}
+
+impl Talk {
+    fn new(fence: Duration) -> Self {
+        let mut beat = interval((fence / BEATS).min(SLOWEST_BEAT));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            outgoing: Outgoing::default(),
+            beat,
+            beats: 0,
+            said: VecDeque::new(),
+        }
+    }
+
+    fn beat(&mut self) {
+        if !self.outgoing.has_beat() {
+            self.beats += 1;
+            self.said.push_back((self.beats, Moment::now()));
+            self.outgoing.say(Word::Beat { beat: self.beats });
+        }
+    }
+
+    /// When the beat was said that was heard now.
+    fn heard(&mut self, beat: u64) -> Option<Moment> {
+        let mut found = None;
+        while let Some((said, at)) = self.said.front().copied()
+            && said <= beat
+        {
+            found = Some(at);
+            self.said.pop_front();
+        }
+        found
+    }
+}

@@ -1,0 +1,187 @@
+//! An agent that outlives its connections: it stays behind a socket, and whoever the controller
+//! starts through ssh only carries bytes to it and back.
+
+use std::{
+    io,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+
+use super::{
+    agent::{Agent, AgentError, Parting},
+    post::{Post, PostError},
+    program::{read_hello, standard_output},
+    wire::{Decoder, Hello},
+};
+
+/// The first argument of such an agent.
+pub(super) const ARGUMENT: &str = "--keep";
+
+/// How long an agent without jobs waits for a connection.
+const LINGER: Duration = Duration::from_secs(600);
+
+/// How long one with jobs that are over waits for somebody to ask for them: a week.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a connection may take to say who it is.
+const INTRODUCTION: Duration = Duration::from_secs(30);
+
+/// Why an agent that outlives its connections is not there.
+#[derive(Debug, Error)]
+pub(super) enum KeepError {
+    /// Its place.
+    #[error(transparent)]
+    Post(#[from] PostError),
+    /// Itself.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The system said so.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It was started and is not there.
+    #[error("the agent that keeps jobs did not start; its reason is in {0}")]
+    Absent(String),
+}
+
+/// Carries bytes between a controller and the agent, which is started where there is none.
+/// `greeting` is the controller's first line, `decoder` what came behind it.
+pub(super) async fn relay(
+    hello: &Hello,
+    greeting: &[u8],
+    mut decoder: Decoder,
+    mut input: tokio::io::Stdin,
+) -> Result<(), KeepError> {
+    let post = Post::of(&hello.controller, &hello.machine)?;
+    let mut stream = match UnixStream::connect(post.socket()).await {
+        Ok(stream) => stream,
+        Err(_) => start(hello, &post).await?,
+    };
+    stream.write_all(greeting).await?;
+    stream.write_all(b"\n").await?;
+    stream.write_all(decoder.room()).await?;
+    let (mut from, mut to) = stream.split();
+    let mut output = standard_output()?;
+    // Whichever side ends first, the other has nobody to talk to any more.
+    tokio::select! {
+        up = tokio::io::copy(&mut input, &mut to) => drop(up),
+        down = copy_at_once(&mut from, &mut output) => drop(down),
+    }
+    Ok(())
+}
+
+/// Copies what has come without waiting for more.
+async fn copy_at_once(
+    from: &mut tokio::net::unix::ReadHalf<'_>,
+    to: &mut tokio::fs::File,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let read = from.read(&mut bytes).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(bytes.get(..read).unwrap_or_default()).await?;
+        to.flush().await?;
+    }
+}
+
+async fn start(hello: &Hello, post: &Post) -> Result<UnixStream, KeepError> {
+    let log = std::fs::File::create(post.log())?;
+    let text = serde_json::to_string(hello).map_err(io::Error::other)?;
+    let mut child = Command::new("/proc/self/exe")
+        .arg0("pclient")
+        .args([ARGUMENT, &text])
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()?;
+    let stdout = child.stdout.take();
+    // It closes its output when it listens, and when it dies.
+    let ready = tokio::task::spawn_blocking(move || match stdout {
+        Some(mut stdout) => io::copy(&mut stdout, &mut io::sink()).map(drop),
+        None => Ok(()),
+    });
+    ready.await.map_err(io::Error::other)??;
+    let absent = |_| KeepError::Absent(post.log().display().to_string());
+    UnixStream::connect(post.socket()).await.map_err(absent)
+}
+
+/// Runs as the agent that stays. `listening` is called once connections can come.
+pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), KeepError> {
+    // It fails only where it leads a session already.
+    if let Err(error) = rustix::process::setsid() {
+        eprintln!("no session of its own: {error}");
+    }
+    let post = Post::of(&hello.controller, &hello.machine)?;
+    let place = post.seize()?;
+    let socket = post.socket();
+    match std::fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {},
+    }
+    let mut agent = Agent::start(hello, place)?;
+    let listener = UnixListener::bind(&socket)?;
+    listening();
+    let mut next = None;
+    loop {
+        let (stream, decoder) = match next.take() {
+            Some(met) => met,
+            None => match alone(&mut agent, &listener).await {
+                Some(met) => met,
+                None => break,
+            },
+        };
+        let (input, output) = stream.into_split();
+        // The newest connection is the one whose controller lives.
+        let parting = tokio::select! {
+            parting = agent.serve(decoder, input, output) => parting,
+            met = meet(&listener) => {
+                next = Some(met);
+                continue;
+            },
+        };
+        match parting {
+            Parting::Lost(why) => eprintln!("a connection was lost: {why}"),
+            Parting::Bye | Parting::Unguarded => break,
+        }
+    }
+    agent.end().await;
+    drop(std::fs::remove_file(&socket));
+    drop(std::fs::remove_file(post.log()));
+    Ok(())
+}
+
+/// Looks after the jobs until somebody comes; nothing when it is time to go.
+async fn alone(agent: &mut Agent, listener: &UnixListener) -> Option<(UnixStream, Decoder)> {
+    let patience = if agent.is_empty() { LINGER } else { PATIENCE };
+    tokio::select! {
+        met = meet(listener) => Some(met),
+        () = agent.alone() => None,
+        () = tokio::time::sleep(patience) => None,
+    }
+}
+
+/// Waits for a connection that says who it is.
+async fn meet(listener: &UnixListener) -> (UnixStream, Decoder) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else {
+            // Too many open files, which passes.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let mut decoder = Decoder::default();
+        let introduced = timeout(INTRODUCTION, read_hello(&mut stream, &mut decoder)).await;
+        if let Ok(Ok(Some(_))) = introduced {
+            return (stream, decoder);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The one place on a machine that agents of one controller take in turn.
+//!
+//! It is a directory of this user's own under /tmp, which is local to the machine whatever else is
+//! mounted: a lock that an agent holds as long as it lives, and the socket of one that outlives its
+//! connections.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open};
+use thiserror::Error;
+
+use crate::process::marked;
+
+/// Why a place cannot be taken.
+#[derive(Debug, Error)]
+pub(super) enum PostError {
+    /// The directory is somebody else's, or others may write into it.
+    #[error("{path} belongs to somebody else or is open to others: remove it", path = .path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system said so.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// Of what.
+        path: PathBuf,
+        /// What.
+        source: io::Error,
+    },
+}
+
+/// The place of the agents of one controller for one machine.
+#[derive(Debug, Clone)]
+pub(super) struct Post {
+    stem: PathBuf,
+}
+
+/// A place that is taken as long as this lives.
+#[derive(Debug)]
+pub(super) struct Taken {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Post {
+    /// The place, whose directory is made where it does not exist.
+    pub(super) fn of(controller: &str, machine: &str) -> Result<Self, PostError> {
+        let uid = geteuid().as_raw();
+        let directory = PathBuf::from(format!("/tmp/outrigger-{uid}"));
+        let failed = |source| PostError::Io {
+            path: directory.clone(),
+            source,
+        };
+        match fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            },
+            _ => {},
+        }
+        let found = fs::symlink_metadata(&directory).map_err(failed)?;
+        if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+            return Err(PostError::Foreign { path: directory });
+        }
+        // Machines may have any name, and a socket's path must be short.
+        let hash = blake3::hash(format!("{controller}:{machine}").as_bytes()).to_hex();
+        let stem = directory.join(format!("pclient-{}", hash.get(..16).unwrap_or(&hash)));
+        Ok(Self { stem })
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.stem.with_extension("lock")
+    }
+
+    /// The socket of an agent that outlives its connections.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.stem.with_extension("socket")
+    }
+
+    /// Where such an agent tells what goes wrong.
+    pub(super) fn log(&self) -> PathBuf {
+        self.stem.with_extension("log")
+    }
+
+    /// Takes the place, if no living agent has it.
+    pub(super) fn take(&self) -> Result<Option<Taken>, PostError> {
+        let path = self.lock();
+        let failed = |source| PostError::Io {
+            path: path.clone(),
+            source,
+        };
+        loop {
+            let mut lock = open(&path).map_err(failed)?;
+            match lock.try_lock() {
+                Ok(()) => {},
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            // Whoever had it before may have removed the file in the meantime.
+            let ours = lock.metadata().map_err(failed)?.ino();
+            if !fs::metadata(&path).is_ok_and(|found| found.ino() == ours) {
+                continue;
+            }
+            lock.set_len(0).map_err(failed)?;
+            write!(lock, "{}", std::process::id()).map_err(failed)?;
+            return Ok(Some(Taken { path, _lock: lock }));
+        }
+    }
+
+    /// Takes the place, killing the agent that has it.
+    pub(super) fn seize(&self) -> Result<Taken, PostError> {
+        loop {
+            if let Some(taken) = self.take()? {
+                return Ok(taken);
+            }
+            self.kill_holder()?;
+        }
+    }
+
+    fn kill_holder(&self) -> Result<(), PostError> {
+        let path = self.lock();
+        let failed = |source| PostError::Io {
+            path: path.clone(),
+            source,
+        };
+        let mut lock = open(&path).map_err(failed)?;
+        let holder = read_pid(&mut lock).map_err(failed)?;
+        let process = holder.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        if let (Some(process), Err(TryLockError::WouldBlock)) = (process, lock.try_lock()) {
+            marked::signal(&process, Signal::KILL).map_err(failed)?;
+        }
+        // Whoever has it is dead now, or was dead before.
+        lock.lock().map_err(failed)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // Nobody else may remove it, and it is no harm if it stays.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path)
+}
+
+fn read_pid(file: &mut File) -> io::Result<Option<Pid>> {
+    file.rewind()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text.trim().parse().ok().and_then(Pid::from_raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_taken_by_one_at_a_time() {
+        let post = Post::of("a test", &format!("{}", std::process::id())).unwrap();
+        let taken = post.take().unwrap().unwrap();
+        assert!(post.take().unwrap().is_none());
+        drop(taken);
+        assert!(post.take().unwrap().is_some());
+        assert!(!post.lock().exists());
+    }
+}
