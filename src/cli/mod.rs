@@ -26,7 +26,7 @@ pub use exit::Exit;
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
     config::units::Seconds,
-    pantasks, remotetool,
+    pantasks, pclient, pcontrol, remotetool,
     sky::{self, SkyCommand},
 };
 
@@ -122,6 +122,18 @@ enum Verb {
         after_help = "Example:\n  outrigger pantasks-client -e status"
     )]
     PantasksClient(programs::Words),
+    /// The controller of the hosts that jobs go to, by itself.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger pcontrol"
+    )]
+    Pcontrol(programs::Words),
+    /// The agent of a controller on a host, started through ssh.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  outrigger pclient --help"
+    )]
+    Pclient(programs::Words),
     /// Small image programs for examples and tests.
     #[command(
         subcommand,
@@ -186,6 +198,8 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
             return pantasks::client::program::main(&global.config, &words.words);
         },
         Verb::Pantasks(words) => return pantasks::program::main(&global.config, &words.words),
+        Verb::Pcontrol(words) => return pcontrol::program::main(&global.config, &words.words),
+        Verb::Pclient(words) => return pclient::program::main(&global.config, &words.words),
         Verb::Sky(command) => return sky::main(command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),

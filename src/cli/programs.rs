@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::Args;
 
-use crate::{pantasks, pclient, remotetool};
+use crate::{pantasks, pclient, pcontrol, remotetool};
 
 /// A program: called with where outrigger.yaml is, and its arguments.
 pub(super) type Program = fn(&Path, &[OsString]) -> ExitCode;
@@ -15,6 +15,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("pantasks_client", pantasks::client::program::main),
     ("pantasks_server", pantasks::server::program::main),
     ("pclient", pclient::program::main),
+    ("pcontrol", pcontrol::program::main),
     ("remotetool", remotetool::main),
 ];
 

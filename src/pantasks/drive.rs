@@ -59,7 +59,7 @@ fn turn(
 
 enum Event {
     Asked(Option<Request>),
-    Reported(Option<crate::process::Report>),
+    Reported(Option<super::session::Report>),
     Due,
 }
 

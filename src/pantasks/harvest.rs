@@ -1,6 +1,7 @@
 //! What follows a job's end: its output, its variables, its exit macro (spec/pantasks.md §3.4).
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader, Read},
     path::Path,
 };
@@ -11,10 +12,11 @@ use super::{
     jobs::Ended,
     scheduler::LOCALHOST,
     session::{Quit, Session},
-    task::Target,
+    task::{Host, Target},
 };
 use crate::{
     opihi::Body,
+    pcontrol::SlotState,
     process::{Captured, Completion},
 };
 
@@ -26,9 +28,9 @@ const VARIABLE_LIMIT: u64 = 1 << 20;
 
 impl Session {
     /// A process has ended, or could not be started.
-    pub(super) fn ended(&mut self, completion: &Completion) -> Result<(), Quit> {
+    pub(super) fn ended(&mut self, id: JobId, completion: &Completion) -> Result<(), Quit> {
         let end = completion.outcome.clone().into();
-        let ended = self.shared.lock().finished(JobId(completion.id), end);
+        let ended = self.shared.lock().finished(id, end);
         match ended {
             Some(ended) => self.over(&ended, Some(completion)),
             None => Ok(()),
@@ -161,24 +163,49 @@ impl Session {
 
     /// The reason that a job which waits too long has not been started (seed 002).
     fn why_not_started(&self, job: &Job) -> String {
-        use super::task::Host;
         let scheduler = self.shared.lock();
-        match &job.launch.host {
-            Host::Local => "the files it waits for are not there".to_owned(),
-            Host::Any if scheduler.pool.slots().next().is_none() => {
-                "the controller has no host (controller host add NAME)".to_owned()
-            },
-            Host::Any => "no host of the controller had room".to_owned(),
-            Host::Named { name, .. } if !scheduler.pool.knows(name) => {
-                format!("the controller has no such host: {name}")
-            },
-            Host::Named { name, .. } => {
-                let slots = scheduler.pool.slots();
-                let states: Vec<&str> = slots
-                    .filter(|slot| slot.host.eq_ignore_ascii_case(name))
-                    .map(|slot| slot.state.word())
-                    .collect();
-                format!("host {name} had no room: {}", states.join(" "))
+        let cluster = &scheduler.cluster;
+        let name = match &job.launch.host {
+            Host::Local => return "the files it waits for are not there".to_owned(),
+            Host::Any => None,
+            Host::Named { name, .. } => Some(name.as_str()),
+        };
+        if !scheduler.standing.controller {
+            return "the controller is stopped (controller run)".to_owned();
+        }
+        let is_meant = |host: &str| name.is_none_or(|name| name.eq_ignore_ascii_case(host));
+        let mut slots = cluster
+            .slots()
+            .filter(|(slot, _)| is_meant(&slot.host))
+            .peekable();
+        if slots.peek().is_none() {
+            return match name {
+                Some(name) => format!("the controller has no such host: {name}"),
+                None => "the controller has no host (controller host add NAME)".to_owned(),
+            };
+        }
+        let (mut down, mut busy, mut all) = (BTreeSet::new(), 0, 0);
+        for (slot, state) in slots {
+            all += 1;
+            match state {
+                SlotState::Down => drop(down.insert(slot.host.clone())),
+                SlotState::Busy(_) => busy += 1,
+                SlotState::Off | SlotState::Idle => {},
+            }
+        }
+        let who = name.map_or("the controller".to_owned(), |name| format!("host {name}"));
+        let now = scheduler.instant();
+        let reasons = down.iter().map(|host| {
+            let why = cluster.reason(host, now).unwrap_or_default();
+            format!("host {host} is down: {why}")
+        });
+        let reasons: Vec<String> = reasons.collect();
+        match (busy, reasons.as_slice()) {
+            (0, []) => format!("{who} has no slot that is on"),
+            (0, reasons) => reasons.join("; "),
+            (busy, reasons) => {
+                let overloaded = format!("{who} is overloaded: {busy} of {all} slots are busy");
+                [&[overloaded], reasons].concat().join("; ")
             },
         }
     }

@@ -36,9 +36,9 @@ pub(super) fn json(scheduler: &Scheduler) -> String {
         .collect();
     let jobs: Vec<_> = scheduler.jobs.iter().map(job).collect();
     let hosts: Vec<_> = scheduler
-        .pool
+        .cluster
         .slots()
-        .map(|slot| json!({"host": slot.host, "state": slot.state.word(), "threads": slot.threads}))
+        .map(|(slot, state)| json!({"host": slot.host, "state": state.word(), "threads": slot.threads}))
         .collect();
     let standing = scheduler.standing;
     let mut text = json!({

@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     engine::clock::Clock,
     opihi::Body,
-    pcontrol::{Pool, Wish},
+    pcontrol::{Claim, Cluster, Request, Wish},
     process::{Processes, Program},
 };
 
@@ -43,8 +44,10 @@ pub struct Scheduler {
     pub tasks: Tasks<Body>,
     /// The jobs that are not over.
     pub jobs: Jobs,
-    /// The controller's hosts.
-    pub pool: Pool,
+    /// The controller's hosts and their jobs.
+    pub cluster: Cluster,
+    /// What the controller has told and nobody has read yet (`controller output`).
+    pub(super) messages: String,
     /// What runs.
     pub standing: Standing,
     /// Whether ends and starts of jobs are told on the log stream (`verbose on`).
@@ -55,8 +58,6 @@ pub struct Scheduler {
     pub pulse: SignedDuration,
     /// The macros that follow jobs without a task.
     pub(super) own_exits: HashMap<JobId, String>,
-    /// The hosts that jobs of the controller sit on.
-    pub(super) seats: HashMap<JobId, String>,
     pub(super) subject: Subject,
     local: Processes,
     clock: Arc<dyn Clock>,
@@ -76,18 +77,19 @@ impl fmt::Debug for Scheduler {
 pub struct Shared(Arc<Mutex<Scheduler>>);
 
 impl Shared {
-    /// A scheduler without tasks, at rest, whose local jobs `local` runs.
-    pub fn new(local: Processes, clock: Arc<dyn Clock>) -> Self {
+    /// A scheduler without tasks, at rest, whose local jobs `local` runs, and `cluster` those of
+    /// other hosts.
+    pub fn new(local: Processes, cluster: Cluster, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Mutex::new(Scheduler {
             tasks: Tasks::default(),
             jobs: Jobs::default(),
-            pool: Pool::default(),
+            cluster,
+            messages: String::new(),
             standing: Standing::default(),
             verbose: false,
             brief: false,
             pulse: SignedDuration::ZERO,
             own_exits: HashMap::new(),
-            seats: HashMap::new(),
             subject: Subject::Nothing,
             local,
             clock,
@@ -132,37 +134,38 @@ impl Scheduler {
         self.standing = Standing::default();
     }
 
+    /// A point of the time that only passes.
+    pub fn instant(&self) -> Instant {
+        self.clock.instant()
+    }
+
     /// Submits a job: it starts here, or waits for a host.
     pub fn submit(&mut self, task: Option<TaskId>, launch: Launch) -> JobId {
         let now = self.now();
-        let host = launch.host.clone();
+        let request = request(&launch);
         let id = self.jobs.submit(task, launch, now);
-        let wish = match host {
-            Host::Local => {
-                self.start(id, None);
-                return id;
-            },
-            Host::Any => Wish::Any,
-            Host::Named {
-                name,
-                required: true,
-            } => Wish::Required(name),
-            Host::Named { name, .. } => Wish::Desired(name),
-        };
-        self.pool.wait(id.0, wish, now);
+        match request {
+            Some(request) => self.cluster.submit(id.0, request, self.clock.instant()),
+            None => self.start(id),
+        }
         id
     }
 
-    /// Seats waiting jobs on idle hosts.
+    /// Seats waiting jobs on idle hosts, and does whatever else is due with them.
     pub fn assign(&mut self) {
-        if !self.standing.controller {
-            return;
+        let now = self.instant();
+        self.cluster.tick(now);
+        if self.standing.controller {
+            self.cluster.assign(now);
         }
-        for seat in self.pool.assign(self.now()) {
-            let id = JobId(seat.job);
-            self.seats.insert(id, seat.host);
-            self.start(id, Some(seat.threads));
-        }
+        self.cluster.perform();
+    }
+
+    /// When [`Self::assign`] has something to do though nothing happens.
+    pub(super) fn next_at_hosts(&self) -> Option<Timestamp> {
+        let now = self.instant();
+        let left = self.cluster.next(now)?.saturating_duration_since(now);
+        self.now().checked_add(left).ok()
     }
 
     /// Ends a job. One that waits is handed out as ended; one that runs ends soon.
@@ -172,28 +175,33 @@ impl Scheduler {
     pub fn end(&mut self, id: JobId, why: Stop) -> Result<Option<Ended>, JobError> {
         let ended = self.jobs.apply(id, Event::Stop(why))?;
         self.local.stop(id.0);
-        if ended.is_some() {
-            self.forget(id);
-        }
+        self.cluster.kill(id.0);
         Ok(ended)
     }
 
     /// A job's program ended by itself. Nothing where nobody waits for the job any more.
     pub(super) fn finished(&mut self, id: JobId, end: End) -> Option<Ended> {
-        let ended = self.jobs.apply(id, Event::Finish(end)).ok().flatten();
-        self.forget(id);
-        ended
+        self.jobs.apply(id, Event::Finish(end)).ok().flatten()
     }
 
-    /// A job's program was started.
-    pub(super) fn started(&mut self, id: JobId) {
-        let host = self.seats.get(&id).cloned();
+    /// A job's program was started on a host.
+    pub(super) fn started(&mut self, id: JobId, host: &str) {
         let event = Event::Start {
             at: self.now(),
-            host: host.unwrap_or_else(|| LOCALHOST.to_owned()),
+            host: host.to_owned(),
         };
         // A job that was ended in the meantime does not start any more.
         drop(self.jobs.apply(id, event));
+    }
+
+    /// A job's host was lost: it waits again, or is over if it was told to end.
+    pub(super) fn requeued(&mut self, id: JobId) -> Option<Ended> {
+        let at = self.now();
+        let ended = self.jobs.apply(id, Event::Requeue { at }).ok().flatten();
+        if ended.is_some() {
+            self.cluster.kill(id.0);
+        }
+        ended
     }
 
     /// Drops all jobs and ends their processes (`flush jobs`).
@@ -201,16 +209,16 @@ impl Scheduler {
         let jobs = self.jobs.flush();
         for job in &jobs {
             self.local.stop(job.id.0);
-            self.forget(job.id);
+            self.cluster.kill(job.id.0);
         }
         self.tasks.sweep(&self.jobs);
         jobs.len()
     }
 
-    /// Ends the controller's hosts: their idle slots go at once, busy ones after their job.
+    /// Ends the controller's hosts: what runs there is ended and waits again.
     pub fn clear_hosts(&mut self) -> usize {
-        self.standing.controller = false;
-        self.pool.clear()
+        let now = self.instant();
+        self.cluster.clear(now)
     }
 
     /// The number of processes whose end was not yet told.
@@ -218,39 +226,46 @@ impl Scheduler {
         self.local.len()
     }
 
-    fn start(&mut self, id: JobId, threads: Option<u32>) {
+    fn start(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(id) else {
             return;
         };
-        let mut argv = job.launch.argv.clone();
-        if let Some(threads) = threads {
-            for word in &mut argv {
-                if word.contains(MAX_THREADS) {
-                    *word = word.replace(MAX_THREADS, &threads.to_string());
-                }
-            }
-        }
         let program = Program {
-            argv,
+            argv: job.launch.argv.clone(),
             nice: job.launch.nice,
             block: job.launch.block.clone(),
             ..Program::default()
         };
         self.local.start(id.0, program);
     }
+}
 
-    fn forget(&mut self, id: JobId) {
-        self.pool.withdraw(id.0);
-        self.pool.release(id.0);
-        self.seats.remove(&id);
-    }
+/// What the controller is asked for; nothing where the job runs here.
+pub(super) fn request(launch: &Launch) -> Option<Request> {
+    let wish = match &launch.host {
+        Host::Local => return None,
+        Host::Any => Wish::Any,
+        Host::Named { name, required } if *required => Wish::Required(name.clone()),
+        Host::Named { name, .. } => Wish::Desired(name.clone()),
+    };
+    Some(Request {
+        argv: launch.argv.clone(),
+        nice: launch.nice,
+        block: launch
+            .block
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
+        claim: Claim {
+            wish,
+            touches: Vec::new(),
+            priority: 0,
+        },
+    })
 }
 
 /// What `$JOB_HOSTNAME` holds after a local job.
 pub(super) const LOCALHOST: &str = "localhost";
-
-/// Stands for the host's number of threads in a command of the controller.
-const MAX_THREADS: &str = "@MAX_THREADS@";
 
 /// The zone of `trange` lines that name none: UTC unless `word` names one.
 ///

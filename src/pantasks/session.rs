@@ -6,23 +6,31 @@ use std::{
     fmt, io,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use super::{
     commands,
     job::JobId,
     persist::Persist,
-    scheduler::{Shared, Subject},
+    scheduler::{LOCALHOST, Shared, Subject},
     task::TaskId,
     timers,
 };
+/// Most bytes of messages of the controller that nobody has read.
+const MESSAGES: usize = 64 << 10;
+
+/// How long the agents on the hosts may take to end their jobs when the scheduler ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 use crate::{
     engine::clock::Clock,
     opihi::{Args, Body, Flow, Interpreter, Outcome, Stop},
-    process::{ProcessSettings, Processes, Report},
+    pcontrol::{self, Cluster, Happening},
+    process::{self, ProcessSettings, Processes},
     shell::{
         machine::{Machine, Surroundings},
         outlet::Outlet,
@@ -39,13 +47,23 @@ pub(super) const MODULES: [(&str, &str); 2] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quit(pub i32);
 
+/// What is told about jobs and hosts.
+#[derive(Debug)]
+pub enum Report {
+    /// By a process of this host.
+    Here(process::Report),
+    /// By a connection to a host of the controller.
+    There(pcontrol::Report),
+}
+
 /// A scheduler with its language.
 pub struct Session {
     pub(super) interpreter: Interpreter,
     pub(super) shared: Shared,
     pub(super) outlet: Outlet,
     persist: Persist,
-    reports: UnboundedReceiver<Report>,
+    here: UnboundedReceiver<process::Report>,
+    there: UnboundedReceiver<pcontrol::Report>,
     next_evaluation: Timestamp,
 }
 
@@ -80,10 +98,13 @@ impl Session {
         outlet: Outlet,
         local: ProcessSettings,
     ) -> io::Result<Self> {
-        let (local, reports) = Processes::new(local);
+        let (local, here) = Processes::new(local);
+        let read = pcontrol::setup::read(&around.settings);
+        let (settings, way) = read.map_err(io::Error::other)?;
+        let (cluster, there) = Cluster::new(settings, way);
         let machine = Machine::new(Arc::clone(&clock), outlet.clone(), around)?;
         let mut interpreter = Interpreter::new(Box::new(machine));
-        let shared = Shared::new(local, clock);
+        let shared = Shared::new(local, cluster, clock);
         commands::register(&mut interpreter, &shared);
         for (name, text) in MODULES {
             interpreter.add_module(name, text);
@@ -95,7 +116,8 @@ impl Session {
             shared,
             outlet,
             persist,
-            reports,
+            here,
+            there,
             next_evaluation: Timestamp::MIN,
         })
     }
@@ -182,30 +204,35 @@ impl Session {
             scheduler.assign();
             self.next_wake(&scheduler)
         };
+        self.happened()?;
         let save = self.persist.save_if_due(&mut self.interpreter, now);
         Ok([wake, save].into_iter().flatten().min())
     }
 
-    /// Takes what the local jobs have reported so far, without waiting.
+    /// Takes what has been reported so far, without waiting.
     ///
     /// # Errors
     /// [`Quit`], said by a script.
     pub fn harvest(&mut self) -> Result<(), Quit> {
+        // Hosts are listened to in any case: one that is not heard counts as gone.
+        while let Ok(report) = self.there.try_recv() {
+            self.take(Report::There(report))?;
+        }
         while self.shared.lock().standing.harvest {
-            let Ok(report) = self.reports.try_recv() else {
+            let Ok(report) = self.here.try_recv() else {
                 break;
             };
-            self.take(report)?;
+            self.take(Report::Here(report))?;
         }
-        Ok(())
+        self.happened()
     }
 
-    /// Waits for a local job to report something; for ever while nothing is harvested.
+    /// Waits for a report; of the processes here only while they are harvested.
     pub async fn reported(&mut self) -> Option<Report> {
-        if self.shared.lock().standing.harvest {
-            self.reports.recv().await
-        } else {
-            std::future::pending().await
+        let harvest = self.shared.lock().standing.harvest;
+        tokio::select! {
+            report = self.here.recv(), if harvest => report.map(Report::Here),
+            report = self.there.recv() => report.map(Report::There),
         }
     }
 
@@ -215,11 +242,81 @@ impl Session {
     /// [`Quit`], said by a script.
     pub fn take(&mut self, report: Report) -> Result<(), Quit> {
         match report {
-            Report::Started { id, .. } => {
-                self.shared.lock().started(JobId(id));
+            Report::Here(process::Report::Started { id, .. }) => {
+                self.shared.lock().started(JobId(id), LOCALHOST);
                 Ok(())
             },
-            Report::Ended(completion) => self.ended(&completion),
+            Report::Here(process::Report::Ended(completion)) => {
+                self.ended(JobId(completion.id), &completion)
+            },
+            Report::There(report) => {
+                let mut scheduler = self.shared.lock();
+                let now = scheduler.instant();
+                scheduler.cluster.take(report, now);
+                Ok(())
+            },
+        }
+    }
+
+    /// Deals with what has happened to the controller's hosts and their jobs.
+    fn happened(&mut self) -> Result<(), Quit> {
+        loop {
+            let happening = {
+                let mut scheduler = self.shared.lock();
+                if !scheduler.standing.harvest {
+                    return Ok(());
+                }
+                scheduler.cluster.next_happening()
+            };
+            match happening {
+                None => return Ok(()),
+                Some(Happening::Started { job, host }) => {
+                    self.shared.lock().started(JobId(job), &host);
+                },
+                Some(Happening::Ended {
+                    job,
+                    host,
+                    completion,
+                }) => {
+                    if let Some(host) = &host {
+                        // One that could not be started was not told of before.
+                        self.shared.lock().started(JobId(job), host);
+                    }
+                    self.ended(JobId(job), &completion)?;
+                    if let Some(host) = host {
+                        self.shared.lock().cluster.taken(&host, completion.id);
+                    }
+                },
+                Some(Happening::Requeued { job, host, why }) => {
+                    self.outlet.err(&format!(
+                        "job {job} was lost with host {host} and is run again: {why}\n"
+                    ));
+                    let ended = self.shared.lock().requeued(JobId(job));
+                    if let Some(ended) = ended {
+                        self.over(&ended, None)?;
+                    }
+                },
+                Some(Happening::Told(text)) => self.note(&text),
+            }
+        }
+    }
+
+    /// Keeps a message of the controller for `controller output`.
+    fn note(&mut self, text: &str) {
+        let mut scheduler = self.shared.lock();
+        if scheduler.verbose {
+            self.outlet.err(&format!("{text}\n"));
+        }
+        scheduler.messages.push_str(text);
+        scheduler.messages.push('\n');
+        let surplus = scheduler.messages.len().saturating_sub(MESSAGES);
+        if let Some((end, _)) = scheduler
+            .messages
+            .match_indices('\n')
+            .find(|(at, _)| *at >= surplus)
+            && surplus > 0
+        {
+            scheduler.messages.drain(..=end);
         }
     }
 
@@ -227,7 +324,28 @@ impl Session {
     pub async fn shut_down(&mut self) {
         self.persist.save(&mut self.interpreter);
         self.shared.lock().flush();
-        while self.shared.lock().processes() > 0 && self.reports.recv().await.is_some() {}
+        while self.shared.lock().processes() > 0 && self.here.recv().await.is_some() {}
+        self.dismiss_hosts();
+        // Agents that do not say that they are gone see the connection close.
+        drop(timeout(FAREWELL, self.hosts_gone()).await);
+        self.shared.lock().cluster.disconnect();
+    }
+
+    fn dismiss_hosts(&self) {
+        let mut scheduler = self.shared.lock();
+        let now = scheduler.instant();
+        scheduler.cluster.dismiss(now);
+    }
+
+    async fn hosts_gone(&mut self) {
+        while self.shared.lock().cluster.is_connected()
+            && let Some(report) = self.there.recv().await
+        {
+            let mut scheduler = self.shared.lock();
+            let now = scheduler.instant();
+            scheduler.cluster.take(report, now);
+            scheduler.cluster.perform();
+        }
     }
 
     /// Runs a body of a task; what stops it is told. Whether it came to its end.
@@ -315,7 +433,7 @@ impl Session {
             .flatten();
         let seat = standing
             .controller
-            .then(|| scheduler.pool.next_look())
+            .then(|| scheduler.next_at_hosts())
             .flatten();
         [evaluation, deadline, seat].into_iter().flatten().min()
     }

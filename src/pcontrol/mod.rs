@@ -1,9 +1,28 @@
-//! The pool of hosts that jobs of the scheduler go to (spec/pantasks.md §5).
+//! The controller of the hosts that jobs go to (spec/pantasks.md §5).
 //!
-//! [`Pool`] is pure: it knows slots and waiting jobs and says which job goes where. Whoever owns
-//! it starts the jobs and says when they end.
+//! [`Controller`] is pure: slots ([`Pool`]), jobs, machines and what follows from what happens.
+//! [`Cluster`] does what it decides: it keeps one connection to each machine, whatever the number
+//! of its slots, and has an agent (`pclient`) behind it.
 
+mod cluster;
+pub mod commands;
+mod controller;
+pub mod finished;
+mod job;
+mod link;
+mod machine;
 mod pool;
+pub mod program;
+mod prompt;
+mod session;
+mod settings;
+pub mod setup;
 mod waiting;
 
-pub use pool::{HostError, Pool, Seat, Slot, SlotId, SlotState, Wish};
+pub use cluster::{Cluster, Way};
+pub use controller::{Controller, Effect, Happening, News};
+pub use job::{Job, Place, Request};
+pub use link::Report;
+pub use pool::{Affinity, HostError, Pool, Seat, Slot, SlotId, SlotState, Wish};
+pub use settings::Settings;
+pub use waiting::Claim;

@@ -1,18 +1,21 @@
 //! Slots, and which job goes to which.
 
-use std::fmt;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
+    time::{Duration, Instant},
+};
 
-use jiff::Timestamp;
 use thiserror::Error;
 
-use super::waiting::Waiting;
+use super::waiting::{Claim, Waiting, key};
 
 /// The host that a job asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// Any.
     Any,
-    /// Rather this one; after 10 s any.
+    /// Rather this one; after a while any.
     Desired(String),
     /// This one alone.
     Required(String),
@@ -22,13 +25,13 @@ pub enum Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u64);
 
-/// What a slot does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a slot does (seed 000, figure 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotState {
     /// A human took it out.
     Off,
-    /// Its host cannot be reached, for this reason.
-    Down(String),
+    /// Its host cannot be reached.
+    Down,
     /// It waits for a job.
     Idle,
     /// It runs this job.
@@ -37,10 +40,10 @@ pub enum SlotState {
 
 impl SlotState {
     /// The word that listings show.
-    pub fn word(&self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Off => "OFF",
-            Self::Down(_) => "DOWN",
+            Self::Down => "DOWN",
             Self::Idle => "IDLE",
             Self::Busy(_) => "BUSY",
         }
@@ -56,12 +59,13 @@ pub struct Slot {
     pub host: String,
     /// What `@MAX_THREADS@` stands for in commands that run here.
     pub threads: u32,
-    /// What it does.
-    pub state: SlotState,
-    /// It goes off when its job has ended.
-    leaving: bool,
+    /// A human wants it in; a busy one that is not goes off after its job.
+    on: bool,
     /// It is no more once its job has ended.
     forgotten: bool,
+    job: Option<u64>,
+    /// The hosts whose disks its job works on from here.
+    touches: Vec<Box<str>>,
 }
 
 /// A job and the slot that it goes to.
@@ -69,6 +73,8 @@ pub struct Slot {
 pub struct Seat {
     /// The job.
     pub job: u64,
+    /// The slot.
+    pub slot: SlotId,
     /// The slot's host.
     pub host: String,
     /// What `@MAX_THREADS@` stands for there.
@@ -91,28 +97,79 @@ pub enum HostError {
     },
 }
 
+/// How patient jobs and hosts are with each other (spec/pantasks.md §5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Affinity {
+    /// A job that only wishes for a host takes any other one after so long.
+    pub wanthost_wait: Duration,
+    /// A host on whose disks so many jobs work from elsewhere gets none, and no more of those
+    /// either: jobs that run elsewhere though they wished for it, and those that name it with
+    /// `-xhost`.
+    pub unwanted_host_jobs: usize,
+}
+
+impl Default for Affinity {
+    fn default() -> Self {
+        Self {
+            wanthost_wait: Duration::from_secs(10),
+            unwanted_host_jobs: 5,
+        }
+    }
+}
+
 /// Slots and the jobs that wait for one.
 #[derive(Debug, Clone, Default)]
 pub struct Pool {
+    /// How patient they are.
+    pub affinity: Affinity,
     slots: Vec<Slot>,
+    /// The places of the slots in `slots`.
+    places: HashMap<SlotId, usize>,
+    /// The hosts that can be reached.
+    up: HashSet<Box<str>>,
+    idle: BTreeSet<SlotId>,
+    /// The slots of jobs.
+    seated: HashMap<u64, SlotId>,
+    /// How many jobs work on a host's disks from elsewhere, where any do.
+    touched: HashMap<Box<str>, usize>,
     waiting: Waiting,
     last: u64,
 }
 
 impl Pool {
-    /// Adds one slot on a host; `down` says why it cannot be used, if so.
-    pub fn add(&mut self, host: &str, threads: u32, down: Option<String>) -> SlotId {
+    /// Adds one slot on a host, which takes jobs as soon as the host is [up](Self::set_up).
+    pub fn add(&mut self, host: &str, threads: u32) -> SlotId {
         self.last += 1;
         let id = SlotId(self.last);
+        self.places.insert(id, self.slots.len());
         self.slots.push(Slot {
             id,
             host: host.to_owned(),
             threads,
-            state: down.map_or(SlotState::Idle, SlotState::Down),
-            leaving: false,
+            on: true,
             forgotten: false,
+            job: None,
+            touches: Vec::new(),
         });
+        self.index(id);
         id
+    }
+
+    /// Whether a host can be reached now.
+    pub fn set_up(&mut self, host: &str, up: bool) {
+        let host = key(host);
+        let changed = if up {
+            self.up.insert(host.clone())
+        } else {
+            self.up.remove(&host)
+        };
+        if changed {
+            let of = |slot: &&Slot| slot.is_of(&host);
+            let ids: Vec<SlotId> = self.slots.iter().filter(of).map(|slot| slot.id).collect();
+            for id in ids {
+                self.index(id);
+            }
+        }
     }
 
     /// Takes one slot of a host out: a busy one after its job.
@@ -120,51 +177,39 @@ impl Pool {
     /// # Errors
     /// [`HostError::Unknown`].
     pub fn off(&mut self, host: &str) -> Result<(), HostError> {
-        let order = |slot: &Slot| match slot.state {
-            SlotState::Idle => 0,
-            SlotState::Down(_) => 1,
-            SlotState::Busy(_) if !slot.leaving => 2,
-            _ => 3,
+        let order = |slot: &Slot| match (slot.on, slot.job) {
+            (true, None) => 0,
+            (true, Some(_)) => 1,
+            (false, _) => 2,
         };
-        let slot = self
-            .slots
-            .iter_mut()
-            .filter(|slot| slot.is_of(host))
-            .min_by_key(|slot| order(slot));
+        let slots = self.slots.iter_mut().filter(|slot| slot.is_of(host));
+        let slot = slots.min_by_key(|slot| order(slot));
         let slot = slot.ok_or_else(|| HostError::Unknown(host.to_owned()))?;
-        match slot.state {
-            SlotState::Busy(_) => slot.leaving = true,
-            _ => slot.state = SlotState::Off,
-        }
+        slot.on = false;
+        let id = slot.id;
+        self.index(id);
         Ok(())
     }
 
-    /// Takes one slot of a host, which is OFF, back; `down` as in [`Self::add`].
+    /// Takes one slot of a host, which is OFF or goes off, back.
     ///
     /// # Errors
     /// [`HostError`] where none is OFF.
-    pub fn on(&mut self, host: &str, down: Option<String>) -> Result<(), HostError> {
-        let slot = self.one(host, "OFF", |slot| {
-            slot.leaving || slot.state == SlotState::Off
-        })?;
-        if slot.leaving {
-            slot.leaving = false;
-        } else {
-            slot.state = down.map_or(SlotState::Idle, SlotState::Down);
-        }
+    pub fn on(&mut self, host: &str) -> Result<(), HostError> {
+        let slot = self.one(host, "OFF", |slot| !slot.on && !slot.forgotten)?;
+        slot.on = true;
+        let id = slot.id;
+        self.index(id);
         Ok(())
     }
 
-    /// Tries one slot of a host, which is DOWN, again.
+    /// Whether the slots of a host that are not OFF are DOWN.
     ///
     /// # Errors
-    /// [`HostError`] where none is DOWN.
-    pub fn retry(&mut self, host: &str, down: Option<String>) -> Result<(), HostError> {
-        let slot = self.one(host, "DOWN", |slot| {
-            matches!(slot.state, SlotState::Down(_))
-        })?;
-        slot.state = down.map_or(SlotState::Idle, SlotState::Down);
-        Ok(())
+    /// [`HostError`] where none is.
+    pub fn is_down(&mut self, host: &str) -> Result<(), HostError> {
+        let up = self.up.contains(&key(host));
+        self.one(host, "DOWN", |slot| slot.on && !up).map(drop)
     }
 
     /// Forgets one slot of a host, which is OFF.
@@ -172,97 +217,190 @@ impl Pool {
     /// # Errors
     /// [`HostError`] where none is OFF.
     pub fn delete(&mut self, host: &str) -> Result<(), HostError> {
-        let id = self
-            .one(host, "OFF", |slot| slot.state == SlotState::Off)?
-            .id;
-        self.slots.retain(|slot| slot.id != id);
+        let is_off = |slot: &Slot| !slot.on && slot.job.is_none();
+        let id = self.one(host, "OFF", is_off)?.id;
+        self.forget(id);
         Ok(())
     }
 
-    /// Forgets all slots, busy ones once their job has ended. How many there were.
+    /// Forgets all slots, busy ones once their job is released. How many there were.
     pub fn clear(&mut self) -> usize {
         let count = self.slots.len();
-        self.slots
-            .retain(|slot| matches!(slot.state, SlotState::Busy(_)));
+        let ids: Vec<SlotId> = self.slots.iter().map(|slot| slot.id).collect();
         for slot in &mut self.slots {
-            slot.leaving = true;
+            slot.on = false;
             slot.forgotten = true;
+        }
+        for id in ids {
+            if self.slot(id).is_some_and(|slot| slot.job.is_none()) {
+                self.forget(id);
+            }
         }
         count
     }
 
     /// The slots in the order they were added.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter()
+        self.slots.iter().filter(|slot| !slot.forgotten)
+    }
+
+    /// The slots of one host.
+    pub fn slots_of(&self, host: &str) -> impl Iterator<Item = &Slot> {
+        self.slots().filter(move |slot| slot.is_of(host))
+    }
+
+    /// What a slot does.
+    pub fn state(&self, slot: &Slot) -> SlotState {
+        let up = self.up.contains(&key(&slot.host));
+        match (slot.job, slot.on, up) {
+            (None, false, _) => SlotState::Off,
+            (_, _, false) => SlotState::Down,
+            (Some(job), _, true) => SlotState::Busy(job),
+            (None, true, true) => SlotState::Idle,
+        }
     }
 
     /// Whether a slot of that host is known.
     pub fn knows(&self, host: &str) -> bool {
-        self.slots.iter().any(|slot| slot.is_of(host))
+        self.slots_of(host).next().is_some()
     }
 
-    /// Whether any job waits for or sits on a slot.
-    pub fn is_idle(&self) -> bool {
-        let busy = |slot: &Slot| matches!(slot.state, SlotState::Busy(_));
-        self.waiting.len() == 0 && !self.slots.iter().any(busy)
+    /// Whether a human wants any slot of that host.
+    pub fn wants(&self, host: &str) -> bool {
+        self.slots_of(host).any(|slot| slot.on)
     }
 
     /// Lets a job wait for a slot. Jobs are numbered in the order of their submission.
-    pub fn wait(&mut self, job: u64, wish: Wish, now: Timestamp) {
-        self.waiting.insert(job, wish, now);
+    pub fn wait(&mut self, job: u64, claim: Claim, now: Instant) {
+        self.waiting.insert(job, claim, now);
     }
 
     /// Takes a job back that waits.
     pub fn withdraw(&mut self, job: u64) -> bool {
-        self.waiting.remove(job)
-    }
-
-    /// The jobs that wait and what they wish, in no order.
-    pub fn waiting(&self) -> impl Iterator<Item = (u64, &Wish)> {
-        self.waiting.iter()
+        self.waiting.remove(job).is_some()
     }
 
     /// Seats waiting jobs on idle slots.
-    pub fn assign(&mut self, now: Timestamp) -> Vec<Seat> {
+    pub fn assign(&mut self, now: Instant) -> Vec<Seat> {
         let mut seats = Vec::new();
         if self.waiting.len() == 0 {
             return seats;
         }
-        for slot in &mut self.slots {
-            if slot.state != SlotState::Idle {
+        let idle: Vec<SlotId> = self.idle.iter().copied().collect();
+        for id in idle {
+            let Some(place) = self.places.get(&id).copied() else {
+                continue;
+            };
+            let Some(slot) = self.slots.get_mut(place) else {
+                continue;
+            };
+            let Affinity {
+                wanthost_wait,
+                unwanted_host_jobs,
+            } = self.affinity;
+            let touched = &self.touched;
+            let is_full = |host: &str| {
+                let count = touched.get(host).copied().unwrap_or(0);
+                count >= unwanted_host_jobs
+            };
+            if is_full(&key(&slot.host)) {
                 continue;
             }
-            if let Some(job) = self.waiting.take(&slot.host, now) {
-                slot.state = SlotState::Busy(job);
-                seats.push(Seat {
-                    job,
-                    host: slot.host.clone(),
-                    threads: slot.threads,
-                });
+            let taken = self.waiting.take(&slot.host, now, wanthost_wait, &is_full);
+            let Some((job, claim)) = taken else {
+                continue;
+            };
+            slot.job = Some(job);
+            slot.touches = touches(&claim, &slot.host);
+            for host in &slot.touches {
+                *self.touched.entry(host.clone()).or_default() += 1;
+            }
+            self.idle.remove(&id);
+            self.seated.insert(job, id);
+            seats.push(Seat {
+                job,
+                slot: id,
+                host: slot.host.clone(),
+                threads: slot.threads,
+            });
+            if self.waiting.len() == 0 {
+                break;
             }
         }
         seats
     }
 
-    /// When [`Self::assign`] may seat a job though nothing happens.
-    pub fn next_look(&self) -> Option<Timestamp> {
-        let idle = self.slots.iter().any(|slot| slot.state == SlotState::Idle);
-        idle.then(|| self.waiting.next_surrender()).flatten()
+    /// Seats a job that runs already, on a slot of its host if one is free. Whether it was.
+    pub fn reseat(&mut self, job: u64, host: &str) -> bool {
+        let free = |slot: &&mut Slot| slot.is_of(host) && slot.job.is_none() && !slot.forgotten;
+        let Some(slot) = self.slots.iter_mut().find(free) else {
+            return false;
+        };
+        slot.job = Some(job);
+        let id = slot.id;
+        self.seated.insert(job, id);
+        self.index(id);
+        true
     }
 
-    /// The job has ended: its slot is idle again, or off.
-    pub fn release(&mut self, job: u64) {
-        let busy = SlotState::Busy(job);
-        self.slots
-            .retain(|slot| !(slot.forgotten && slot.state == busy));
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.state == busy) {
-            slot.state = if slot.leaving {
-                SlotState::Off
-            } else {
-                SlotState::Idle
-            };
-            slot.leaving = false;
+    /// When [`Self::assign`] may seat a job though nothing happens.
+    pub fn next_look(&self, now: Instant) -> Option<Instant> {
+        if self.idle.is_empty() {
+            return None;
         }
+        self.waiting
+            .next_surrender(now, self.affinity.wanthost_wait)
+    }
+
+    /// The job has ended, or has to be run again: its slot is idle, or off.
+    pub fn release(&mut self, job: u64) {
+        let Some(id) = self.seated.remove(&job) else {
+            return;
+        };
+        let place = self.places.get(&id).copied();
+        let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) else {
+            return;
+        };
+        slot.job = None;
+        let forgotten = slot.forgotten;
+        for host in std::mem::take(&mut slot.touches) {
+            if let Some(count) = self.touched.get_mut(&host) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        if forgotten {
+            self.forget(id);
+        } else {
+            self.index(id);
+        }
+    }
+
+    /// How many jobs work on a host's disks from elsewhere.
+    pub fn touched(&self, host: &str) -> usize {
+        self.touched.get(&key(host)).copied().unwrap_or(0)
+    }
+
+    fn slot(&self, id: SlotId) -> Option<&Slot> {
+        self.slots.get(*self.places.get(&id)?)
+    }
+
+    /// Notes whether the slot is idle.
+    fn index(&mut self, id: SlotId) {
+        let idle = self
+            .slot(id)
+            .is_some_and(|slot| self.state(slot) == SlotState::Idle);
+        if idle {
+            self.idle.insert(id);
+        } else {
+            self.idle.remove(&id);
+        }
+    }
+
+    fn forget(&mut self, id: SlotId) {
+        self.idle.remove(&id);
+        self.slots.retain(|slot| slot.id != id);
+        let places = self.slots.iter().enumerate();
+        self.places = places.map(|(place, slot)| (slot.id, place)).collect();
     }
 
     fn one(
@@ -284,7 +422,26 @@ impl Pool {
     }
 }
 
+/// The hosts whose disks a job works on from `host`.
+fn touches(claim: &Claim, host: &str) -> Vec<Box<str>> {
+    let wished = match &claim.wish {
+        Wish::Desired(wished) if !wished.eq_ignore_ascii_case(host) => Some(wished),
+        _ => None,
+    };
+    claim
+        .touches
+        .iter()
+        .chain(wished)
+        .map(|host| key(host))
+        .collect()
+}
+
 impl Slot {
+    /// The job that it has, also while its host is down.
+    pub fn job(&self) -> Option<u64> {
+        self.job
+    }
+
     fn is_of(&self, host: &str) -> bool {
         self.host.eq_ignore_ascii_case(host)
     }
@@ -312,19 +469,42 @@ mod tests {
 
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    fn wish(word: &str) -> Wish {
-        match word.split_at(1) {
+    fn claim(word: &str) -> Claim {
+        let (word, touches) = match word.split_once('@') {
+            Some((word, host)) => (word, vec![host.to_owned()]),
+            None => (word, Vec::new()),
+        };
+        let (word, priority) = match word.split_once('^') {
+            Some((word, priority)) => (word, priority.parse().unwrap()),
+            None => (word, 0),
+        };
+        let wish = match word.split_at(1) {
             ("=", host) => Wish::Required(host.to_owned()),
             ("~", host) => Wish::Desired(host.to_owned()),
             _ => Wish::Any,
+        };
+        Claim {
+            wish,
+            touches,
+            priority,
         }
     }
 
-    /// One slot on `po1`, jobs that waited since 0 s with these wishes.
+    fn pool(hosts: &[&str]) -> Pool {
+        let mut pool = Pool::default();
+        for host in hosts {
+            pool.add(host, 1);
+            pool.set_up(host, true);
+        }
+        pool
+    }
+
+    fn seated(pool: &mut Pool, now: Instant) -> Vec<u64> {
+        pool.assign(now).iter().map(|seat| seat.job).collect()
+    }
+
+    /// One slot on `po1`; jobs that wait for so many seconds: `=` requires, `~` desires, `^` has
+    /// a priority.
     #[rstest]
     #[case::required_here_first(&["*", "~po1", "=po1"], 0, Some(3))]
     #[case::then_desired_here(&["*", "~po1", "~po2"], 0, Some(2))]
@@ -334,39 +514,73 @@ mod tests {
     #[case::required_elsewhere_never(&["=po2"], 100_000, None)]
     #[case::first_in_first_out(&["*", "*"], 0, Some(1))]
     #[case::names_in_any_case(&["=PO1"], 0, Some(1))]
-    fn an_idle_slot_takes(#[case] wishes: &[&str], #[case] now: i64, #[case] taken: Option<u64>) {
-        let mut pool = Pool::default();
-        pool.add("po1", 1, None);
-        for (job, word) in (1..).zip(wishes) {
-            pool.wait(job, wish(word), at(0));
+    #[case::a_higher_priority_first(&["*", "*^3", "*^2"], 0, Some(2))]
+    #[case::a_lower_priority_last(&["*^-1", "*"], 0, Some(2))]
+    fn an_idle_slot_takes(
+        #[case] claims: &[&str],
+        #[case] seconds: u64,
+        #[case] taken: Option<u64>,
+    ) {
+        let mut pool = pool(&["po1"]);
+        let start = Instant::now();
+        for (job, word) in (1..).zip(claims) {
+            pool.wait(job, claim(word), start);
         }
-        let seats: Vec<u64> = pool.assign(at(now)).iter().map(|seat| seat.job).collect();
-        assert_eq!(seats, Vec::from_iter(taken));
+        let now = start + Duration::from_secs(seconds);
+        assert_eq!(seated(&mut pool, now), Vec::from_iter(taken));
+    }
+
+    #[test]
+    fn only_so_many_jobs_work_on_a_hosts_disks_from_elsewhere() {
+        let mut pool = pool(&["po1"; 8]);
+        let start = Instant::now();
+        for job in 1..=6 {
+            pool.wait(job, claim("~po2"), start);
+        }
+        pool.wait(7, claim("*@po2"), start);
+        let late = start + Duration::from_secs(11);
+        assert_eq!(seated(&mut pool, late), [7, 1, 2, 3, 4]);
+        assert_eq!(pool.touched("PO2"), 5);
+        pool.wait(8, claim("*@po2"), late);
+        pool.wait(9, claim("*"), late);
+        assert_eq!(seated(&mut pool, late), [9]);
+        pool.add("po2", 0);
+        pool.set_up("po2", true);
+        assert_eq!(seated(&mut pool, late), []);
+        pool.release(2);
+        assert_eq!(seated(&mut pool, late), [8]);
+        pool.release(7);
+        pool.release(1);
+        assert_eq!(seated(&mut pool, late), [5, 6]);
     }
 
     #[test]
     fn a_slot_that_goes_off_ends_its_job_first() {
-        let mut pool = Pool::default();
-        pool.add("po1", 1, None);
-        pool.wait(1, Wish::Any, at(0));
-        assert_eq!(pool.assign(at(0)).len(), 1);
+        let mut pool = pool(&["po1"]);
+        let now = Instant::now();
+        pool.wait(1, claim("*"), now);
+        assert_eq!(seated(&mut pool, now), [1]);
         pool.off("po1").unwrap();
-        assert_eq!(pool.slots().next().unwrap().state, SlotState::Busy(1));
+        let state = |pool: &Pool| pool.state(pool.slots().next().unwrap());
+        assert_eq!(state(&pool), SlotState::Busy(1));
+        assert!(matches!(pool.delete("po1"), Err(HostError::Not { .. })));
         pool.release(1);
-        assert_eq!(pool.slots().next().unwrap().state, SlotState::Off);
+        assert_eq!(state(&pool), SlotState::Off);
         pool.delete("po1").unwrap();
         assert_eq!(pool.delete("po1"), Err(HostError::Unknown("po1".into())));
     }
 
     #[test]
     fn a_host_that_cannot_be_reached_takes_no_job() {
-        let mut pool = Pool::default();
-        pool.add("po1", 1, Some("no way there".into()));
-        pool.wait(1, Wish::Any, at(0));
-        assert_eq!(pool.assign(at(99)), []);
-        assert_eq!(pool.next_look(), None);
-        pool.retry("po1", None).unwrap();
-        assert_eq!(pool.assign(at(99)).len(), 1);
+        let mut pool = pool(&["po1"]);
+        let now = Instant::now();
+        pool.set_up("PO1", false);
+        pool.wait(1, claim("*"), now);
+        assert_eq!(seated(&mut pool, now), []);
+        assert_eq!(pool.is_down("po1"), Ok(()));
+        pool.set_up("po1", true);
+        assert!(pool.is_down("po1").is_err());
+        assert_eq!(seated(&mut pool, now), [1]);
     }
 
     proptest! {
@@ -374,20 +588,22 @@ mod tests {
         fn a_job_sits_on_one_slot_and_a_required_host_is_kept(
             slots in prop::collection::vec(0..3u8, 0..6),
             wishes in prop::collection::vec((0..3u8, 0..3u8), 0..30),
-            now in 0..30i64,
+            seconds in 0..30u64,
         ) {
             let mut pool = Pool::default();
             for host in slots {
-                pool.add(&format!("po{host}"), 1, None);
-            }
-            for (job, (kind, host)) in (1..).zip(&wishes) {
                 let host = format!("po{host}");
-                let wish = [Wish::Any, Wish::Desired(host.clone()), Wish::Required(host)][*kind as usize].clone();
-                pool.wait(job, wish, at(0));
+                pool.add(&host, 1);
+                pool.set_up(&host, true);
+            }
+            let start = Instant::now();
+            for (job, (kind, host)) in (1..).zip(&wishes) {
+                let word = format!("{}po{host}", ["*", "~", "="][usize::from(*kind)]);
+                pool.wait(job, claim(&word), start);
             }
             let mut seen = std::collections::BTreeSet::new();
             loop {
-                let seats = pool.assign(at(now));
+                let seats = pool.assign(start + Duration::from_secs(seconds));
                 if seats.is_empty() {
                     break;
                 }

@@ -1,91 +1,134 @@
 //! Jobs that wait for a slot, by what they ask for.
 
-use std::collections::{BTreeSet, HashMap};
-
-use jiff::{SignedDuration, Timestamp};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use super::Wish;
 
-/// A job that only wishes for a host takes any other one after so long (spec/pantasks.md §5.2).
-pub(super) const DESIRED_FOR: SignedDuration = SignedDuration::from_secs(10);
-
-/// The waiting jobs. Numbers are given in the order of submission, so the least is the oldest.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Waiting {
-    jobs: HashMap<u64, (Wish, Timestamp)>,
-    any: BTreeSet<u64>,
-    required: HashMap<Box<str>, BTreeSet<u64>>,
-    desired: HashMap<Box<str>, BTreeSet<u64>>,
-    /// The jobs of `desired` by the time they began to wait.
-    patience: BTreeSet<(Timestamp, u64)>,
+/// What is needed to seat a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The host that it asks for.
+    pub wish: Wish,
+    /// Other hosts whose disks it works on (`-xhost`).
+    pub touches: Vec<String>,
+    /// Jobs with a higher one go first; 0 unless told.
+    pub priority: i32,
 }
 
+/// Where a job stands in a line: the highest priority first, then the oldest. Numbers are given in
+/// the order of submission.
+type Turn = (Reverse<i32>, u64);
+
+/// The waiting jobs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting {
+    jobs: HashMap<u64, (Claim, Instant)>,
+    any: Lines,
+    required: HashMap<Box<str>, Lines>,
+    desired: HashMap<Box<str>, Lines>,
+    /// The jobs of `desired` by the time they began to wait.
+    patience: BTreeSet<(Instant, u64)>,
+}
+
+/// Jobs of one wish: a line for each set of hosts that they touch besides, so that a line whose
+/// hosts have enough is passed over as a whole.
+#[derive(Debug, Clone, Default)]
+struct Lines(Vec<(Vec<Box<str>>, BTreeSet<Turn>)>);
+
+/// Says whether a host has as many jobs of others on its disks as it may have.
+pub(super) type IsFull<'a> = &'a dyn Fn(&str) -> bool;
+
 impl Waiting {
-    pub(super) fn insert(&mut self, job: u64, wish: Wish, since: Timestamp) {
+    pub(super) fn insert(&mut self, job: u64, claim: Claim, since: Instant) {
         self.remove(job);
-        match &wish {
-            Wish::Any => {
-                self.any.insert(job);
-            },
-            Wish::Required(host) => {
-                self.required.entry(key(host)).or_default().insert(job);
-            },
+        let turn = (Reverse(claim.priority), job);
+        let lines = match &claim.wish {
+            Wish::Any => &mut self.any,
+            Wish::Required(host) => self.required.entry(key(host)).or_default(),
             Wish::Desired(host) => {
-                self.desired.entry(key(host)).or_default().insert(job);
                 self.patience.insert((since, job));
+                self.desired.entry(key(host)).or_default()
             },
-        }
-        self.jobs.insert(job, (wish, since));
+        };
+        lines.insert(&claim.touches, turn);
+        self.jobs.insert(job, (claim, since));
     }
 
-    pub(super) fn remove(&mut self, job: u64) -> bool {
-        let Some((wish, since)) = self.jobs.remove(&job) else {
-            return false;
-        };
-        let forget = |table: &mut HashMap<Box<str>, BTreeSet<u64>>, host: &str| {
+    pub(super) fn remove(&mut self, job: u64) -> Option<Claim> {
+        let (claim, since) = self.jobs.remove(&job)?;
+        let turn = (Reverse(claim.priority), job);
+        let forget = |table: &mut HashMap<Box<str>, Lines>, host: &str| {
             let host = key(host);
-            if let Some(jobs) = table.get_mut(&host) {
-                jobs.remove(&job);
-                if jobs.is_empty() {
+            if let Some(lines) = table.get_mut(&host) {
+                lines.remove(&claim.touches, turn);
+                if lines.0.is_empty() {
                     table.remove(&host);
                 }
             }
         };
-        match &wish {
-            Wish::Any => drop(self.any.remove(&job)),
+        match &claim.wish {
+            Wish::Any => self.any.remove(&claim.touches, turn),
             Wish::Required(host) => forget(&mut self.required, host),
             Wish::Desired(host) => {
                 forget(&mut self.desired, host);
                 self.patience.remove(&(since, job));
             },
         }
-        true
+        Some(claim)
     }
 
     /// The job for an idle slot of `host`: one that requires it, one that wishes for it, one that
-    /// asks for none, and last one that wished for another host long enough.
-    pub(super) fn take(&mut self, host: &str, now: Timestamp) -> Option<u64> {
+    /// asks for none, and last one that wished for another host for longer than `patience`
+    /// (spec/pantasks.md §5.2).
+    pub(super) fn take(
+        &mut self,
+        host: &str,
+        now: Instant,
+        patience: Duration,
+        is_full: IsFull<'_>,
+    ) -> Option<(u64, Claim)> {
         let host = key(host);
-        let first = |jobs: Option<&BTreeSet<u64>>| jobs.and_then(|jobs| jobs.first().copied());
-        let job = first(self.required.get(&host))
-            .or_else(|| first(self.desired.get(&host)))
-            .or_else(|| first(Some(&self.any)))
-            .or_else(|| {
-                let (since, job) = *self.patience.first()?;
-                (now.duration_since(since) >= DESIRED_FOR).then_some(job)
-            })?;
-        self.remove(job);
-        Some(job)
+        let lines = [
+            self.required.get(&host),
+            self.desired.get(&host),
+            Some(&self.any),
+        ];
+        let wanted = lines.into_iter().flatten();
+        let job = wanted
+            .filter_map(|lines| lines.first(is_full))
+            .map(|(_, job)| job)
+            .next()
+            .or_else(|| self.out_of_patience(now, patience, is_full))?;
+        Some((job, self.remove(job)?))
     }
 
-    /// When the first wish for a host is given up.
-    pub(super) fn next_surrender(&self) -> Option<Timestamp> {
-        let (since, _) = self.patience.first()?;
-        since.checked_add(DESIRED_FOR).ok()
+    /// The first of the jobs that no longer insist on their host.
+    fn out_of_patience(
+        &self,
+        now: Instant,
+        patience: Duration,
+        is_full: IsFull<'_>,
+    ) -> Option<u64> {
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= patience;
+        self.patience.first().filter(|(since, _)| is_old(*since))?;
+        let lines = self.desired.iter().filter(|(host, _)| !is_full(host));
+        let first = lines.filter_map(|(_, lines)| lines.first(is_full));
+        let old = first.filter(|(_, job)| {
+            let waits = self.jobs.get(job);
+            waits.is_some_and(|(_, since)| is_old(*since))
+        });
+        old.min().map(|(_, job)| job)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Wish)> {
-        self.jobs.iter().map(|(job, (wish, _))| (*job, wish))
+    /// When the first wish for a host is given up that has not been yet.
+    pub(super) fn next_surrender(&self, now: Instant, patience: Duration) -> Option<Instant> {
+        let ends = |(since, _): &(Instant, u64)| since.checked_add(patience);
+        let mut ends = self.patience.iter().filter_map(ends);
+        ends.find(|end| *end > now)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,7 +136,35 @@ impl Waiting {
     }
 }
 
+impl Lines {
+    fn insert(&mut self, touches: &[String], turn: Turn) {
+        let hosts: Vec<Box<str>> = touches.iter().map(|host| key(host)).collect();
+        match self.0.iter_mut().find(|(known, _)| *known == hosts) {
+            Some((_, line)) => drop(line.insert(turn)),
+            None => self.0.push((hosts, BTreeSet::from([turn]))),
+        }
+    }
+
+    fn remove(&mut self, touches: &[String], turn: Turn) {
+        let hosts: Vec<Box<str>> = touches.iter().map(|host| key(host)).collect();
+        if let Some(at) = self.0.iter().position(|(known, _)| *known == hosts)
+            && let Some((_, line)) = self.0.get_mut(at)
+        {
+            line.remove(&turn);
+            if line.is_empty() {
+                self.0.swap_remove(at);
+            }
+        }
+    }
+
+    fn first(&self, is_full: IsFull<'_>) -> Option<Turn> {
+        let free = |hosts: &[Box<str>]| !hosts.iter().any(|host| is_full(host));
+        let lines = self.0.iter().filter(|(hosts, _)| free(hosts));
+        lines.filter_map(|(_, line)| line.first().copied()).min()
+    }
+}
+
 /// Host names are compared without regard to case.
-fn key(host: &str) -> Box<str> {
+pub(super) fn key(host: &str) -> Box<str> {
     host.to_ascii_lowercase().into()
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     engine::clock::Clock,
     opihi::{Args, Cursor, Fault, Flow, Interpreter, Outcome, Stop},
+    pcontrol::{self, Cluster, Way},
     process::{ProcessSettings, Processes},
 };
 
@@ -55,7 +56,8 @@ impl Dry {
         let host = DryHost::new(directory, Arc::clone(&clock), ear.clone());
         let mut interpreter = Interpreter::new(Box::new(host));
         let (local, _) = Processes::new(ProcessSettings::default());
-        let shared = Shared::new(local, clock);
+        let (cluster, _) = Cluster::new(pcontrol::Settings::default(), Way::default());
+        let shared = Shared::new(local, cluster, clock);
         commands::register(&mut interpreter, &shared);
         for (name, text) in MODULES {
             interpreter.add_module(name, text);

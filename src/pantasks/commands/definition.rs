@@ -99,7 +99,7 @@ fn warn_of_host(shared: &Shared, interpreter: &mut Interpreter, task: &Task<Body
     let Host::Named { name, .. } = &task.settings.host else {
         return;
     };
-    if !shared.lock().pool.knows(name) {
+    if !shared.lock().cluster.knows(name) {
         interpreter.err(&format!(
             "warning: task {}: the controller has no host {name} yet (controller host add {name})\n",
             task.name()

@@ -43,7 +43,7 @@ fn status(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result
         ["-tasks"] => table(&scheduler, false),
         ["-v" | "-info" | "-taskinfo" | "-details" | "-verbose"] => table(&scheduler, true),
         ["-jobs"] => JobTable(&scheduler.jobs).to_string(),
-        ["-c"] => super::controller::remote_jobs(&scheduler),
+        ["-c"] => super::controller::remote_jobs(&mut scheduler),
         ["-json"] => report::json(&scheduler),
         ["-taskstats", pattern @ ..] => {
             let wanted = wanted(pattern)?;

@@ -1,0 +1,712 @@
+//! The controller as a pure machine: what happens goes in with its time, what is to be done comes
+//! out.
+//!
+//! One law stands above all: a job is given out again only when its earlier run is known to be
+//! over. It is known from the end that the agent tells; from a later agent's welcome, which comes
+//! after it has killed what was there and names what goes on; or, without `keep`, from the fence:
+//! the agent ends its jobs when it has heard nothing for a while, and somewhat more than that has
+//! passed since it was last heard here.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Instant,
+};
+
+use super::{
+    job::{Job, Place, Request},
+    machine::{Link, Machine},
+    pool::{HostError, Pool, Slot, SlotId, SlotState},
+    settings::Settings,
+    waiting::{Claim, key},
+};
+use crate::{
+    pclient::wire::{Order, Start, Welcome},
+    process::{Captured, Completion, Outcome},
+};
+
+/// Stands for the host's number of threads in a command.
+const MAX_THREADS: &str = "@MAX_THREADS@";
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Open a connection to a machine.
+    Connect {
+        /// The machine's name.
+        machine: String,
+        /// The connection's number, which its news carry.
+        connection: u64,
+        /// Whether its jobs live on without it.
+        keep: bool,
+    },
+    /// Say this to an agent.
+    Say {
+        /// The machine's name.
+        machine: String,
+        /// What.
+        order: Order,
+    },
+    /// Close the connection to a machine.
+    Close {
+        /// The machine's name.
+        machine: String,
+    },
+}
+
+/// What happened to jobs and hosts.
+#[derive(Debug)]
+pub enum Happening {
+    /// A job's process runs.
+    Started {
+        /// The job.
+        job: u64,
+        /// Its host.
+        host: String,
+    },
+    /// A job is over.
+    Ended {
+        /// The job.
+        job: u64,
+        /// The host it ran on; none where it never came to one.
+        host: Option<String>,
+        /// How it ended, and what it wrote.
+        completion: Box<Completion>,
+    },
+    /// A job waits again.
+    Requeued {
+        /// The job.
+        job: u64,
+        /// The host that it was on.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// For the log.
+    Told(String),
+}
+
+/// News of a connection.
+#[derive(Debug)]
+pub enum News {
+    /// The agent answers.
+    Welcome(Welcome),
+    /// A run's process runs.
+    Started {
+        /// Which.
+        run: u64,
+    },
+    /// A run is over; the completion carries its number.
+    Ended(Box<Completion>),
+    /// The agent is there, and has been told that it was heard.
+    Beat {
+        /// When.
+        at: Instant,
+    },
+    /// The agent has ended all its jobs and goes.
+    Gone,
+    /// The connection is closed, or did not come about.
+    Lost(String),
+}
+
+/// Hosts and jobs.
+#[derive(Debug)]
+pub struct Controller {
+    /// Times and patience.
+    pub settings: Settings,
+    pub(super) pool: Pool,
+    machines: HashMap<Box<str>, Machine>,
+    jobs: BTreeMap<u64, Job>,
+    /// The jobs by the number of their run.
+    runs: HashMap<u64, u64>,
+    connections: u64,
+    effects: VecDeque<Effect>,
+    happenings: VecDeque<Happening>,
+}
+
+impl Controller {
+    /// A controller without hosts and jobs.
+    pub fn new(settings: Settings) -> Self {
+        let mut pool = Pool::default();
+        pool.affinity = settings.affinity;
+        Self {
+            settings,
+            pool,
+            machines: HashMap::new(),
+            jobs: BTreeMap::new(),
+            runs: HashMap::new(),
+            connections: 0,
+            effects: VecDeque::new(),
+            happenings: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next thing that happened.
+    pub fn next_happening(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    /// Adds a slot on a host.
+    pub fn add(&mut self, host: &str, threads: u32, keep: Option<bool>, now: Instant) -> SlotId {
+        let id = self.pool.add(host, threads);
+        let keep = keep.unwrap_or(self.settings.keep);
+        let machine = self
+            .machines
+            .entry(key(host))
+            .or_insert_with(|| Machine::new(host, keep, now));
+        if machine.jobs.is_empty() && matches!(machine.link, Link::Closed { .. }) {
+            machine.keep = keep;
+        }
+        let up = machine.is_up();
+        self.pool.set_up(host, up);
+        self.look_at(host, now);
+        id
+    }
+
+    /// Takes one slot of a host out, a busy one after its job.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn off(&mut self, host: &str, now: Instant) -> Result<(), HostError> {
+        self.pool.off(host)?;
+        self.look_at(host, now);
+        Ok(())
+    }
+
+    /// Takes one slot of a host back in.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn on(&mut self, host: &str, now: Instant) -> Result<(), HostError> {
+        self.pool.on(host)?;
+        self.try_now(host, now);
+        Ok(())
+    }
+
+    /// Tries now to connect to a host that is down.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn retry(&mut self, host: &str, now: Instant) -> Result<(), HostError> {
+        self.pool.is_down(host)?;
+        self.try_now(host, now);
+        Ok(())
+    }
+
+    /// Forgets one slot of a host that is off.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub fn delete(&mut self, host: &str, now: Instant) -> Result<(), HostError> {
+        self.pool.delete(host)?;
+        self.look_at(host, now);
+        Ok(())
+    }
+
+    /// Forgets all hosts; their agents end, and their jobs wait again. How many slots there were.
+    pub fn clear(&mut self, now: Instant) -> usize {
+        let count = self.pool.clear();
+        let names: Vec<String> = self.machines.values().map(|m| m.name.clone()).collect();
+        for name in names {
+            self.send_away(&name, now);
+        }
+        count
+    }
+
+    /// Submits a job. Jobs are numbered in the order of their submission.
+    pub fn submit(&mut self, job: u64, request: Request, now: Instant) {
+        self.pool.wait(job, request.claim.clone(), now);
+        self.jobs.insert(job, Job::new(request, now));
+    }
+
+    /// Takes over a job that an earlier controller gave to a host, whose agent may still have it.
+    /// Without `keep` the agent ended with that controller, or will within the fence.
+    pub fn resume(&mut self, job: u64, request: Request, host: &str, run: u64, now: Instant) {
+        let fence = self.settings.fence_here();
+        let keep = self.settings.keep;
+        let machine = self
+            .machines
+            .entry(key(host))
+            .or_insert_with(|| Machine::new(host, keep, now));
+        machine.jobs.insert(job);
+        machine.fence = (!machine.keep).then(|| now + fence);
+        let mut entry = Job::new(request, now);
+        entry.place = Some(Place {
+            host: machine.name.clone(),
+            run,
+            since: now,
+            started: false,
+            killed: false,
+        });
+        self.jobs.insert(job, entry);
+        self.runs.insert(run, job);
+        self.pool.reseat(job, host);
+        self.look_at(host, now);
+    }
+
+    /// Ends a job: one that waits at once, one that runs soon. False where there is none.
+    pub fn kill(&mut self, job: u64) -> bool {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return false;
+        };
+        let Some(place) = &mut entry.place else {
+            self.pool.withdraw(job);
+            self.finish(job, unstarted(Outcome::Stopped));
+            return true;
+        };
+        place.killed = true;
+        let (host, run) = (place.host.clone(), place.run);
+        if self
+            .machine(&host)
+            .is_some_and(|machine| matches!(machine.link, Link::Up { .. }))
+        {
+            self.say(&host, Order::Kill { run });
+        }
+        true
+    }
+
+    /// Seats waiting jobs on idle slots.
+    pub fn assign(&mut self, now: Instant) {
+        for seat in self.pool.assign(now) {
+            let Some(job) = self.jobs.get_mut(&seat.job) else {
+                self.pool.release(seat.job);
+                continue;
+            };
+            let run = fastrand::u64(..);
+            job.attempts += 1;
+            job.place = Some(Place {
+                host: seat.host.clone(),
+                run,
+                since: now,
+                started: false,
+                killed: false,
+            });
+            let mut argv = job.request.argv.clone();
+            for word in &mut argv {
+                if word.contains(MAX_THREADS) {
+                    *word = word.replace(MAX_THREADS, &seat.threads.to_string());
+                }
+            }
+            let start = Start {
+                run,
+                argv,
+                nice: job.request.nice,
+                block: job.request.block.clone(),
+            };
+            self.runs.insert(run, seat.job);
+            if let Some(machine) = self.machines.get_mut(&key(&seat.host)) {
+                machine.jobs.insert(seat.job);
+            }
+            self.say(&seat.host, Order::Start(Box::new(start)));
+        }
+    }
+
+    /// The end of a job is stored: its host may forget it.
+    pub fn taken(&mut self, host: &str, run: u64) {
+        let up = |machine: &Machine| matches!(machine.link, Link::Up { .. });
+        if self.machine(host).is_some_and(up) {
+            self.say(host, Order::Taken { run });
+        }
+    }
+
+    /// Takes news of a connection; those of an earlier one mean nothing any more.
+    pub fn hear(&mut self, host: &str, connection: u64, news: News, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        if machine.connection != connection {
+            return;
+        }
+        match news {
+            News::Welcome(welcome) => self.welcome(host, welcome, now),
+            News::Started { run } => self.started(run),
+            News::Ended(completion) => self.ended(host, *completion),
+            News::Beat { at } => {
+                let was_silent = !machine.is_up();
+                machine.heard(&self.settings, at);
+                let is_up = machine.is_up();
+                if was_silent && is_up {
+                    self.tell(format!("host {host} answers again"));
+                }
+                self.pool.set_up(host, is_up);
+            },
+            News::Gone => {
+                self.requeue_all(host, "its agent was told to end", now);
+                self.effects.push_back(Effect::Close {
+                    machine: host.to_owned(),
+                });
+                self.lost(host, "disconnected".to_owned(), now);
+            },
+            News::Lost(why) => {
+                if !matches!(machine.link, Link::Leaving { .. }) {
+                    let text = format!("host {host} is down: {why}");
+                    self.tell(text);
+                }
+                self.lost(host, why, now);
+            },
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant) {
+        let due = |machine: &&Machine| {
+            let next = machine.next(&self.settings);
+            next.is_some_and(|next| next <= now)
+        };
+        let names: Vec<String> = self
+            .machines
+            .values()
+            .filter(due)
+            .map(|machine| machine.name.clone())
+            .collect();
+        for name in names {
+            self.look_at(&name, now);
+        }
+    }
+
+    /// When [`Self::tick`] or [`Self::assign`] has something to do though nothing happens.
+    pub fn next(&self, now: Instant) -> Option<Instant> {
+        let machines = self.machines.values();
+        let due = machines.filter(|machine| self.wants(machine) || machine.is_connected());
+        let due = due.filter_map(|machine| machine.next(&self.settings)).min();
+        [due, self.pool.next_look(now)].into_iter().flatten().min()
+    }
+
+    /// The slots in the order they were added, and what they do.
+    pub fn slots(&self) -> impl Iterator<Item = (&Slot, SlotState)> {
+        self.pool.slots().map(|slot| (slot, self.pool.state(slot)))
+    }
+
+    /// The jobs in the order of their submission.
+    pub fn jobs(&self) -> impl Iterator<Item = (u64, &Job)> {
+        self.jobs.iter().map(|(id, job)| (*id, job))
+    }
+
+    /// A job that is not over.
+    pub fn job(&self, job: u64) -> Option<&Job> {
+        self.jobs.get(&job)
+    }
+
+    /// Whether a slot of that host is known.
+    pub fn knows(&self, host: &str) -> bool {
+        self.pool.knows(host)
+    }
+
+    /// Why a host takes no jobs, or `up`.
+    pub fn reason(&self, host: &str, now: Instant) -> Option<String> {
+        let machine = self.machine(host)?;
+        Some(machine.reason(now))
+    }
+
+    /// What a host told about itself.
+    pub fn about(&self, host: &str) -> &str {
+        self.machine(host).map_or("", |machine| &machine.about)
+    }
+
+    /// Whether any agent is there or being reached.
+    pub fn is_connected(&self) -> bool {
+        self.machines.values().any(Machine::is_connected)
+    }
+
+    fn machine(&self, host: &str) -> Option<&Machine> {
+        self.machines.get(&key(host))
+    }
+
+    fn say(&mut self, host: &str, order: Order) {
+        self.effects.push_back(Effect::Say {
+            machine: host.to_owned(),
+            order,
+        });
+    }
+
+    fn tell(&mut self, text: String) {
+        self.happenings.push_back(Happening::Told(text));
+    }
+
+    /// Whether there is a reason to be connected: slots that are in, or jobs of which nobody knows.
+    fn wants(&self, machine: &Machine) -> bool {
+        self.pool.wants(&machine.name) || !machine.jobs.is_empty()
+    }
+
+    fn try_now(&mut self, host: &str, now: Instant) {
+        if let Some(machine) = self.machines.get_mut(&key(host))
+            && let Link::Closed {
+                failures, retry, ..
+            } = &mut machine.link
+        {
+            (*failures, *retry) = (0, now);
+        }
+        self.look_at(host, now);
+    }
+
+    /// Does what a machine's state asks for now.
+    fn look_at(&mut self, host: &str, now: Instant) {
+        let Some(machine) = self.machines.get(&key(host)) else {
+            return;
+        };
+        let name = machine.name.clone();
+        if machine.fence.is_some_and(|fence| fence <= now) && !machine.jobs.is_empty() {
+            let heard = self.settings.fence_here().as_secs();
+            let why = format!("nothing was heard of its host for {heard} s");
+            self.give_up(&name, "it does not answer", now);
+            self.requeue_all(&name, &why, now);
+        }
+        let Some(machine) = self.machines.get(&key(host)) else {
+            return;
+        };
+        let wanted = self.wants(machine);
+        match machine.link.clone() {
+            Link::Closed {
+                retry, failures, ..
+            } => {
+                if wanted && retry <= now {
+                    self.connect(&name, failures);
+                } else if !wanted && !self.pool.knows(&name) {
+                    self.machines.remove(&key(host));
+                }
+            },
+            Link::Opening { .. } => {},
+            Link::Up {
+                since,
+                heard,
+                silent,
+            } => {
+                let aged = now.saturating_duration_since(since) >= self.settings.connect_time;
+                let silence = now.saturating_duration_since(heard);
+                if silence >= self.settings.silence_limit() {
+                    self.tell(format!("host {name} is down: it does not answer"));
+                    self.give_up(&name, "it does not answer", now);
+                } else if silence >= self.settings.overdue() && !silent {
+                    self.tell(format!(
+                        "host {name} has not answered for {} s and gets no more jobs",
+                        silence.as_secs()
+                    ));
+                    if let Some(machine) = self.machines.get_mut(&key(&name)) {
+                        machine.link = Link::Up {
+                            since,
+                            heard,
+                            silent: true,
+                        };
+                    }
+                    self.pool.set_up(&name, false);
+                } else if !wanted || (aged && machine.jobs.is_empty()) {
+                    self.send_away(&name, now);
+                }
+            },
+            Link::Leaving { until } => {
+                if until <= now {
+                    self.give_up(&name, "it did not end when it was told to", now);
+                }
+            },
+        }
+    }
+
+    fn connect(&mut self, host: &str, failures: u32) {
+        self.connections += 1;
+        let connection = self.connections;
+        if let Some(machine) = self.machines.get_mut(&key(host)) {
+            machine.link = Link::Opening { failures };
+            machine.connection = connection;
+            self.effects.push_back(Effect::Connect {
+                machine: machine.name.clone(),
+                connection,
+                keep: machine.keep,
+            });
+        }
+    }
+
+    /// Tells the agent of a machine to end its jobs and to go.
+    fn send_away(&mut self, host: &str, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        match machine.link {
+            Link::Up { .. } => {
+                machine.leave(now);
+                self.pool.set_up(host, false);
+                self.say(host, Order::Bye);
+            },
+            Link::Opening { .. } => self.give_up(host, "it is not wanted any more", now),
+            Link::Closed { .. } | Link::Leaving { .. } => self.look_at(host, now),
+        }
+    }
+
+    /// Closes the connection without waiting for anything.
+    fn give_up(&mut self, host: &str, why: &str, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        if machine.is_connected() {
+            self.effects.push_back(Effect::Close {
+                machine: machine.name.clone(),
+            });
+            self.lost(host, why.to_owned(), now);
+        }
+    }
+
+    fn lost(&mut self, host: &str, why: String, now: Instant) {
+        if let Some(machine) = self.machines.get_mut(&key(host)) {
+            machine.lost(&self.settings, why, now);
+            // Whatever still comes from there is from the past.
+            machine.connection = 0;
+        }
+        self.pool.set_up(host, false);
+        self.look_at(host, now);
+    }
+
+    fn welcome(&mut self, host: &str, welcome: Welcome, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        if !matches!(machine.link, Link::Opening { .. }) {
+            return;
+        }
+        machine.link = Link::Up {
+            since: now,
+            heard: now,
+            silent: false,
+        };
+        machine.about = format!(
+            "{}, {} cores, version {}",
+            welcome.host, welcome.cores, welcome.version
+        );
+        machine.heard(&self.settings, now);
+        let about = machine.about.clone();
+        let jobs: Vec<u64> = machine.jobs.iter().copied().collect();
+        for job in jobs {
+            let place = self.jobs.get(&job).and_then(|job| job.place.clone());
+            match place {
+                Some(place) if welcome.runs.contains(&place.run) => {
+                    if place.killed {
+                        self.say(host, Order::Kill { run: place.run });
+                    }
+                },
+                _ => self.requeue(job, "the agent that had it is gone", now),
+            }
+        }
+        for run in welcome.runs {
+            if !self.runs.contains_key(&run) {
+                // Its end is known, or nobody wants it any more.
+                self.say(host, Order::Kill { run });
+                self.say(host, Order::Taken { run });
+            }
+        }
+        self.tell(format!("host {host} is up: {about}"));
+        self.pool.set_up(host, true);
+        self.look_at(host, now);
+    }
+
+    fn started(&mut self, run: u64) {
+        let Some(job) = self.runs.get(&run).copied() else {
+            return;
+        };
+        let place = self.jobs.get_mut(&job).and_then(|job| job.place.as_mut());
+        if let Some(place) = place
+            && !std::mem::replace(&mut place.started, true)
+        {
+            let host = place.host.clone();
+            self.happenings.push_back(Happening::Started { job, host });
+        }
+    }
+
+    fn ended(&mut self, host: &str, completion: Completion) {
+        match self.runs.get(&completion.id).copied() {
+            Some(job) => self.finish(job, completion),
+            // It was told before: the agent has not heard yet that it may forget it.
+            None => self.taken(host, completion.id),
+        }
+    }
+
+    /// A job is over.
+    fn finish(&mut self, job: u64, completion: Completion) {
+        let Some(entry) = self.jobs.remove(&job) else {
+            return;
+        };
+        self.pool.release(job);
+        let host = entry.place.map(|place| {
+            self.runs.remove(&place.run);
+            if let Some(machine) = self.machines.get_mut(&key(&place.host)) {
+                machine.jobs.remove(&job);
+            }
+            place.host
+        });
+        self.happenings.push_back(Happening::Ended {
+            job,
+            host,
+            completion: Box::new(completion),
+        });
+    }
+
+    fn requeue_all(&mut self, host: &str, why: &str, now: Instant) {
+        let Some(machine) = self.machine(host) else {
+            return;
+        };
+        let jobs: Vec<u64> = machine.jobs.iter().copied().collect();
+        for job in jobs {
+            self.requeue(job, why, now);
+        }
+    }
+
+    /// A job's run is known to be over, and nothing is known of its end: it waits again.
+    fn requeue(&mut self, job: u64, why: &str, now: Instant) {
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
+        let Some(place) = entry.place.clone() else {
+            return;
+        };
+        if place.killed {
+            self.finish(job, unstarted(Outcome::Stopped));
+            return;
+        }
+        if entry.attempts >= self.settings.losses {
+            let (attempts, host) = (entry.attempts, &place.host);
+            let why = format!(
+                "it was lost with its host {attempts} times, last on {host}: {why}; it may be \
+                 what brings its hosts down"
+            );
+            self.finish(job, unstarted(Outcome::Lost(why)));
+            return;
+        }
+        entry.place = None;
+        let claim: Claim = entry.request.claim.clone();
+        self.runs.remove(&place.run);
+        self.pool.release(job);
+        if let Some(machine) = self.machines.get_mut(&key(&place.host)) {
+            machine.jobs.remove(&job);
+        }
+        self.pool.wait(job, claim, now);
+        self.happenings.push_back(Happening::Requeued {
+            job,
+            host: place.host,
+            why: why.to_owned(),
+        });
+    }
+}
+
+impl Machine {
+    fn is_connected(&self) -> bool {
+        !matches!(self.link, Link::Closed { .. })
+    }
+}
+
+/// The end of a job that nobody saw run.
+fn unstarted(outcome: Outcome) -> Completion {
+    let why = match &outcome {
+        Outcome::Lost(why) => format!("{why}\n"),
+        _ => String::new(),
+    };
+    Completion {
+        id: 0,
+        outcome,
+        stdout: Captured::text(Vec::new()),
+        stderr: Captured::text(why),
+        wall: std::time::Duration::ZERO,
+        usage: None,
+        hung: false,
+    }
+}

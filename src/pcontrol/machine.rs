@@ -1,0 +1,163 @@
+//! A machine and the one connection to its agent.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use super::settings::Settings;
+
+/// How a machine stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Link {
+    /// There is no connection.
+    Closed {
+        /// How often in a row it could not be opened.
+        failures: u32,
+        /// When it is tried again.
+        retry: Instant,
+        /// Why there is none.
+        why: String,
+    },
+    /// A connection is being opened.
+    Opening {
+        /// How often in a row that has failed before.
+        failures: u32,
+    },
+    /// The agent answers.
+    Up {
+        /// Since when.
+        since: Instant,
+        /// When it was heard last.
+        heard: Instant,
+        /// It is overdue.
+        silent: bool,
+    },
+    /// The agent was told to go.
+    Leaving {
+        /// When that takes too long.
+        until: Instant,
+    },
+}
+
+/// A machine.
+#[derive(Debug, Clone)]
+pub(super) struct Machine {
+    /// Its name, as it was added first.
+    pub(super) name: String,
+    /// Its jobs live on while there is no connection.
+    pub(super) keep: bool,
+    pub(super) link: Link,
+    /// The number of the last connection.
+    pub(super) connection: u64,
+    /// The jobs that were given to it and have not ended.
+    pub(super) jobs: BTreeSet<u64>,
+    /// From then on none of its jobs can run any more, though nothing is heard of it. With `keep`
+    /// there is no such time.
+    pub(super) fence: Option<Instant>,
+    /// Words for `status`: how many processors it has, which version.
+    pub(super) about: String,
+}
+
+/// How long an agent that was told to go may take.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+impl Machine {
+    pub(super) fn new(name: &str, keep: bool, now: Instant) -> Self {
+        Self {
+            name: name.to_owned(),
+            keep,
+            link: Link::Closed {
+                failures: 0,
+                retry: now,
+                why: "not connected yet".to_owned(),
+            },
+            connection: 0,
+            jobs: BTreeSet::new(),
+            fence: None,
+            about: String::new(),
+        }
+    }
+
+    /// Whether it takes jobs.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up { silent: false, .. })
+    }
+
+    /// Why it takes none.
+    pub(super) fn reason(&self, now: Instant) -> String {
+        match &self.link {
+            Link::Closed { retry, why, .. } => {
+                let left = retry.saturating_duration_since(now).as_secs();
+                format!("{why}; it is tried again in {left} s")
+            },
+            Link::Opening { .. } => "being connected".to_owned(),
+            Link::Up { silent: false, .. } => "up".to_owned(),
+            Link::Up { heard, .. } => {
+                let silence = now.saturating_duration_since(*heard).as_secs();
+                format!("its agent has been silent for {silence} s")
+            },
+            Link::Leaving { .. } => "being disconnected".to_owned(),
+        }
+    }
+
+    /// The agent was heard: nothing that it does can be older than this.
+    pub(super) fn heard(&mut self, settings: &Settings, now: Instant) {
+        if let Link::Up { heard, silent, .. } = &mut self.link {
+            *heard = now;
+            *silent = false;
+        }
+        self.fence = (!self.keep).then(|| now + settings.fence_here());
+    }
+
+    /// There is no connection any more, or none came about.
+    pub(super) fn lost(&mut self, settings: &Settings, why: String, now: Instant) {
+        let (failures, pause) = match self.link {
+            // What was there may well be there again at once.
+            Link::Up { .. } | Link::Leaving { .. } => (0, Duration::ZERO),
+            Link::Opening { failures } | Link::Closed { failures, .. } => {
+                (failures + 1, settings.pause_after(failures))
+            },
+        };
+        self.link = Link::Closed {
+            failures,
+            retry: now + pause,
+            why,
+        };
+    }
+
+    /// The agent was told to go.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.link = Link::Leaving {
+            until: now + FAREWELL,
+        };
+    }
+
+    /// When [`super::Controller::tick`] has to look at it though nothing happens.
+    pub(super) fn next(&self, settings: &Settings) -> Option<Instant> {
+        let fence = self.fence.filter(|_| !self.jobs.is_empty());
+        let link = match self.link {
+            Link::Closed { retry, .. } => Some(retry),
+            Link::Opening { .. } => None,
+            Link::Up {
+                since,
+                heard,
+                silent,
+            } => {
+                let overdue = if silent {
+                    heard + settings.silence_limit()
+                } else {
+                    heard + settings.overdue()
+                };
+                let aged = since + settings.connect_time;
+                Some(if self.jobs.is_empty() && !silent {
+                    overdue.min(aged)
+                } else {
+                    overdue
+                })
+            },
+            Link::Leaving { until } => Some(until),
+        };
+        [fence, link].into_iter().flatten().min()
+    }
+}
