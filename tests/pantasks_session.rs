@@ -18,7 +18,7 @@ use outrigger::{
         session::{Quit, Session},
     },
     process::ProcessSettings,
-    shell::outlet::Outlet,
+    shell::{machine::Surroundings, options::Options, outlet::Outlet, settings::Settings},
 };
 use rstest::rstest;
 use tokio::{runtime::Runtime, sync::mpsc};
@@ -38,7 +38,20 @@ fn played(script: &str) -> String {
         }),
     );
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(clock, outlet, ProcessSettings::default()).unwrap();
+    let agent = concat!(env!("CARGO_BIN_EXE_outrigger"), " pclient");
+    let options = Options {
+        config: Some("/dev/null".into()),
+        settings: vec![("SHELL".to_owned(), agent.to_owned())],
+        ..Options::default()
+    };
+    let around = Surroundings {
+        name: "pantasks",
+        settings: Settings::of(&options).unwrap(),
+        options,
+        ..Surroundings::default()
+    };
+    let local = ProcessSettings::default();
+    let mut session = Session::within(around, clock, outlet, local).unwrap();
     let (_requests, mut asked) = mpsc::unbounded_channel();
     let code = match session.run_text(Path::new("t.pro"), script) {
         Ok(_) => drive(&mut session, &runtime, &mut asked),
@@ -168,10 +181,7 @@ fn break_in_task_exec_makes_no_job_and_settings_persist() {
         "#,
     );
     let mut lines = said.lines();
-    assert!(
-        lines.next().unwrap().starts_with("HostID: 0.0.0.1"),
-        "{said}"
-    );
+    assert!(lines.next().unwrap().starts_with("HostID: 1"), "{said}");
     assert!(lines.all(|line| line == "2 localhost"), "{said}");
 }
 
