@@ -710,3 +710,6 @@ fn unstarted(outcome: Outcome) -> Completion {
         hung: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

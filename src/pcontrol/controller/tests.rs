@@ -1,0 +1,469 @@
+//! The one law, played against a small world of machines, agents and a network that fails.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+
+use super::{
+    super::pool::{Affinity, Wish},
+    *,
+};
+
+const FENCE: Duration = Duration::from_secs(10);
+const JOBS: u64 = 6;
+const MACHINES: usize = 3;
+
+fn request(wish: Wish) -> Request {
+    Request {
+        argv: vec!["true".into()],
+        nice: 0,
+        block: Vec::new(),
+        claim: Claim {
+            wish,
+            touches: Vec::new(),
+            priority: 0,
+        },
+    }
+}
+
+fn completion(run: u64) -> Box<Completion> {
+    Box::new(Completion {
+        id: run,
+        ..unstarted(Outcome::Exit(0))
+    })
+}
+
+fn welcome(runs: Vec<u64>) -> News {
+    News::Welcome(Welcome {
+        incarnation: "i".into(),
+        host: "h".into(),
+        cores: 1,
+        version: "0".into(),
+        runs,
+    })
+}
+
+/// An agent as it really is, whatever the controller believes.
+#[derive(Debug, Default)]
+struct Agent {
+    going: BTreeSet<u64>,
+    over: BTreeSet<u64>,
+    /// When it ends its jobs if it hears nothing.
+    lease: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    agent: Option<Agent>,
+    /// The connection that the controller has, or is opening.
+    connection: Option<u64>,
+    /// Whether the agent behind it was greeted.
+    greeted: bool,
+    /// Bytes arrive.
+    reachable: bool,
+    /// What was sent and has not arrived.
+    buffer: Vec<Order>,
+}
+
+struct World {
+    controller: Controller,
+    now: Instant,
+    keep: bool,
+    hosts: Vec<Host>,
+    /// The job of each run that was ever sent.
+    jobs: BTreeMap<u64, u64>,
+    ended: BTreeSet<u64>,
+    requeues: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// So many tenths of the fence pass.
+    Pass(u32),
+    /// The network to a host fails, or works again.
+    Network(usize, bool),
+    /// The connection is closed; whether the agent sees it.
+    Close(usize, bool),
+    /// A machine is switched off and on again.
+    Crash(usize),
+    /// A job on a host ends.
+    Finish(usize),
+    /// A human takes a slot out or in.
+    Off(usize),
+    On(usize),
+    /// A human ends a job.
+    Kill(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let host = 0..MACHINES;
+    prop_oneof![
+        4 => (1..16_u32).prop_map(Step::Pass),
+        2 => (host.clone(), any::<bool>()).prop_map(|(host, up)| Step::Network(host, up)),
+        2 => (host.clone(), any::<bool>()).prop_map(|(host, seen)| Step::Close(host, seen)),
+        1 => host.clone().prop_map(Step::Crash),
+        2 => host.clone().prop_map(Step::Finish),
+        1 => host.clone().prop_map(Step::Off),
+        2 => host.prop_map(Step::On),
+        1 => (1..=JOBS).prop_map(Step::Kill),
+    ]
+}
+
+fn name(host: usize) -> String {
+    format!("po{host}")
+}
+
+impl World {
+    fn new(keep: bool) -> Self {
+        let settings = Settings {
+            fence: FENCE,
+            keep,
+            losses: u32::MAX,
+            affinity: Affinity::default(),
+            ..Settings::default()
+        };
+        let mut world = Self {
+            controller: Controller::new(settings),
+            now: Instant::now(),
+            keep,
+            hosts: (0..MACHINES).map(|_| Host::default()).collect(),
+            jobs: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            requeues: 0,
+        };
+        for host in 0..MACHINES {
+            world.hosts[host].reachable = true;
+            for _ in 0..2 {
+                world.controller.add(&name(host), 0, None, world.now);
+            }
+        }
+        for job in 1..=JOBS {
+            world.controller.submit(job, request(Wish::Any), world.now);
+        }
+        world
+    }
+
+    /// Lets everything happen that can happen now.
+    fn settle(&mut self) {
+        self.controller.tick(self.now);
+        self.controller.assign(self.now);
+        while let Some(effect) = self.controller.next_effect() {
+            self.perform(effect);
+            self.controller.assign(self.now);
+        }
+        while let Some(happening) = self.controller.next_happening() {
+            match happening {
+                Happening::Ended {
+                    job,
+                    host,
+                    completion,
+                } => {
+                    assert!(self.ended.insert(job), "job {job} ended twice");
+                    if let Some(host) = host {
+                        self.controller.taken(&host, completion.id);
+                    }
+                },
+                Happening::Requeued { .. } => self.requeues += 1,
+                Happening::Started { .. } | Happening::Told(_) => {},
+            }
+        }
+        while let Some(effect) = self.controller.next_effect() {
+            self.perform(effect);
+        }
+        self.check();
+    }
+
+    /// No job runs twice at once, and none that has ended runs.
+    fn check(&self) {
+        let mut running = BTreeSet::new();
+        let agents = self.hosts.iter().filter_map(|host| host.agent.as_ref());
+        for run in agents.flat_map(|agent| &agent.going) {
+            let job = self.jobs[run];
+            assert!(running.insert(job), "two copies of job {job}");
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let host = |machine: &str| {
+            machine
+                .strip_prefix("po")
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+        };
+        match effect {
+            Effect::Connect {
+                machine,
+                connection,
+                keep,
+            } => {
+                assert_eq!(keep, self.keep);
+                let at = host(&machine);
+                self.hosts[at].buffer.clear();
+                self.hosts[at].greeted = false;
+                self.hosts[at].connection = Some(connection);
+                self.greet(at);
+            },
+            Effect::Close { machine } => {
+                // The network may keep this from the agent for ever.
+                self.hosts[host(&machine)].connection = None;
+            },
+            Effect::Say { machine, order } => {
+                let at = host(&machine);
+                if let Order::Start(start) = &order {
+                    let job = self.controller.runs[&start.run];
+                    self.jobs.insert(start.run, job);
+                }
+                self.hosts[at].buffer.push(order);
+                self.deliver(at);
+            },
+        }
+    }
+
+    /// The agent answers, if it is reached.
+    fn greet(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let (Some(connection), true, false) = (host.connection, host.reachable, host.greeted)
+        else {
+            return;
+        };
+        host.greeted = true;
+        if !self.keep || host.agent.is_none() {
+            // It kills its predecessor and all that it left.
+            host.agent = Some(Agent::default());
+        }
+        let agent = host.agent.as_mut().unwrap();
+        agent.lease = (!self.keep).then(|| self.now + FENCE);
+        let over: Vec<u64> = agent.over.iter().copied().collect();
+        let runs = agent.going.iter().chain(&agent.over).copied().collect();
+        self.hear(at, connection, welcome(runs));
+        for run in over {
+            self.hear(at, connection, News::Ended(completion(run)));
+        }
+    }
+
+    fn hear(&mut self, at: usize, connection: u64, news: News) {
+        self.controller.hear(&name(at), connection, news, self.now);
+    }
+
+    /// What is on its way arrives.
+    fn deliver(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let (Some(connection), true, true) = (host.connection, host.reachable, host.greeted) else {
+            return;
+        };
+        let Some(agent) = &mut host.agent else {
+            return;
+        };
+        let mut killed = Vec::new();
+        let mut gone = false;
+        for order in host.buffer.drain(..) {
+            match order {
+                Order::Start(start) => drop(agent.going.insert(start.run)),
+                Order::Kill { run } => {
+                    if agent.going.remove(&run) {
+                        agent.over.insert(run);
+                        killed.push(run);
+                    }
+                },
+                Order::Taken { run } => drop(agent.over.remove(&run)),
+                Order::Heard { .. } | Order::Credit { .. } => {},
+                Order::Bye => gone = true,
+            }
+        }
+        if gone {
+            host.agent = None;
+        }
+        for run in killed {
+            self.hear(at, connection, News::Ended(completion(run)));
+        }
+        if gone {
+            self.hear(at, connection, News::Gone);
+        }
+    }
+
+    /// What an agent said while the network failed arrives.
+    fn catch_up(&mut self, at: usize) {
+        let host = &self.hosts[at];
+        let heard = host.connection.filter(|_| host.reachable && host.greeted);
+        if let (Some(connection), Some(agent)) = (heard, &host.agent) {
+            for run in agent.over.clone() {
+                self.hear(at, connection, News::Ended(completion(run)));
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Pass(tenths) => {
+                // Time passes in pieces short enough for the beats.
+                for _ in 0..tenths {
+                    self.now += FENCE / 10;
+                    self.beat();
+                    self.settle();
+                }
+            },
+            Step::Network(at, up) => {
+                self.hosts[at].reachable = up;
+                self.greet(at);
+                self.deliver(at);
+                self.catch_up(at);
+            },
+            Step::Close(at, seen) => {
+                let host = &mut self.hosts[at];
+                if let (Some(connection), true) = (host.connection, host.reachable) {
+                    host.connection = None;
+                    if seen && !self.keep {
+                        host.agent = None;
+                    }
+                    self.hear(at, connection, News::Lost("closed".into()));
+                }
+            },
+            Step::Crash(at) => {
+                let host = &mut self.hosts[at];
+                host.agent = None;
+                if let (Some(connection), true) = (host.connection, host.reachable) {
+                    host.connection = None;
+                    self.hear(at, connection, News::Lost("reset".into()));
+                }
+            },
+            Step::Finish(at) => {
+                let host = &mut self.hosts[at];
+                let Some(agent) = &mut host.agent else { return };
+                let Some(run) = agent.going.pop_first() else {
+                    return;
+                };
+                agent.over.insert(run);
+                let heard = host.connection.filter(|_| host.reachable && host.greeted);
+                if let Some(connection) = heard {
+                    self.hear(at, connection, News::Ended(completion(run)));
+                }
+            },
+            Step::Off(at) => drop(self.controller.off(&name(at), self.now)),
+            Step::On(at) => drop(self.controller.on(&name(at), self.now)),
+            Step::Kill(job) => drop(self.controller.kill(job)),
+        }
+        self.settle();
+    }
+
+    /// Agents say that they are there, and are heard; those that have heard nothing for too long
+    /// end their jobs.
+    fn beat(&mut self) {
+        for at in 0..self.hosts.len() {
+            let host = &mut self.hosts[at];
+            let Some(agent) = &mut host.agent else {
+                continue;
+            };
+            if agent.lease.is_some_and(|lease| lease <= self.now) {
+                host.agent = None;
+                continue;
+            }
+            if let (Some(connection), true, true) = (host.connection, host.reachable, host.greeted)
+            {
+                agent.lease = agent.lease.map(|_| self.now + FENCE);
+                let at_now = self.now;
+                self.hear(at, connection, News::Beat { at: at_now });
+            }
+        }
+    }
+
+    /// The network works again, slots are in, and jobs end.
+    fn recover(&mut self) {
+        for at in 0..self.hosts.len() {
+            self.step(&Step::Network(at, true));
+            self.step(&Step::On(at));
+            self.step(&Step::On(at));
+        }
+        let mut left = 400;
+        while (self.ended.len() as u64) < JOBS && left > 0 {
+            left -= 1;
+            self.step(&Step::Pass(10));
+            for at in 0..self.hosts.len() {
+                self.step(&Step::Finish(at));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn no_job_runs_twice_at_once_and_every_job_ends(
+        keep: bool,
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let mut world = World::new(keep);
+        world.settle();
+        for step in &steps {
+            world.step(step);
+        }
+        world.recover();
+        prop_assert_eq!(world.ended.len() as u64, JOBS);
+    }
+}
+
+#[test]
+fn a_silent_host_gets_no_jobs_and_its_own_run_again_only_after_the_fence() {
+    let mut world = World::new(false);
+    world.settle();
+    world.step(&Step::Network(0, false));
+    world.step(&Step::Pass(6));
+    let states = |world: &World| -> Vec<&str> {
+        world
+            .controller
+            .slots()
+            .map(|(_, state)| state.word())
+            .collect()
+    };
+    assert_eq!(states(&world)[..2], ["DOWN", "DOWN"]);
+    world.step(&Step::Pass(5));
+    assert_eq!(world.requeues, 0);
+    world.step(&Step::Pass(3));
+    assert_eq!(world.requeues, 2);
+}
+
+#[test]
+fn a_job_that_loses_its_host_too_often_counts_as_failed() {
+    let mut world = World::new(false);
+    world.controller.settings.losses = 2;
+    world.settle();
+    for _ in 0..2 {
+        for host in 0..MACHINES {
+            world.step(&Step::Crash(host));
+        }
+        world.step(&Step::Pass(1));
+    }
+    assert_eq!(world.ended.len() as u64, JOBS);
+}
+
+#[test]
+fn the_last_slot_that_goes_off_closes_the_connection() {
+    let mut world = World::new(false);
+    for job in 1..=JOBS {
+        world.controller.kill(job);
+    }
+    world.settle();
+    world.step(&Step::Off(0));
+    assert!(world.hosts[0].connection.is_some());
+    world.step(&Step::Off(0));
+    assert!(world.hosts[0].agent.is_none());
+    world.step(&Step::On(0));
+    assert!(world.hosts[0].agent.is_some());
+}
+
+#[test]
+fn an_old_connection_is_made_anew_when_it_is_idle() {
+    let mut world = World::new(false);
+    for job in 1..=JOBS {
+        world.controller.kill(job);
+    }
+    world.settle();
+    world.controller.settings.connect_time = FENCE * 2;
+    let first = world.hosts[0].connection;
+    world.step(&Step::Pass(30));
+    assert!(world.hosts[0].connection > first);
+}
