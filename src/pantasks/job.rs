@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 pub struct JobId(pub u64);
 
 /// What a job runs: a copy of its task's settings at the moment of submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
     /// The task's name, or a user's own word for a job without a task.
     pub name: String,

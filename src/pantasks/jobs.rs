@@ -52,6 +52,24 @@ impl Jobs {
     pub fn submit(&mut self, task: Option<TaskId>, launch: Launch, now: Timestamp) -> JobId {
         self.last += 1;
         let id = JobId(self.last);
+        self.take_back(id, task, launch, now);
+        id
+    }
+
+    /// Keeps a number for a job that comes back.
+    pub(super) fn reserve(&mut self, id: JobId) {
+        self.last = self.last.max(id.0);
+    }
+
+    /// Takes a job back, under its [reserved](Self::reserve) number, that an earlier scheduler has
+    /// submitted.
+    pub(super) fn take_back(
+        &mut self,
+        id: JobId,
+        task: Option<TaskId>,
+        launch: Launch,
+        now: Timestamp,
+    ) {
         let job = Job {
             id,
             task,
@@ -62,7 +80,6 @@ impl Jobs {
         self.groups.entry(task).or_default().outstanding += 1;
         self.index(&job);
         self.jobs.insert(id, job);
-        id
     }
 
     /// Moves a job to its next state. A job that is over leaves the table and is handed out.

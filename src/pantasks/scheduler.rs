@@ -16,6 +16,7 @@ use super::{
     exit_macro::End,
     job::{Event, JobId, Launch, Stop},
     jobs::{Ended, JobError, Jobs},
+    persist::Restored,
     status::Standing,
     task::{Host, Task, TaskId},
     tasks::Tasks,
@@ -59,6 +60,8 @@ pub struct Scheduler {
     /// The macros that follow jobs without a task.
     pub(super) own_exits: HashMap<JobId, String>,
     pub(super) subject: Subject,
+    /// Jobs of an earlier scheduler that wait for their tasks.
+    pub(super) restored: Vec<Restored>,
     local: Processes,
     clock: Arc<dyn Clock>,
 }
@@ -91,6 +94,7 @@ impl Shared {
             pulse: SignedDuration::ZERO,
             own_exits: HashMap::new(),
             subject: Subject::Nothing,
+            restored: Vec::new(),
             local,
             clock,
         })))
@@ -151,14 +155,44 @@ impl Scheduler {
         id
     }
 
-    /// Seats waiting jobs on idle hosts, and does whatever else is due with them.
-    pub fn assign(&mut self) {
+    /// Takes back the jobs of an earlier scheduler, whose tasks are there by now. The names of
+    /// tasks that are not.
+    pub(super) fn adopt(&mut self) -> Vec<String> {
+        let (now, instant) = (self.now(), self.instant());
+        let mut orphans = Vec::new();
+        for Restored { id, kept, place } in std::mem::take(&mut self.restored) {
+            let task = self.tasks.find(&kept.launch.name).map(Task::id);
+            match &kept.exit {
+                Some(exit) => drop(self.own_exits.insert(id, exit.clone())),
+                None if task.is_none() => orphans.push(kept.launch.name.clone()),
+                None => {},
+            }
+            if let Some(request) = request(&kept.launch) {
+                match place {
+                    Some((host, run)) => self.cluster.resume(id.0, request, &host, run, instant),
+                    None => self.cluster.submit(id.0, request, instant),
+                }
+            }
+            if let Some(task) = task.and_then(|task| self.tasks.get_mut(task)) {
+                task.statistics.submitted += 1;
+            }
+            self.jobs.take_back(id, task, kept.launch, now);
+        }
+        orphans
+    }
+
+    /// Decides what is due with the hosts.
+    pub(super) fn tick_hosts(&mut self) {
         let now = self.instant();
         self.cluster.tick(now);
+    }
+
+    /// Seats waiting jobs on idle hosts.
+    pub fn assign(&mut self) {
         if self.standing.controller {
+            let now = self.instant();
             self.cluster.assign(now);
         }
-        self.cluster.perform();
     }
 
     /// When [`Self::assign`] has something to do though nothing happens.
@@ -213,6 +247,11 @@ impl Scheduler {
         }
         self.tasks.sweep(&self.jobs);
         jobs.len()
+    }
+
+    /// Ends the processes of all jobs on this host.
+    pub(super) fn stop_here(&mut self) {
+        self.local.stop_all();
     }
 
     /// Ends the controller's hosts: what runs there is ended and waits again.

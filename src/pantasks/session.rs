@@ -110,7 +110,7 @@ impl Session {
             interpreter.add_module(name, text);
         }
         let persist = Persist::default();
-        persist.register(&mut interpreter);
+        persist.register(&mut interpreter, &shared);
         Ok(Self {
             interpreter,
             shared,
@@ -185,6 +185,16 @@ impl Session {
             let scheduler = self.shared.lock();
             (scheduler.now(), scheduler.standing)
         };
+        if standing.scheduler {
+            let orphans = self.shared.lock().adopt();
+            for task in orphans {
+                self.outlet.err(&format!(
+                    "persist: a job of task {task} goes on, and there is no such task any more\n"
+                ));
+            }
+        }
+        self.shared.lock().tick_hosts();
+        self.happened()?;
         if standing.harvest {
             self.end_overdue(now)?;
         }
@@ -199,13 +209,14 @@ impl Session {
             let pulse = self.shared.lock().pulse;
             self.next_evaluation = now.checked_add(pulse).unwrap_or(Timestamp::MAX);
         }
-        let wake = {
+        let (wake, save) = {
             let mut scheduler = self.shared.lock();
             scheduler.assign();
-            self.next_wake(&scheduler)
+            let save = self
+                .persist
+                .save_if_due(&mut self.interpreter, &mut scheduler);
+            (self.next_wake(&scheduler), save)
         };
-        self.happened()?;
-        let save = self.persist.save_if_due(&mut self.interpreter, now);
         Ok([wake, save].into_iter().flatten().min())
     }
 
@@ -322,19 +333,28 @@ impl Session {
 
     /// Ends the processes of all jobs and waits until they are gone.
     pub async fn shut_down(&mut self) {
-        self.persist.save(&mut self.interpreter);
-        self.shared.lock().flush();
+        let keeps = {
+            let mut scheduler = self.shared.lock();
+            let keeps = self.persist.save(&mut self.interpreter, &mut scheduler);
+            if keeps {
+                // Those on other hosts are there when the scheduler is back.
+                scheduler.stop_here();
+            } else {
+                scheduler.flush();
+            }
+            keeps
+        };
         while self.shared.lock().processes() > 0 && self.here.recv().await.is_some() {}
-        self.dismiss_hosts();
+        self.dismiss_hosts(!keeps);
         // Agents that do not say that they are gone see the connection close.
         drop(timeout(FAREWELL, self.hosts_gone()).await);
         self.shared.lock().cluster.disconnect();
     }
 
-    fn dismiss_hosts(&self) {
+    fn dismiss_hosts(&self, kept_too: bool) {
         let mut scheduler = self.shared.lock();
         let now = scheduler.instant();
-        scheduler.cluster.dismiss(now);
+        scheduler.cluster.dismiss(kept_too, now);
     }
 
     async fn hosts_gone(&mut self) {

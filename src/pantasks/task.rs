@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{exit_macro::ExitMacros, job::Launch, statistics::Statistics, trange::Ranges};
 
@@ -36,7 +37,8 @@ impl Default for Periods {
 }
 
 /// Where a job is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Host {
     /// On this host, by the scheduler itself.
     #[default]
@@ -68,7 +70,8 @@ impl Host {
 }
 
 /// Where a job's output goes besides the queue of that name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// Nowhere.
     #[default]

@@ -65,10 +65,13 @@ pub struct Cluster {
     /// By this agents know whose they are.
     identity: String,
     lines: HashMap<String, Line>,
+    /// What agents are to be told: the machine, the connection, the order.
+    held: Vec<(String, u64, Order)>,
     reports: UnboundedSender<Report>,
 }
 
 struct Line {
+    connection: u64,
     orders: UnboundedSender<Order>,
     task: JoinHandle<()>,
 }
@@ -105,6 +108,7 @@ impl Cluster {
             way,
             identity: format!("{:016x}", fastrand::u64(..)),
             lines: HashMap::new(),
+            held: Vec::new(),
             reports,
         };
         (cluster, receiver)
@@ -120,9 +124,15 @@ impl Cluster {
         &self.identity
     }
 
-    /// Takes the place of an earlier controller, whose agents it will know.
-    pub fn set_identity(&mut self, identity: String) {
+    /// Takes the place of an earlier controller, whose agents it will know. Connections are made
+    /// anew; false, and nothing has changed, where hosts have jobs already.
+    pub fn set_identity(&mut self, identity: String, now: Instant) -> bool {
+        if self.controller.jobs().any(|(_, job)| job.place.is_some()) {
+            return false;
+        }
         self.identity = identity;
+        self.controller.reconnect(now);
+        true
     }
 
     /// Takes a report. What happened by it comes out of [`Controller::next_happening`].
@@ -137,6 +147,19 @@ impl Cluster {
 
     /// Does what the controller has decided.
     pub fn perform(&mut self) {
+        self.perform_but_hold();
+        for (machine, connection, order) in std::mem::take(&mut self.held) {
+            let line = self.lines.get(&machine.to_ascii_lowercase());
+            if let Some(line) = line.filter(|line| line.connection == connection) {
+                // A connection that has just ended tells so by itself.
+                drop(line.orders.send(order));
+            }
+        }
+    }
+
+    /// Does what the controller has decided, but keeps back what agents are told, until
+    /// [`Self::perform`]. Whether there is any such thing.
+    pub fn perform_but_hold(&mut self) -> bool {
         while let Some(effect) = self.controller.next_effect() {
             match effect {
                 Effect::Connect {
@@ -144,22 +167,25 @@ impl Cluster {
                     connection,
                     keep,
                 } => self.connect(&machine, connection, keep),
-                Effect::Say { machine, order } => {
-                    if let Some(line) = self.lines.get(&machine.to_ascii_lowercase()) {
-                        // A connection that has just ended tells so by itself.
-                        drop(line.orders.send(order));
-                    }
-                },
+                Effect::Say {
+                    machine,
+                    connection,
+                    order,
+                } => self.held.push((machine, connection, order)),
                 Effect::Close { machine } => {
                     drop(self.lines.remove(&machine.to_ascii_lowercase()));
                 },
             }
         }
+        !self.held.is_empty()
     }
 
-    /// Tells all agents to end with their jobs. They are gone when [`Controller::is_connected`]
-    /// says so.
-    pub fn dismiss(&mut self, now: Instant) {
+    /// Tells agents to end with their jobs, all or only those whose jobs do not live on. They are
+    /// gone when [`Controller::is_connected`] says so.
+    pub fn dismiss(&mut self, kept_too: bool, now: Instant) {
+        if !kept_too {
+            self.controller.let_go(now);
+        }
         self.controller.clear(now);
         self.perform();
     }
@@ -187,8 +213,12 @@ impl Cluster {
         };
         let (orders, receiver) = mpsc::unbounded_channel();
         let task = tokio::spawn(link::keep(plan, receiver, self.reports.clone()));
-        self.lines
-            .insert(machine.to_ascii_lowercase(), Line { orders, task });
+        let line = Line {
+            connection,
+            orders,
+            task,
+        };
+        self.lines.insert(machine.to_ascii_lowercase(), line);
     }
 
     /// What is started to reach a machine's agent, and what its first word is to be.

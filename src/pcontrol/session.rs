@@ -278,7 +278,7 @@ impl Session {
         {
             let mut desk = self.shared.lock();
             let now = desk.instant();
-            desk.cluster.dismiss(now);
+            desk.cluster.dismiss(true, now);
         }
         // Agents that do not say that they are gone see the connection close.
         drop(timeout(FAREWELL, self.hosts_gone()).await);

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 12] = [
+pub const RESERVED: [&str; 14] = [
     "runs",
     "components",
     "jobs",
@@ -19,14 +19,16 @@ pub const RESERVED: [&str; 12] = [
     "script_variables",
     "script_books",
     "script_pages",
+    "script_jobs",
+    "script_controllers",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(FIRST), M::up(SCRIPTS)])
+    Migrations::new(vec![M::up(FIRST), M::up(SCRIPTS), M::up(SCRIPT_JOBS)])
 }
 
 /// Times are milliseconds since 1970 (UTC); paths are bytes.
@@ -176,6 +178,25 @@ CREATE TABLE script_pages (
     position INTEGER NOT NULL,
     words    TEXT NOT NULL,
     PRIMARY KEY (session, book, page)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The jobs on other hosts whose end no script has seen yet, and by which name their agents know
+/// the scheduler's controller. `launch` is JSON; `host` and `run` say where a job was given to.
+const SCRIPT_JOBS: &str = "
+CREATE TABLE script_jobs (
+    session TEXT NOT NULL,
+    job     INTEGER NOT NULL,
+    launch  TEXT NOT NULL,
+    host    TEXT,
+    run     TEXT,
+    PRIMARY KEY (session, job),
+    CHECK ((host IS NULL) = (run IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE script_controllers (
+    session  TEXT NOT NULL PRIMARY KEY,
+    identity TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -1,6 +1,6 @@
 //! Variables and books of task scripts that outlive their scheduler (`persist on`).
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{StateError, Store};
 
@@ -14,6 +14,21 @@ pub struct Saved {
     pub variables: Vec<(String, String)>,
     /// Books with their pages, both in order.
     pub books: Vec<(String, Vec<SavedPage>)>,
+    /// The name by which agents on other hosts know its controller.
+    pub identity: Option<String>,
+    /// Its jobs on other hosts, in the order of their submission.
+    pub jobs: Vec<SavedJob>,
+}
+
+/// A job on another host whose end no script has seen yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedJob {
+    /// Its number.
+    pub job: u64,
+    /// What it runs, as JSON.
+    pub launch: String,
+    /// The host that it was given to, and the number of that attempt.
+    pub place: Option<(String, u64)>,
 }
 
 /// What has changed since the last save.
@@ -29,6 +44,12 @@ pub struct Changes {
     pub pages: Vec<ChangedPage>,
     /// Pages that are gone, each by book and name.
     pub pages_gone: Vec<(String, String)>,
+    /// The name of the controller, where it is new.
+    pub identity: Option<String>,
+    /// Jobs that are new or have another place.
+    pub jobs: Vec<SavedJob>,
+    /// Jobs that are over.
+    pub jobs_gone: Vec<u64>,
 }
 
 /// A page that is new, has other words, or another place.
@@ -84,7 +105,43 @@ impl Store {
                 pages.push((page, words));
             }
         }
+        saved.identity = self
+            .connection
+            .query_row(
+                "SELECT identity FROM script_controllers WHERE session = ?",
+                [session],
+                |row| row.get(0),
+            )
+            .optional()?;
+        saved.jobs = self.saved_jobs(session)?;
         Ok(saved)
+    }
+
+    fn saved_jobs(&self, session: &str) -> Result<Vec<SavedJob>, StateError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT job, launch, host, run FROM script_jobs WHERE session = ? ORDER BY job",
+        )?;
+        let rows = query.query_map([session], |row| {
+            let place = (
+                row.get::<_, Option<String>>(2)?,
+                row.get::<_, Option<String>>(3)?,
+            );
+            Ok((row.get(0)?, row.get(1)?, place))
+        })?;
+        let mut jobs = Vec::new();
+        for row in rows {
+            let (job, launch, place) = row?;
+            let place = match place {
+                (Some(host), Some(run)) => {
+                    let run = u64::from_str_radix(&run, 16);
+                    let run = run.map_err(|_| StateError::Corrupt(format!("job {job}")))?;
+                    Some((host, run))
+                },
+                _ => None,
+            };
+            jobs.push(SavedJob { job, launch, place });
+        }
+        Ok(jobs)
     }
 
     /// Keeps what has changed, in one transaction.
@@ -131,7 +188,37 @@ impl Store {
                     words
                 ])?;
             }
+            if let Some(identity) = &changes.identity {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO script_controllers VALUES (?, ?)",
+                    params![session, identity],
+                )?;
+            }
+            let mut gone = transaction
+                .prepare_cached("DELETE FROM script_jobs WHERE session = ? AND job = ?")?;
+            for job in &changes.jobs_gone {
+                gone.execute(params![session, job])?;
+            }
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?)")?;
+            for SavedJob { job, launch, place } in &changes.jobs {
+                let (host, run) = match place {
+                    Some((host, run)) => (Some(host), Some(format!("{run:016x}"))),
+                    None => (None, None),
+                };
+                put.execute(params![session, job, launch, host, run])?;
+            }
         }
+        Ok(transaction.commit()?)
+    }
+
+    /// Drops the jobs that the scheduler `session` has kept.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn forget_jobs(&mut self, session: &str) -> Result<(), StateError> {
+        let transaction = self.write()?;
+        transaction.execute("DELETE FROM script_jobs WHERE session = ?", [session])?;
         Ok(transaction.commit()?)
     }
 
@@ -141,7 +228,13 @@ impl Store {
     /// [`StateError`].
     pub fn forget_script(&mut self, session: &str) -> Result<(), StateError> {
         let transaction = self.write()?;
-        for table in ["script_variables", "script_books", "script_pages"] {
+        for table in [
+            "script_variables",
+            "script_books",
+            "script_pages",
+            "script_jobs",
+            "script_controllers",
+        ] {
             transaction.execute(&format!("DELETE FROM {table} WHERE session = ?"), [session])?;
         }
         Ok(transaction.commit()?)

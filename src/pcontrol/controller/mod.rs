@@ -43,6 +43,8 @@ pub enum Effect {
     Say {
         /// The machine's name.
         machine: String,
+        /// The connection that it is meant for: said to a later one it could be wrong.
+        connection: u64,
         /// What.
         order: Order,
     },
@@ -215,6 +217,27 @@ impl Controller {
             self.send_away(&name, now);
         }
         count
+    }
+
+    /// Closes the connections to hosts whose jobs live on without them.
+    pub fn let_go(&mut self, now: Instant) {
+        let kept = self.machines.values().filter(|machine| machine.keep);
+        let names: Vec<String> = kept.map(|machine| machine.name.clone()).collect();
+        for name in names {
+            self.give_up(&name, "let go", now);
+            // Nobody will ask for it any more.
+            self.machines.remove(&key(&name));
+            self.pool.set_up(&name, false);
+        }
+    }
+
+    /// Makes all connections anew; for hosts without jobs.
+    pub fn reconnect(&mut self, now: Instant) {
+        let names: Vec<String> = self.machines.values().map(|m| m.name.clone()).collect();
+        for name in names {
+            self.give_up(&name, "made anew", now);
+            self.try_now(&name, now);
+        }
     }
 
     /// Submits a job. Jobs are numbered in the order of their submission.
@@ -417,10 +440,13 @@ impl Controller {
     }
 
     fn say(&mut self, host: &str, order: Order) {
-        self.effects.push_back(Effect::Say {
-            machine: host.to_owned(),
-            order,
-        });
+        if let Some(machine) = self.machines.get(&key(host)) {
+            self.effects.push_back(Effect::Say {
+                machine: machine.name.clone(),
+                connection: machine.connection,
+                order,
+            });
+        }
     }
 
     fn tell(&mut self, text: String) {

@@ -211,8 +211,13 @@ impl World {
                 // The network may keep this from the agent for ever.
                 self.hosts[host(&machine)].connection = None;
             },
-            Effect::Say { machine, order } => {
+            Effect::Say {
+                machine,
+                connection,
+                order,
+            } => {
                 let at = host(&machine);
+                assert_eq!(self.hosts[at].connection, Some(connection));
                 if let Order::Start(start) = &order {
                     let job = self.controller.runs[&start.run];
                     self.jobs.insert(start.run, job);

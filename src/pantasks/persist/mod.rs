@@ -1,9 +1,14 @@
-//! Variables and books that survive the scheduler: `persist on` (state.db, written at most once
-//! a second).
+//! Variables, books and jobs on other hosts that survive the scheduler: `persist on`.
+//!
+//! state.db is written at most once a second, but also before a job is given to a host and before
+//! a host may forget one: so a scheduler that comes after this one knows of every job that may be
+//! running, and no end is lost whose macro left nothing in state.db.
+
+mod jobs;
+mod shadow;
 
 use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,37 +16,24 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use self::jobs::Restored;
+use self::shadow::Shadow;
+use super::scheduler::{Scheduler, Shared};
 use crate::{
     config,
     opihi::{Args, Fault, Flow, Interpreter},
-    state::{
-        Store,
-        script::{ChangedPage, Changes, Saved},
-    },
+    state::{Store, script::Saved},
 };
 
 /// At least so long between two saves: a kill loses at most this much.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
+/// Between two saves that jobs wait for, so many times as long as a save takes.
+const CALM: i32 = 4;
+
 /// Another writer of state.db must not hold up the scheduler; what could not be saved is saved
 /// next time.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// Variables that belong to a process or to the job that ended last.
-const OWN: [&str; 11] = [
-    "HOME",
-    "PID",
-    "HISTORY",
-    "PROMPT",
-    "RCFILE",
-    "HELPDIR",
-    "STATUS",
-    "EXECSTATUS",
-    "EXIT",
-    "SCRIPT",
-    "SCRIPT_NAME",
-];
-const OWN_STEMS: [&str; 6] = ["MODULES:", "argv:", "taskarg:", "options:", "JOB_", "M_"];
 
 /// What a session keeps, if it keeps anything. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -61,25 +53,20 @@ struct Kept {
     /// The interpreter's steps at the last save: without another step nothing can have changed.
     steps: Option<u64>,
     failing: bool,
-}
-
-/// What is known to be in state.db.
-#[derive(Debug, Default)]
-struct Shadow {
-    variables: HashMap<String, u64>,
-    books: Vec<String>,
-    pages: HashMap<(String, String), (i64, u64)>,
-    next_position: i64,
+    /// How long the last save took.
+    took: SignedDuration,
+    /// Held as long as this scheduler keeps the session.
+    _lock: File,
 }
 
 impl Persist {
     /// Adds the command `persist`.
-    pub(super) fn register(&self, interpreter: &mut Interpreter) {
-        let persist = self.clone();
+    pub(super) fn register(&self, interpreter: &mut Interpreter, shared: &Shared) {
+        let (persist, shared) = (self.clone(), shared.clone());
         interpreter.register_own(
             "persist",
             Arc::new(move |interpreter, args| {
-                persist.command(interpreter, args)?;
+                persist.command(interpreter, &shared, args)?;
                 Ok(Flow::On)
             }),
         );
@@ -89,29 +76,47 @@ impl Persist {
     pub(super) fn save_if_due(
         &self,
         interpreter: &mut Interpreter,
-        now: Timestamp,
+        scheduler: &mut Scheduler,
     ) -> Option<Timestamp> {
+        let now = scheduler.now();
         let mut keeper = self.keeper();
-        let kept = keeper.open.as_mut()?;
-        if kept.steps == Some(interpreter.steps()) {
+        let Some(kept) = keeper.open.as_mut() else {
+            scheduler.cluster.perform();
+            return None;
+        };
+        let waiting = scheduler.cluster.perform_but_hold();
+        if !waiting && kept.steps == Some(interpreter.steps()) {
             return None;
         }
-        let due = kept.saved_at.checked_add(INTERVAL).unwrap_or(now);
+        let pause = if waiting && !kept.failing {
+            (kept.took * CALM).min(INTERVAL)
+        } else {
+            INTERVAL
+        };
+        let due = kept.saved_at.checked_add(pause).unwrap_or(now);
         if now < due {
             return Some(due);
         }
         kept.saved_at = now;
-        if kept.save(interpreter) {
+        if kept.save(interpreter, scheduler) {
+            kept.took = scheduler.now().duration_since(now);
+            scheduler.cluster.perform();
             None
         } else {
             now.checked_add(INTERVAL).ok()
         }
     }
 
-    /// Saves what has changed, now.
-    pub(super) fn save(&self, interpreter: &mut Interpreter) {
-        if let Some(kept) = &mut self.keeper().open {
-            kept.save(interpreter);
+    /// Saves what has changed, now. False where nothing is kept.
+    pub(super) fn save(&self, interpreter: &mut Interpreter, scheduler: &mut Scheduler) -> bool {
+        match &mut self.keeper().open {
+            Some(kept) => {
+                if kept.save(interpreter, scheduler) {
+                    scheduler.cluster.perform();
+                }
+                true
+            },
+            None => false,
         }
     }
 
@@ -119,27 +124,40 @@ impl Persist {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn command(&self, interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
+    fn command(
+        &self,
+        interpreter: &mut Interpreter,
+        shared: &Shared,
+        args: &Args,
+    ) -> Result<(), Fault> {
         const USAGE: Fault = Fault::Usage(
             "persist on [NAME] [-reset WORD FROM TO] | persist off | persist forget | persist save",
         );
         let words: Vec<&str> = args.rest().collect();
         match words.as_slice() {
-            ["on"] => self.on(interpreter, "pantasks", None),
+            ["on"] => self.on(interpreter, shared, "pantasks", None),
             ["on", "-reset", word, from, to] => {
-                self.on(interpreter, "pantasks", Some((*word, *from, *to)))
+                self.on(interpreter, shared, "pantasks", Some((*word, *from, *to)))
             },
-            ["on", name] => self.on(interpreter, name, None),
+            ["on", name] => self.on(interpreter, shared, name, None),
             ["on", name, "-reset", word, from, to] => {
-                self.on(interpreter, name, Some((*word, *from, *to)))
+                self.on(interpreter, shared, name, Some((*word, *from, *to)))
             },
             ["off"] => {
-                self.save(interpreter);
-                self.keeper().open = None;
+                let mut keeper = self.keeper();
+                if let Some(kept) = &mut keeper.open {
+                    let mut scheduler = shared.lock();
+                    kept.save(interpreter, &scheduler);
+                    // Nobody will note their ends any more, and they must not be run again.
+                    let forgotten = kept.store.forget_jobs(&kept.session);
+                    forgotten.map_err(|error| Fault::message(error.to_string()))?;
+                    scheduler.cluster.perform();
+                }
+                keeper.open = None;
                 Ok(())
             },
             ["save"] => {
-                self.save(interpreter);
+                self.save(interpreter, &mut shared.lock());
                 Ok(())
             },
             ["forget"] => {
@@ -162,16 +180,23 @@ impl Persist {
     fn on(
         &self,
         interpreter: &mut Interpreter,
+        shared: &Shared,
         session: &str,
         reset: Option<(&str, &str, &str)>,
     ) -> Result<(), Fault> {
+        if self.keeper().open.is_some() {
+            return Err(Fault::message("persist is on already"));
+        }
         let path = state_file(interpreter)?;
+        let lock = lock(&path, session)?;
         let failed = |error: crate::state::StateError| Fault::message(error.to_string());
         let store = Store::open(&path).map_err(failed)?;
         store.set_patience(PATIENCE).map_err(failed)?;
         let saved = store.saved_script(session).map_err(failed)?;
         let mut shadow = Shadow::default();
-        restore(interpreter, &saved, reset);
+        let mut scheduler = shared.lock();
+        let jobs = jobs::restore(&mut scheduler, &saved)?;
+        restore(interpreter, &saved, reset, &jobs);
         shadow.learn(&saved);
         let pages: usize = saved.books.iter().map(|(_, pages)| pages.len()).sum();
         let (variables, books) = (saved.variables.len(), saved.books.len());
@@ -179,6 +204,10 @@ impl Persist {
             "persist: {variables} variables and {books} books with {pages} pages restored from {}\n",
             path.display()
         ));
+        if !jobs.is_empty() {
+            let count = jobs.len();
+            interpreter.out(&format!("persist: {count} jobs on other hosts go on\n"));
+        }
         let mut kept = Kept {
             store,
             session: session.to_owned(),
@@ -186,8 +215,11 @@ impl Persist {
             saved_at: interpreter.host().now(),
             steps: None,
             failing: false,
+            took: SignedDuration::ZERO,
+            _lock: lock,
         };
-        kept.save(interpreter);
+        scheduler.restored = jobs;
+        kept.save(interpreter, &scheduler);
         self.keeper().open = Some(kept);
         Ok(())
     }
@@ -195,8 +227,8 @@ impl Persist {
 
 impl Kept {
     /// Whether it worked. That it does not is told once, until it does again.
-    fn save(&mut self, interpreter: &mut Interpreter) -> bool {
-        let (changes, shadow) = self.shadow.changes(interpreter);
+    fn save(&mut self, interpreter: &mut Interpreter, scheduler: &Scheduler) -> bool {
+        let (changes, shadow) = self.shadow.changes(interpreter, scheduler);
         let steps = interpreter.steps();
         if !changes.is_empty()
             && let Err(error) = self.store.save_script(&self.session, &changes)
@@ -214,83 +246,22 @@ impl Kept {
     }
 }
 
-impl Shadow {
-    fn learn(&mut self, saved: &Saved) {
-        for (name, value) in &saved.variables {
-            self.variables.insert(name.clone(), hash(value));
-        }
-        for (book, pages) in &saved.books {
-            self.books.push(book.clone());
-            for (page, words) in pages {
-                let words = words
-                    .iter()
-                    .map(|(word, value)| (word.as_str(), value.as_str()));
-                let entry = (self.next_position, hash_page(words));
-                self.pages.insert((book.clone(), page.clone()), entry);
-                self.next_position += 1;
-            }
-        }
-    }
-
-    /// What differs from the interpreter, and the shadow once that is saved.
-    fn changes(&self, interpreter: &Interpreter) -> (Changes, Self) {
-        let mut changes = Changes::default();
-        let mut new = Self {
-            next_position: self.next_position,
-            ..Self::default()
-        };
-        for (name, value) in interpreter.variables() {
-            if OWN.contains(&name) || OWN_STEMS.iter().any(|stem| name.starts_with(stem)) {
-                continue;
-            }
-            let known = hash(value);
-            if self.variables.get(name) != Some(&known) {
-                changes.set.push((name.to_owned(), value.to_owned()));
-            }
-            new.variables.insert(name.to_owned(), known);
-        }
-        let gone = |name: &&String| !new.variables.contains_key(*name);
-        changes.unset = self.variables.keys().filter(gone).cloned().collect();
-        for (book, pages) in interpreter.books().iter() {
-            new.books.push(book.to_owned());
-            let mut last = i64::MIN;
-            for (page, words) in pages.iter() {
-                let key = (book.to_owned(), page.to_owned());
-                let known = hash_page(words.iter());
-                let old = self.pages.get(&key).copied();
-                // A page that moved forward gets a new place, and so do all behind it.
-                let position = match old {
-                    Some((position, _)) if position > last => position,
-                    _ => {
-                        new.next_position += 1;
-                        new.next_position
-                    },
-                };
-                last = position;
-                if old != Some((position, known)) {
-                    changes.pages.push(ChangedPage {
-                        book: book.to_owned(),
-                        page: page.to_owned(),
-                        position,
-                        words: words
-                            .iter()
-                            .map(|(word, value)| (word.to_owned(), value.to_owned()))
-                            .collect(),
-                    });
-                }
-                new.pages.insert(key, (position, known));
-            }
-        }
-        let gone = |key: &&(String, String)| !new.pages.contains_key(*key);
-        changes.pages_gone = self.pages.keys().filter(gone).cloned().collect();
-        changes.books = (self.books != new.books).then(|| new.books.clone());
-        (changes, new)
-    }
-}
-
 /// Puts what was kept in the place of what is there. A word `reset.0` of `reset.1` becomes
-/// `reset.2`: pages whose job died with the last scheduler.
-fn restore(interpreter: &mut Interpreter, saved: &Saved, reset: Option<(&str, &str, &str)>) {
+/// `reset.2`: pages whose job died with the last scheduler. One that a job which goes on names, as
+/// an option or a word of its command, is left as it is.
+fn restore(
+    interpreter: &mut Interpreter,
+    saved: &Saved,
+    reset: Option<(&str, &str, &str)>,
+    jobs: &[Restored],
+) {
+    let goes_on = |page: &String| {
+        let names = |job: &Restored| {
+            let launch = &job.kept.launch;
+            launch.options.contains(page) || launch.argv.contains(page)
+        };
+        jobs.iter().any(names)
+    };
     for (name, value) in &saved.variables {
         interpreter.set(name, value);
     }
@@ -301,7 +272,7 @@ fn restore(interpreter: &mut Interpreter, saved: &Saved, reset: Option<(&str, &s
             book.create(page);
             for (word, value) in words {
                 let value = match reset {
-                    Some((name, from, to)) if word == name && value == from => to,
+                    Some((name, from, to)) if word == name && value == from && !goes_on(page) => to,
                     _ => value,
                 };
                 // The page has just been made.
@@ -326,17 +297,24 @@ fn state_file(interpreter: &mut Interpreter) -> Result<PathBuf, Fault> {
     Ok(loaded.state_file())
 }
 
-fn hash(value: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn hash_page<'a>(words: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (word, value) in words {
-        word.hash(&mut hasher);
-        value.hash(&mut hasher);
+/// Sees to it that no other scheduler keeps this session.
+fn lock(state_file: &Path, session: &str) -> Result<File, Fault> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if session.is_empty() || !session.chars().all(plain) {
+        let text =
+            format!("persist: {session} is no name; letters, digits, `.`, `_`, `-` make one");
+        return Err(Fault::message(text));
     }
-    hasher.finish()
+    let path = state_file.with_file_name(format!(".pantasks-{session}.lock"));
+    let failed = |error| Fault::message(format!("{}: {error}", path.display()));
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::message(format!(
+            "persist: another scheduler keeps {session} (`persist on NAME` takes another name)"
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
