@@ -145,3 +145,81 @@ fn without_an_outrigger_yaml_it_says_what_to_do() {
     );
     assert!(said.contains("outrigger init"), "{said}");
 }
+
+/// A job on a host of the controller that ends once there is a file `go`.
+fn hosts(how: &str) -> String {
+    format!(
+        r#"
+persist on
+controller host add localhost {how}
+task work
+  host anyhost
+  nmax 1
+  periods -exec 0.05
+  options page.1
+  command sh -c "echo begin >>log; until test -e go; do sleep 0.05; done; echo end >>log; echo result"
+  task.exit 0
+    queuepop stdout -var out
+    echo "$options:0 $out $JOB_HOSTNAME"
+    exit
+  end
+end
+task look
+  periods -exec 0.05 -timeout 60
+  npending 1
+  command grep -q begin log
+  task.exit 0
+    echo running
+  end
+end
+run
+"#
+    )
+}
+
+#[test]
+fn a_job_on_a_host_that_keeps_it_outlives_a_scheduler_that_is_killed() {
+    let desk = Desk::new();
+    desk.kill_at(&hosts("-keep"), "running");
+    fs::write(desk.path().join("go"), "").unwrap();
+    let said = desk.play(&hosts("-keep"));
+    assert!(said.contains("1 jobs on other hosts go on"), "{said}");
+    assert!(said.contains("page.1 result localhost\n"), "{said}");
+    let log = fs::read_to_string(desk.path().join("log")).unwrap();
+    assert_eq!(log, "begin\nend\n", "{said}");
+    let said = desk.play("persist on\nexit");
+    assert!(!said.contains("jobs on other hosts"), "{said}");
+}
+
+#[test]
+fn a_job_on_another_host_is_run_again_after_a_scheduler_that_was_killed() {
+    let desk = Desk::new();
+    desk.kill_at(&hosts("-fence"), "running");
+    fs::write(desk.path().join("go"), "").unwrap();
+    let said = desk.play(&hosts("-fence"));
+    assert!(said.contains("page.1 result localhost\n"), "{said}");
+    let log = fs::read_to_string(desk.path().join("log")).unwrap();
+    if log != "begin\nend\n" {
+        // It was ended with its agent, unless it was faster.
+        assert_eq!(log, "begin\nbegin\nend\n", "{said}");
+        let why = "was lost with host localhost and is run again";
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_session_has_one_scheduler_at_a_time() {
+    let desk = Desk::new();
+    let first = "persist on\necho on\nsleep 600";
+    let mut child = desk.command(first).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map(Result::unwrap).any(|line| line == "on"));
+    let said = desk.play("persist on");
+    assert!(said.contains("another scheduler keeps pantasks"), "{said}");
+    let said = desk.play("persist on another");
+    assert!(said.contains("restored"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = desk.play("persist on");
+    assert!(said.contains("restored"), "{said}");
+}

@@ -219,9 +219,10 @@ impl Controller {
         count
     }
 
-    /// Closes the connections to hosts whose jobs live on without them.
+    /// Closes the connections to hosts that have jobs which live on without them.
     pub fn let_go(&mut self, now: Instant) {
-        let kept = self.machines.values().filter(|machine| machine.keep);
+        let lives_on = |machine: &&Machine| machine.keep && !machine.jobs.is_empty();
+        let kept = self.machines.values().filter(lives_on);
         let names: Vec<String> = kept.map(|machine| machine.name.clone()).collect();
         for name in names {
             self.give_up(&name, "let go", now);
