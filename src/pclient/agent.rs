@@ -228,7 +228,7 @@ impl Agent {
 
     /// Does what has come; false when the controller said farewell.
     fn understand(&mut self, decoder: &mut Decoder, talk: &mut Talk) -> Result<bool, WireError> {
-        while let Some(frame) = decoder.next::<Order>()? {
+        while let Some(frame) = decoder.frame::<Order>()? {
             let Frame::Message(order) = frame else {
                 continue;
             };

@@ -31,6 +31,7 @@ pub(super) struct Classic {
     reports: UnboundedReceiver<Report>,
     job: Job,
     answer: Vec<u8>,
+    complaint: String,
 }
 
 #[derive(Debug)]
@@ -51,13 +52,21 @@ impl Classic {
             reports,
             job: Job::None,
             answer: Vec::new(),
+            complaint: String::new(),
         }
     }
 
-    /// What there is to say, and the prompt.
-    pub(super) fn answer(&mut self) -> Vec<u8> {
-        self.answer.extend_from_slice(PROMPT.as_bytes());
+    /// What there is to say, and the prompt if more is expected.
+    pub(super) fn answer(&mut self, more: bool) -> Vec<u8> {
+        if more {
+            self.say(PROMPT);
+        }
         std::mem::take(&mut self.answer)
+    }
+
+    /// What there is to say on the error stream.
+    pub(super) fn complaint(&mut self) -> String {
+        std::mem::take(&mut self.complaint)
     }
 
     /// Waits until something happens to the job.
@@ -84,7 +93,7 @@ impl Classic {
         let args = match Args::of_line(line) {
             Ok(args) => args,
             Err(fault) => {
-                self.say(&format!("{fault}\n"));
+                self.complain(&fault.to_string());
                 return Going::On;
             },
         };
@@ -94,7 +103,9 @@ impl Classic {
         };
         match *command {
             "job" => self.start(words).await,
-            "status" | "check" => self.status(),
+            "status" => self.status(words),
+            // What it forces on the original is always so here.
+            "check" => {},
             "stdout" => self.output("stdout", words, |completion| &completion.stdout),
             "stderr" => self.output("stderr", words, |completion| &completion.stderr),
             "reset" => self.reset(words).await,
@@ -106,15 +117,21 @@ impl Classic {
             )),
             "exit" | "quit" => {
                 self.end().await;
+                self.say("Goodbye\n");
                 return Going::Ends(0);
             },
-            other => self.say(&format!("{other}: Command not found.\n")),
+            other => self.complain(&format!("{other}: Command not found.")),
         }
         Going::On
     }
 
     fn say(&mut self, text: &str) {
         self.answer.extend_from_slice(text.as_bytes());
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.complaint.push_str(text);
+        self.complaint.push('\n');
     }
 
     fn take(&mut self, report: Report) {
@@ -129,10 +146,12 @@ impl Classic {
             argv => (Some(0), argv),
         };
         let (Some(nice), false) = (nice, argv.is_empty()) else {
-            self.say("USAGE: job [-nice N] (command) (arguments)\nPCLIENT_PID: -2\n");
+            self.complain("USAGE: job [-nice N] (arg0) (arg1) ... (argN)");
+            self.say("PCLIENT_PID: -2\n");
             return;
         };
         if !matches!(self.job, Job::None) {
+            self.complain("need to clear existing child");
             self.say("PCLIENT_PID: -3\n");
             return;
         }
@@ -155,7 +174,11 @@ impl Classic {
         self.say(&format!("PCLIENT_PID: {pid}\n"));
     }
 
-    fn status(&mut self) {
+    fn status(&mut self, words: &[&str]) {
+        if !words.is_empty() {
+            self.complain("USAGE: status");
+            return;
+        }
         let (word, exit, out, err) = match &self.job {
             Job::None => ("NONE", 0, 0, 0),
             Job::Busy => ("BUSY", 0, 0, 0),
@@ -180,15 +203,16 @@ impl Classic {
         of: impl Fn(&Completion) -> &crate::process::Captured,
     ) {
         if !words.is_empty() {
-            self.say(&format!("USAGE: {name}\nSTATUS -1\n"));
+            self.complain(&format!("USAGE: {name}"));
+            self.say("STATUS -1\n");
             return;
         }
         if let Job::Over(completion) = &self.job {
             let mut reader = of(completion).reader();
             if let Err(error) = reader.read_to_end(&mut self.answer) {
                 drop(reader);
-                self.answer
-                    .extend(format!("{error}\nSTATUS -2\n").into_bytes());
+                self.complain(&error.to_string());
+                self.say("STATUS -2\n");
                 return;
             }
         }
@@ -198,7 +222,10 @@ impl Classic {
     async fn reset(&mut self, words: &[&str]) {
         let result = if words.is_empty() {
             match self.job {
-                Job::None => 2,
+                Job::None => {
+                    self.complain("no child process, cannot reset");
+                    2
+                },
                 Job::Busy | Job::Over(_) => {
                     self.end().await;
                     let hung = matches!(&self.job, Job::Over(completion) if completion.hung);
@@ -207,6 +234,7 @@ impl Classic {
                 },
             }
         } else {
+            self.complain("USAGE: reset");
             -1
         };
         self.say(&format!("RESET_RESULT: {result}\n"));

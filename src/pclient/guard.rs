@@ -138,7 +138,7 @@ fn watch() -> Watched {
         }
         // Each moment is written at once, and only the last one counts.
         let mut bytes = [0; 8 * 64];
-        match rustix::io::read(&stdin, &mut bytes) {
+        match rustix::io::read(stdin, &mut bytes) {
             Ok(0) => return Watched::Dead,
             Ok(read) => {
                 let come = bytes.get(..read).unwrap_or_default();

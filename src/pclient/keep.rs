@@ -26,10 +26,10 @@ use super::{
 pub(super) const ARGUMENT: &str = "--keep";
 
 /// How long an agent without jobs waits for a connection.
-const LINGER: Duration = Duration::from_secs(600);
+const LINGER: Duration = Duration::from_mins(10);
 
 /// How long one with jobs that are over waits for somebody to ask for them: a week.
-const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+const PATIENCE: Duration = Duration::from_hours(7 * 24);
 
 /// How long a connection may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(30);

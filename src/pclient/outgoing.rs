@@ -181,7 +181,7 @@ mod tests {
                 return frames;
             }
             decoder.room().append(&mut bytes);
-            while let Some(frame) = decoder.next().unwrap() {
+            while let Some(frame) = decoder.frame().unwrap() {
                 frames.push(frame);
             }
         }

@@ -132,7 +132,7 @@ async fn converse() -> Result<u8, ProgramError> {
     let mut input = tokio::io::stdin();
     let mut classic = Classic::new();
     let mut output = standard_output()?;
-    output.write_all(&classic.answer()).await?;
+    output.write_all(&classic.answer(true)).await?;
     output.flush().await?;
     loop {
         while let Some(line) = decoder.line() {
@@ -147,7 +147,9 @@ async fn converse() -> Result<u8, ProgramError> {
                 return serve(hello, &line, decoder, input).await.map(|()| 0);
             }
             let going = classic.line(&String::from_utf8_lossy(&line)).await;
-            output.write_all(&classic.answer()).await?;
+            write_error(&classic.complaint());
+            let ends = matches!(going, Going::Ends(_));
+            output.write_all(&classic.answer(!ends)).await?;
             output.flush().await?;
             if let Going::Ends(code) = going {
                 return Ok(code);

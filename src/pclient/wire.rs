@@ -248,7 +248,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`WireError`]; nothing that comes later can be understood.
-    pub fn next<M: DeserializeOwned>(&mut self) -> Result<Option<Frame<M>>, WireError> {
+    pub fn frame<M: DeserializeOwned>(&mut self) -> Result<Option<Frame<M>>, WireError> {
         let left = self.bytes.get(self.at..).unwrap_or_default();
         let Some((head, rest)) = left.split_first_chunk::<5>() else {
             return Ok(None);
@@ -322,7 +322,7 @@ mod tests {
                 if line.is_none() {
                     line = decoder.line();
                 }
-                while line.is_some() && let Some(frame) = decoder.next::<Word>().unwrap() {
+                while line.is_some() && let Some(frame) = decoder.frame::<Word>().unwrap() {
                     come.push(frame);
                 }
             }
@@ -334,7 +334,7 @@ mod tests {
         fn garbage_is_an_error_or_waits_for_more(bytes: Vec<u8>) {
             let mut decoder = Decoder::default();
             decoder.room().extend_from_slice(&bytes);
-            while let Ok(Some(_)) = decoder.next::<Word>() {}
+            while let Ok(Some(_)) = decoder.frame::<Word>() {}
         }
     }
 }

@@ -227,7 +227,7 @@ impl Line {
         loop {
             let mut heard = None;
             loop {
-                match decoder.next::<Word>() {
+                match decoder.frame::<Word>() {
                     // Here, so that a busy scheduler does not let its hosts believe it is gone.
                     Ok(Some(Frame::Message(Word::Beat { beat }))) => heard = Some(beat),
                     Ok(Some(frame)) => {

@@ -601,7 +601,7 @@ mod tests {
                 let word = format!("{}po{host}", ["*", "~", "="][usize::from(*kind)]);
                 pool.wait(job, claim(&word), start);
             }
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = BTreeSet::new();
             loop {
                 let seats = pool.assign(start + Duration::from_secs(seconds));
                 if seats.is_empty() {

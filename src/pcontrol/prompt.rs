@@ -376,6 +376,7 @@ fn pulse(_: &Shared, _: &mut Interpreter, args: &Args) -> Result<(), Stop> {
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a command as any other")]
 fn version(_: &Shared, interpreter: &mut Interpreter, _: &Args) -> Result<(), Stop> {
     interpreter.out(concat!(
         "pcontrol of Outrigger ",

@@ -125,18 +125,18 @@ impl Desk {
 
     /// Notes what happened. The text for the log.
     fn note(&mut self) -> String {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         while self.level >= Level::Reap
             && let Some(happening) = self.cluster.next_happening()
         {
             match happening {
                 Happening::Started { job, host } if self.verbose => {
-                    text.push_str(&format!("job {job} runs on {host}\n"));
+                    lines.push(format!("job {job} runs on {host}"));
                 },
                 Happening::Started { .. } => {},
                 Happening::Requeued { job, host, why } => {
-                    text.push_str(&format!(
-                        "job {job} was lost with host {host} and is run again: {why}\n"
+                    lines.push(format!(
+                        "job {job} was lost with host {host} and is run again: {why}"
                     ));
                 },
                 Happening::Ended {
@@ -144,11 +144,11 @@ impl Desk {
                     host,
                     completion,
                 } => self.end(job, host, *completion),
-                Happening::Told(line) => text.push_str(&format!("{line}\n")),
+                Happening::Told(line) => lines.push(line),
             }
         }
         self.cluster.perform();
-        text
+        lines.into_iter().map(|line| line + "\n").collect()
     }
 
     fn end(&mut self, job: u64, host: Option<String>, completion: crate::process::Completion) {

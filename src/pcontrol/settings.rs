@@ -31,11 +31,11 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            fence: Duration::from_secs(60),
+            fence: Duration::from_mins(1),
             keep: false,
-            connect_time: Duration::from_secs(36000),
+            connect_time: Duration::from_hours(10),
             retry: Duration::from_secs(10),
-            longest_retry: Duration::from_secs(3600),
+            longest_retry: Duration::from_hours(1),
             patience: Duration::from_secs(50),
             losses: 5,
             affinity: Affinity::default(),
