@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod lab_bridge;
 #[cfg(test)]
+mod lab_cluster;
+#[cfg(test)]
 mod lab_doctor;
 #[cfg(test)]
 mod lab_harness;

@@ -223,11 +223,18 @@ impl Cluster {
 
     /// What is started to reach a machine's agent, and what its first word is to be.
     fn argv(&self, machine: &str) -> (Vec<String>, Option<&'static str>) {
-        if self.way.command.is_none() && is_here(machine) {
-            return match (&self.way.agent, &self.way.own_binary) {
-                (Some(agent), _) => (shlex::split(agent).unwrap_or_default(), None),
-                (None, Some(binary)) => (vec![binary.display().to_string()], Some("pclient")),
-                (None, None) => (vec!["pclient".to_owned()], None),
+        if is_here(machine) {
+            let Way {
+                command,
+                agent,
+                own_binary,
+                ..
+            } = &self.way;
+            return match (command, agent, own_binary) {
+                (None, Some(agent), _) => (shlex::split(agent).unwrap_or_default(), None),
+                // The agent on other hosts may lie elsewhere.
+                (_, _, Some(binary)) => (vec![binary.display().to_string()], Some("pclient")),
+                (_, _, None) => (vec!["pclient".to_owned()], None),
             };
         }
         let mut argv = match &self.way.command {

@@ -157,6 +157,16 @@ impl Lab {
         lab(&self.run, argv).success();
     }
 
+    /// So many more logins are meant to be: not all are masters.
+    pub(crate) fn expect_logins(&self, count: u32) {
+        self.masters.set(self.masters.get() + count);
+    }
+
+    /// The ssh configuration that knows the lab's machines.
+    pub(crate) fn ssh_config(&self) -> PathBuf {
+        self.run.join("ssh_config")
+    }
+
     /// Opens a ControlMaster to the front end, through the bastion.
     pub(crate) fn open_master(&self, login: Login) -> Master {
         self.masters.set(self.masters.get() + 1);
