@@ -25,6 +25,11 @@ use tokio::{runtime::Runtime, sync::mpsc};
 
 /// What a script and its jobs write until the script says `exit`; errors begin with `! `.
 fn played(script: &str) -> String {
+    played_with(&[], script)
+}
+
+/// The same with more settings.
+fn played_with(settings: &[(&str, &str)], script: &str) -> String {
     let runtime = Runtime::new().unwrap();
     let _inside = runtime.enter();
     let said = Arc::new(Mutex::new(String::new()));
@@ -41,7 +46,11 @@ fn played(script: &str) -> String {
     let agent = concat!(env!("CARGO_BIN_EXE_outrigger"), " pclient");
     let options = Options {
         config: Some("/dev/null".into()),
-        settings: vec![("SHELL".to_owned(), agent.to_owned())],
+        settings: [("SHELL", agent)]
+            .iter()
+            .chain(settings)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         ..Options::default()
     };
     let around = Surroundings {
@@ -206,6 +215,103 @@ fn a_job_of_the_controller_waits_for_a_host_and_says_why_it_never_got_one() {
     let wanted = "! warning: task t: the controller has no host po99 yet (controller host add po99)\n\
                   PENDING the controller has no such host: po99\n";
     assert_eq!(said, wanted);
+}
+
+/// A job that may wait for 0.3 s, for `host`, and the reason that it was never started.
+fn waiting_for(host: &str) -> String {
+    format!(
+        r#"
+        task t
+          host {host}
+          periods -exec 0 -poll 0.01 -pending 0.3
+          nmax 1
+          command true
+          task.exit pending
+            queuepop stderr -var why
+            echo "$JOB_STATUS $why"
+            exit
+          end
+        end
+        run
+        "#
+    )
+}
+
+#[rstest]
+#[case::no_host("", "anyhost", "the controller has no host")]
+#[case::down(
+    "controller host add po1",
+    "anyhost",
+    "host po1 is down: false ended with code 1; it is tried again in"
+)]
+#[case::stopped("controller host add po1", "po1", "host po1 is down: false ended")]
+#[case::overloaded(
+    "controller host add localhost\njob -host localhost -- sleep 600",
+    "anyhost",
+    "the controller is overloaded: 1 of 1 slots are busy"
+)]
+#[case::off(
+    "controller host add localhost\ncontroller host off localhost",
+    "localhost",
+    "host localhost has no slot that is on"
+)]
+fn the_reason_that_a_job_waited_too_long(
+    #[case] before: &str,
+    #[case] host: &str,
+    #[case] reason: &str,
+) {
+    let script = format!("{before}{}", waiting_for(host));
+    let settings = [("COMMAND", "false"), ("SHELL", "")];
+    let settings = if before.contains("localhost") {
+        &settings[2..]
+    } else {
+        &settings[..]
+    };
+    let said = played_with(settings, &script);
+    assert!(said.contains(&format!("PENDING {reason}")), "{said}");
+}
+
+#[test]
+fn jobs_of_a_controller_that_is_ended_wait_for_the_next_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log").display().to_string();
+    let said = played(&format!(
+        r#"
+        controller host add localhost
+        task t
+          host anyhost
+          periods -exec 0 -poll 0.01
+          nmax 1
+          command sh -c "echo began >>{log}; test -e {log}.go || sleep 600"
+          task.exit 0
+            echo "done on $JOB_HOSTNAME"
+            exit
+          end
+        end
+        task look
+          periods -exec 0.05 -timeout 60
+          npending 1
+          nmax 1
+          command sh -c "until test -e {log}; do sleep 0.02; done; touch {log}.go"
+          task.exit 0
+            controller exit true
+            controller host add localhost
+          end
+        end
+        run
+        "#
+    ));
+    assert!(
+        said.contains("controller stopped, 1 hosts removed"),
+        "{said}"
+    );
+    assert!(
+        said.contains("was lost with host localhost and is run again: its agent was told to end"),
+        "{said}"
+    );
+    assert!(said.contains("done on localhost"), "{said}");
+    let began = std::fs::read_to_string(log).unwrap();
+    assert_eq!(began, "began\nbegan\n");
 }
 
 #[test]

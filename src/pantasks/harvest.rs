@@ -55,6 +55,11 @@ impl Session {
             self.interpreter.queues_mut().push_lines("stderr", &why);
         }
         self.set_variables(job, end, seconds);
+        let usage = completion.and_then(|completion| completion.usage);
+        let cpu = usage.map_or(0.0, |usage| usage.cpu.as_secs_f64());
+        let memory = usage.map_or(0, |usage| usage.peak_memory);
+        self.interpreter.set("JOB_CPU", &format!("{cpu:.6}"));
+        self.interpreter.set("JOB_MEMORY", &memory.to_string());
         let mut quit = Ok(true);
         if let Some(body) = body {
             quit = self.run_body(&body);

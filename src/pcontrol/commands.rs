@@ -67,6 +67,7 @@ pub fn command(
         ["machines"] => Ok(machines(cluster)),
         ["machines", ..] => Err(CommandError::Usage("machines")),
         ["parameters", words @ ..] => parameters(cluster, words),
+        ["status", "-json"] => Ok(super::report::json(cluster, finished, now)),
         ["status", words @ ..] => status(cluster, finished, words, now),
         _ => return None,
     })
@@ -94,7 +95,7 @@ pub fn find<'a>(cluster: &'a Cluster, finished: &'a FinishedJobs, id: u64) -> Op
 }
 
 /// All jobs in the order of their submission.
-fn all<'a>(cluster: &'a Cluster, finished: &'a FinishedJobs) -> Vec<(u64, AnyJob<'a>)> {
+pub(super) fn all<'a>(cluster: &'a Cluster, finished: &'a FinishedJobs) -> Vec<(u64, AnyJob<'a>)> {
     let open = cluster.jobs().map(|(id, job)| (id, AnyJob::Open(job)));
     let over = finished.iter().map(|(id, job)| (*id, AnyJob::Over(job)));
     let mut jobs: Vec<_> = open.chain(over).collect();
@@ -350,7 +351,7 @@ fn set(cluster: &mut Cluster, name: &str, value: &str) -> Result<(), CommandErro
 const SHORTEST_FENCE: Duration = Duration::from_millis(200);
 
 const STATUS: &str = "status [-cmd TEXT] [-host TEXT] [-state STATE] [-age SECONDS] \
-                      [+jobs|-nohost] [+host|-nojobs]";
+                      [+jobs|-nohost] [+host|-nojobs] | status -json";
 
 fn status(
     cluster: &Cluster,

@@ -14,6 +14,7 @@ mod machine;
 mod pool;
 pub mod program;
 mod prompt;
+mod report;
 mod session;
 mod settings;
 pub mod setup;
