@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::mpsc::{UnboundedReceiver, UnboundedSender},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -36,6 +37,10 @@ const COMPLAINT: usize = 2048;
 
 /// How long the process may take to end when nobody talks to it any more.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long the last of what it complained of may take when the process has ended: something that
+/// it left behind may hold the stream open.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Room for what comes at once.
 const ROOM: usize = 64 << 10;
@@ -102,6 +107,7 @@ struct Line {
     input: ChildStdin,
     output: ChildStdout,
     complaint: Arc<Mutex<Vec<u8>>>,
+    listener: JoinHandle<()>,
 }
 
 fn open(plan: &Plan) -> io::Result<Line> {
@@ -124,12 +130,13 @@ fn open(plan: &Plan) -> io::Result<Line> {
     let output = child.stdout.take().ok_or_else(absent)?;
     let stderr = child.stderr.take().ok_or_else(absent)?;
     let complaint = Arc::default();
-    tokio::spawn(listen(stderr, Arc::clone(&complaint)));
+    let listener = tokio::spawn(listen(stderr, Arc::clone(&complaint)));
     Ok(Line {
         child,
         input,
         output,
         complaint,
+        listener,
     })
 }
 
@@ -180,7 +187,7 @@ impl Line {
         // Plain data with text keys always has a JSON form.
         let text = serde_json::to_string(&plan.hello).unwrap_or_default();
         let line = format!("{HELLO} {PROTOCOL} {text}\n");
-        let mut preface = Vec::new();
+        let (mut preface, mut length) = (Vec::new(), 0);
         // One that closes at once says why on its error stream.
         if self.input.write_all(line.as_bytes()).await.is_err() {
             return Err(None);
@@ -191,6 +198,7 @@ impl Line {
                 if let Some(answer) = text.trim().strip_prefix(WELCOME) {
                     return understand(answer.trim()).map_err(Some);
                 }
+                length += line.len() + 1;
                 preface.push(text);
             }
             let room = decoder.room();
@@ -201,7 +209,7 @@ impl Line {
                     first.map_or("nothing", |line| line.trim())
                 )
             };
-            if room.len() + preface.len() > LONGEST_PREFACE {
+            if room.len() + length > LONGEST_PREFACE {
                 return Err(Some(strange()));
             }
             room.reserve(ROOM);
@@ -278,7 +286,10 @@ impl Line {
     async fn explain(mut self, plan: &Plan, why: Option<String>) -> String {
         drop((self.input, self.output));
         let status = match timeout(FAREWELL, self.child.wait()).await {
-            Ok(status) => status.ok(),
+            Ok(status) => {
+                drop(timeout(LAST_WORDS, &mut self.listener).await);
+                status.ok()
+            },
             Err(_) => {
                 // It goes with this task, whether or not it heeds the signal.
                 drop(self.child.start_kill());

@@ -55,6 +55,9 @@ pub(super) struct Machine {
     /// From then on none of its jobs can run any more, though nothing is heard of it. With `keep`
     /// there is no such time.
     pub(super) fence: Option<Instant>,
+    /// Its agent is to end, with the jobs that live on while there is no connection: as soon as
+    /// there is one.
+    pub(super) dismissed: bool,
     /// Words for `status`: how many processors it has, which version.
     pub(super) about: String,
 }
@@ -75,6 +78,7 @@ impl Machine {
             connection: 0,
             jobs: BTreeSet::new(),
             fence: None,
+            dismissed: false,
             about: String::new(),
         }
     }

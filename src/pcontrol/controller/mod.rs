@@ -163,6 +163,7 @@ impl Controller {
         if machine.jobs.is_empty() && matches!(machine.link, Link::Closed { .. }) {
             machine.keep = keep;
         }
+        machine.dismissed = false;
         let up = machine.is_up();
         self.pool.set_up(host, up);
         self.look_at(host, now);
@@ -214,7 +215,7 @@ impl Controller {
         let count = self.pool.clear();
         let names: Vec<String> = self.machines.values().map(|m| m.name.clone()).collect();
         for name in names {
-            self.send_away(&name, now);
+            self.dismiss(&name, now);
         }
         count
     }
@@ -256,6 +257,7 @@ impl Controller {
             .machines
             .entry(key(host))
             .or_insert_with(|| Machine::new(host, keep, now));
+        machine.dismissed = false;
         machine.jobs.insert(job);
         machine.fence = (!machine.keep).then(|| now + fence);
         let mut entry = Job::new(request, now);
@@ -348,7 +350,16 @@ impl Controller {
         match news {
             News::Welcome(welcome) => self.welcome(host, welcome, now),
             News::Started { run } => self.started(run),
-            News::Ended(completion) => self.ended(host, *completion),
+            News::Ended(completion) => {
+                self.ended(host, *completion);
+                // A host that was taken out waits for nothing but its last job.
+                if self
+                    .machine(host)
+                    .is_some_and(|machine| machine.jobs.is_empty())
+                {
+                    self.look_at(host, now);
+                }
+            },
             News::Beat { at } => {
                 let was_silent = !machine.is_up();
                 machine.heard(&self.settings, at);
@@ -562,6 +573,25 @@ impl Controller {
         }
     }
 
+    /// Ends the agent of a machine. Jobs that live on while there is no connection end with the
+    /// next one, which is tried at once.
+    fn dismiss(&mut self, host: &str, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        if !machine.keep || machine.jobs.is_empty() {
+            self.send_away(host, now);
+            return;
+        }
+        machine.dismissed = true;
+        match machine.link {
+            Link::Up { silent: false, .. } => self.send_away(host, now),
+            Link::Up { .. } => self.give_up(host, "it does not answer", now),
+            Link::Closed { .. } => self.try_now(host, now),
+            Link::Opening { .. } | Link::Leaving { .. } => {},
+        }
+    }
+
     /// Closes the connection without waiting for anything.
     fn give_up(&mut self, host: &str, why: &str, now: Instant) {
         let Some(machine) = self.machines.get_mut(&key(host)) else {
@@ -624,7 +654,11 @@ impl Controller {
         }
         self.tell(format!("host {host} is up: {about}"));
         self.pool.set_up(host, true);
-        self.look_at(host, now);
+        if self.machine(host).is_some_and(|machine| machine.dismissed) {
+            self.send_away(host, now);
+        } else {
+            self.look_at(host, now);
+        }
     }
 
     fn started(&mut self, run: u64) {
