@@ -26,6 +26,7 @@ use crate::{
     opihi::Body,
     pcontrol::{Claim, Cluster, Request, Wish},
     process::{Processes, Program},
+    state::script::SavedPlace,
 };
 
 /// What the words of a task act on now.
@@ -169,7 +170,11 @@ impl Scheduler {
             }
             if let Some(request) = request(&kept.launch) {
                 match place {
-                    Some((host, run)) => self.cluster.resume(id.0, request, &host, run, instant),
+                    Some(place) => {
+                        let SavedPlace { host, run, kept } = place;
+                        self.cluster
+                            .resume(id.0, request, &host, run, kept, instant);
+                    },
                     None => self.cluster.submit(id.0, request, instant),
                 }
             }

@@ -43,6 +43,8 @@ pub struct Place {
     pub started: bool,
     /// It was told to end.
     pub killed: bool,
+    /// It lives on there while nobody is connected.
+    pub kept: bool,
 }
 
 impl Job {

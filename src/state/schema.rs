@@ -182,7 +182,8 @@ CREATE TABLE script_pages (
 ";
 
 /// The jobs on other hosts whose end no script has seen yet, and by which name their agents know
-/// the scheduler's controller. `launch` is JSON; `host` and `run` say where a job was given to.
+/// the scheduler's controller. `launch` is JSON; `host` and `run` say where a job was
+/// given to, `kept` whether it lives on there without its scheduler.
 const SCRIPT_JOBS: &str = "
 CREATE TABLE script_jobs (
     session TEXT NOT NULL,
@@ -190,6 +191,7 @@ CREATE TABLE script_jobs (
     launch  TEXT NOT NULL,
     host    TEXT,
     run     TEXT,
+    kept    INTEGER NOT NULL,
     PRIMARY KEY (session, job),
     CHECK ((host IS NULL) = (run IS NULL))
 ) STRICT, WITHOUT ROWID;

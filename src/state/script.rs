@@ -27,8 +27,19 @@ pub struct SavedJob {
     pub job: u64,
     /// What it runs, as JSON.
     pub launch: String,
-    /// The host that it was given to, and the number of that attempt.
-    pub place: Option<(String, u64)>,
+    /// Where it was given to.
+    pub place: Option<SavedPlace>,
+}
+
+/// Where a job was given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedPlace {
+    /// The host.
+    pub host: String,
+    /// The number of the attempt.
+    pub run: u64,
+    /// It lives on there without its scheduler.
+    pub kept: bool,
 }
 
 /// What has changed since the last save.
@@ -119,25 +130,23 @@ impl Store {
 
     fn saved_jobs(&self, session: &str) -> Result<Vec<SavedJob>, StateError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT job, launch, host, run FROM script_jobs WHERE session = ? ORDER BY job",
+            "SELECT job, launch, host, run, kept FROM script_jobs WHERE session = ? ORDER BY job",
         )?;
         let rows = query.query_map([session], |row| {
-            let place = (
-                row.get::<_, Option<String>>(2)?,
-                row.get::<_, Option<String>>(3)?,
-            );
-            Ok((row.get(0)?, row.get(1)?, place))
+            let host: Option<String> = row.get(2)?;
+            let run: Option<String> = row.get(3)?;
+            Ok((row.get(0)?, row.get(1)?, host.zip(run), row.get(4)?))
         })?;
         let mut jobs = Vec::new();
         for row in rows {
-            let (job, launch, place) = row?;
+            let (job, launch, place, kept) = row?;
             let place = match place {
-                (Some(host), Some(run)) => {
+                Some((host, run)) => {
                     let run = u64::from_str_radix(&run, 16);
                     let run = run.map_err(|_| StateError::Corrupt(format!("job {job}")))?;
-                    Some((host, run))
+                    Some(SavedPlace { host, run, kept })
                 },
-                _ => None,
+                None => None,
             };
             jobs.push(SavedJob { job, launch, place });
         }
@@ -200,13 +209,13 @@ impl Store {
                 gone.execute(params![session, job])?;
             }
             let mut put = transaction
-                .prepare_cached("INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?)")?;
+                .prepare_cached("INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?, ?)")?;
             for SavedJob { job, launch, place } in &changes.jobs {
-                let (host, run) = match place {
-                    Some((host, run)) => (Some(host), Some(format!("{run:016x}"))),
-                    None => (None, None),
-                };
-                put.execute(params![session, job, launch, host, run])?;
+                let place = place.as_ref();
+                let host = place.map(|place| &place.host);
+                let run = place.map(|place| format!("{:016x}", place.run));
+                let kept = place.is_some_and(|place| place.kept);
+                put.execute(params![session, job, launch, host, run, kept])?;
             }
         }
         Ok(transaction.commit()?)

@@ -14,7 +14,7 @@ use std::{
 use super::lab_harness::Lab;
 
 const AGENT: &str = "/home/lanluser/bin/outrigger";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A directory with the programs, and an ssh configuration that knows fe1 by several names.
 struct Desk<'lab> {

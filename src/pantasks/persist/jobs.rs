@@ -9,7 +9,7 @@ use crate::{
         scheduler::Scheduler,
         task::Host,
     },
-    state::script::{Saved, SavedJob},
+    state::script::{Saved, SavedJob, SavedPlace},
 };
 
 /// What is kept of a job.
@@ -27,8 +27,8 @@ pub(in crate::pantasks) struct Kept {
 pub(in crate::pantasks) struct Restored {
     pub(in crate::pantasks) id: JobId,
     pub(in crate::pantasks) kept: Kept,
-    /// The host that it was given to, and the number of that attempt.
-    pub(in crate::pantasks) place: Option<(String, u64)>,
+    /// Where it was given to.
+    pub(in crate::pantasks) place: Option<SavedPlace>,
 }
 
 /// The jobs that are kept, and the attempts that they were given to a host for.
@@ -41,7 +41,7 @@ pub(super) fn attempts(scheduler: &Scheduler) -> impl Iterator<Item = (u64, Opti
     let jobs = scheduler.jobs.iter();
     let jobs = jobs.filter(|job| job.launch.host != Host::Local);
     let restored = scheduler.restored.iter().map(|job| {
-        let run = job.place.as_ref().map(|(_, run)| *run);
+        let run = job.place.as_ref().map(|place| place.run);
         (job.id.0, run)
     });
     jobs.map(move |job| (job.id.0, run(job.id))).chain(restored)
@@ -58,7 +58,11 @@ pub(super) fn saved(scheduler: &Scheduler, id: u64) -> Option<SavedJob> {
     Some(SavedJob {
         job: id,
         launch: serde_json::to_string(&kept).ok()?,
-        place: place.map(|place| (place.host.clone(), place.run)),
+        place: place.map(|place| SavedPlace {
+            host: place.host.clone(),
+            run: place.run,
+            kept: place.kept,
+        }),
     })
 }
 

@@ -57,7 +57,7 @@ impl Shadow {
             }
         }
         for job in &saved.jobs {
-            let run = job.place.as_ref().map(|(_, run)| *run);
+            let run = job.place.as_ref().map(|place| place.run);
             self.jobs.insert(job.job, run);
         }
         self.identity.clone_from(&saved.identity);

@@ -249,24 +249,38 @@ impl Controller {
     }
 
     /// Takes over a job that an earlier controller gave to a host, whose agent may still have it.
-    /// Without `keep` the agent ended with that controller, or will within the fence.
-    pub fn resume(&mut self, job: u64, request: Request, host: &str, run: u64, now: Instant) {
-        let fence = self.settings.fence_here();
-        let keep = self.settings.keep;
+    /// Unless it is `kept` the agent ended with that controller, or will within the fence.
+    pub fn resume(
+        &mut self,
+        job: u64,
+        request: Request,
+        host: &str,
+        run: u64,
+        kept: bool,
+        now: Instant,
+    ) {
+        let fence = now + self.settings.fence_here();
         let machine = self
             .machines
             .entry(key(host))
-            .or_insert_with(|| Machine::new(host, keep, now));
+            .or_insert_with(|| Machine::new(host, kept, now));
         machine.dismissed = false;
+        // One job that is kept is enough for time to prove nothing about the agent.
+        machine.fence = match machine.fence {
+            _ if kept => None,
+            None if !machine.jobs.is_empty() => None,
+            _ => Some(fence),
+        };
         machine.jobs.insert(job);
-        machine.fence = (!machine.keep).then(|| now + fence);
         let mut entry = Job::new(request, now);
+        entry.attempts = 1;
         entry.place = Some(Place {
             host: machine.name.clone(),
             run,
             since: now,
             started: false,
             killed: false,
+            kept,
         });
         self.jobs.insert(job, entry);
         self.runs.insert(run, job);
@@ -298,10 +312,12 @@ impl Controller {
     /// Seats waiting jobs on idle slots.
     pub fn assign(&mut self, now: Instant) {
         for seat in self.pool.assign(now) {
-            let Some(job) = self.jobs.get_mut(&seat.job) else {
+            let machine = self.machines.get_mut(&key(&seat.host));
+            let (Some(job), Some(machine)) = (self.jobs.get_mut(&seat.job), machine) else {
                 self.pool.release(seat.job);
                 continue;
             };
+            machine.jobs.insert(seat.job);
             let run = fastrand::u64(..);
             job.attempts += 1;
             job.place = Some(Place {
@@ -310,6 +326,7 @@ impl Controller {
                 since: now,
                 started: false,
                 killed: false,
+                kept: machine.keep,
             });
             let mut argv = job.request.argv.clone();
             for word in &mut argv {
@@ -324,9 +341,6 @@ impl Controller {
                 block: job.request.block.clone(),
             };
             self.runs.insert(run, seat.job);
-            if let Some(machine) = self.machines.get_mut(&key(&seat.host)) {
-                machine.jobs.insert(seat.job);
-            }
             self.say(&seat.host, Order::Start(Box::new(start)));
         }
     }

@@ -472,3 +472,41 @@ fn an_old_connection_is_made_anew_when_it_is_idle() {
     world.step(&Step::Pass(30));
     assert!(world.hosts[0].connection > first);
 }
+
+/// A controller that comes after another one, with a job on a host that is not reached.
+fn after_another(kept: bool) -> World {
+    let mut world = World::new(false);
+    for job in 1..=JOBS {
+        world.controller.kill(job);
+    }
+    world.settle();
+    world.step(&Step::Network(0, false));
+    let now = world.now;
+    let wanted = request(Wish::Any);
+    world.controller.resume(9, wanted, "po9", 77, kept, now);
+    // Nobody ever answers there.
+    while world.controller.next_effect().is_some() {}
+    world.now += FENCE * 5;
+    world.controller.tick(world.now);
+    world
+}
+
+fn is_requeued(world: &mut World) -> bool {
+    let happenings = std::iter::from_fn(|| world.controller.next_happening());
+    happenings
+        .filter(|happening| matches!(happening, Happening::Requeued { job: 9, .. }))
+        .count()
+        == 1
+}
+
+#[test]
+fn a_job_of_an_earlier_controller_is_run_again_after_the_fence() {
+    assert!(is_requeued(&mut after_another(false)));
+}
+
+#[test]
+fn one_that_lives_on_is_not_run_again_as_long_as_its_host_is_silent() {
+    let mut world = after_another(true);
+    assert!(!is_requeued(&mut world));
+    assert_eq!(world.controller.job(9).unwrap().word(), "BUSY");
+}
