@@ -272,6 +272,28 @@ fn the_reason_that_a_job_waited_too_long(
 }
 
 #[test]
+fn a_job_with_a_higher_priority_goes_first_to_a_host() {
+    let said = played(
+        r#"
+        macro say
+          queuepop stdout -var word
+          echo $word
+          if ("$word" == "late")
+            exit
+          end
+        end
+        job -host anyhost -exit say -- echo late
+        job -host anyhost -exit say -priority 1 -- echo second
+        job -host anyhost -exit say -priority 7 -xhost po9 -- echo first
+        controller host add localhost
+        run
+        "#,
+    );
+    let words: Vec<&str> = said.lines().filter(|line| !line.contains("ID: ")).collect();
+    assert_eq!(words, ["first", "second", "late"]);
+}
+
+#[test]
 fn jobs_of_a_controller_that_is_ended_wait_for_the_next_host() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log").display().to_string();

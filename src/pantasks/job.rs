@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     exit_macro::End,
-    task::{Host, Target, TaskId},
+    task::{Host, Target, TaskId, Turn},
 };
 
 /// A job's number, from 1 on.
@@ -34,6 +34,9 @@ pub struct Launch {
     pub host: Host,
     /// Files that must be visible before it starts.
     pub block: Vec<PathBuf>,
+    /// Who goes first to a host of the controller.
+    #[serde(default)]
+    pub turn: Turn,
 }
 
 /// One job.

@@ -302,8 +302,8 @@ pub(super) fn request(launch: &Launch) -> Option<Request> {
             .collect(),
         claim: Claim {
             wish,
-            touches: Vec::new(),
-            priority: 0,
+            touches: launch.turn.touches.clone(),
+            priority: launch.turn.priority,
         },
     })
 }

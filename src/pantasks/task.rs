@@ -69,6 +69,15 @@ impl Host {
     }
 }
 
+/// Who goes first to a host of the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Turn {
+    /// Jobs with a higher one go first.
+    pub priority: i32,
+    /// Other hosts whose disks it works on: each takes only so many of these at once.
+    pub touches: Vec<String>,
+}
+
 /// Where a job's output goes besides the queue of that name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +111,8 @@ pub struct Settings {
     pub options: Vec<String>,
     /// Where jobs run.
     pub host: Host,
+    /// Who goes first there.
+    pub turn: Turn,
     /// The time scales.
     pub periods: Periods,
     /// Where standard output goes.
@@ -234,6 +245,7 @@ impl<B> Task<B> {
             nice: self.nice,
             host: settings.host.clone(),
             block: settings.block.clone(),
+            turn: settings.turn.clone(),
         })
     }
 }

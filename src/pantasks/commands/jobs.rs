@@ -18,7 +18,7 @@ pub(super) const OWN: &[(&str, Simple)] = &[("job", job)];
 
 fn job(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<(), Fault> {
     const USAGE: Fault = Fault::Usage(
-        "job [-host NAME [-required]] [-nice N] [-stdout FILE] [-stderr FILE] [-block FILE] \
+        "job [-host NAME [-required]] [-priority N] [-xhost NAME]... [-nice N] [-stdout FILE] [-stderr FILE] [-block FILE] \
          [-exit MACRO] -- PROGRAM [WORD...]",
     );
     let words: Vec<&str> = args.rest().collect();
@@ -31,6 +31,7 @@ fn job(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<()
         _ => return Err(USAGE),
     };
     let required = take_flag(&mut options, "-required");
+    let turn = super::words::take_turn(&mut options).ok_or(USAGE)?;
     let host = take_value(&mut options, "-host").unwrap_or("local");
     let nice = take_value(&mut options, "-nice").map(str::parse);
     let target = |word: Option<&str>| word.map_or(Target::Nowhere, Target::from_word);
@@ -56,6 +57,7 @@ fn job(shared: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<()
         nice: nice.transpose().map_err(|_| USAGE)?.unwrap_or(0),
         host: Host::from_word(host, required),
         block,
+        turn,
     };
     let mut scheduler = shared.lock();
     let id = scheduler.submit(None, launch);

@@ -3,7 +3,7 @@
 use super::{
     super::{
         scheduler::{Scheduler, Shared, Subject, zone_of},
-        task::{Host, Periods, Settings, Target, Task},
+        task::{Host, Periods, Settings, Target, Task, Turn},
         trange::Range,
     },
     Simple, take_flag, take_value,
@@ -76,13 +76,32 @@ fn command(shared: &Shared, _: &mut Interpreter, args: &Args) -> Result<(), Faul
 }
 
 fn host(shared: &Shared, _: &mut Interpreter, args: &Args) -> Result<(), Fault> {
+    const USAGE: Fault =
+        Fault::Usage("host local|anyhost|NAME [-required] [-priority N] [-xhost NAME]...");
     let mut words: Vec<&str> = args.rest().collect();
     let required = take_flag(&mut words, "-required");
+    let turn = take_turn(&mut words).ok_or(USAGE)?;
     let &[name] = words.as_slice() else {
-        return Err(Fault::Usage("host local|anyhost|NAME [-required]"));
+        return Err(USAGE);
     };
-    settings(&mut shared.lock(), "host")?.host = Host::from_word(name, required);
+    let mut scheduler = shared.lock();
+    let settings = settings(&mut scheduler, "host")?;
+    settings.host = Host::from_word(name, required);
+    settings.turn = turn;
     Ok(())
+}
+
+/// Who goes first, from the options of a `host` or a `job`; nothing where a number is none.
+pub(super) fn take_turn(words: &mut Vec<&str>) -> Option<Turn> {
+    let priority = take_value(words, "-priority").map_or(Ok(0), str::parse);
+    let mut touches = Vec::new();
+    while let Some(host) = take_value(words, "-xhost") {
+        touches.push(host.to_owned());
+    }
+    Some(Turn {
+        priority: priority.ok()?,
+        touches,
+    })
 }
 
 fn options(shared: &Shared, _: &mut Interpreter, args: &Args) -> Result<(), Fault> {
