@@ -157,7 +157,8 @@ impl Sshd {
         self.signal_connections(Signal::STOP);
     }
 
-    fn signal_connections(&self, signal: Signal) {
+    /// Signals the processes of every connection.
+    pub(crate) fn signal_connections(&self, signal: Signal) {
         for pid in descendants(self.child.id()) {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             if name.starts_with("sshd") {
