@@ -3,7 +3,7 @@
 //!
 //! What decides is pure and knows no clock and no process: [`trange`] says when a task may run,
 //! [`timers`] what is due and when to look again, [`job`] how a job moves from state to state.
-//! [`local`] runs processes. [`status`] shows it all. In all of these the body of a macro is a type
+//! [`crate::process`] runs processes. [`status`] shows it all. In all of these the body of a macro is a type
 //! parameter.
 //!
 //! `commands` joins them to the language, [`session`] turns the scheduler over, [`drive`] is the
