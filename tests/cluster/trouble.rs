@@ -31,11 +31,15 @@ pub(crate) enum Trouble {
     Stop,
     /// A human takes the host out for a while.
     Off,
+    /// The controller itself stands still, for a moment or for longer than the fence.
+    Controller,
 }
 
-use Trouble::{Agent, Client, Crash, Guard, Off, Server, Silence, SilenceAndStop, Stop};
+use Trouble::{
+    Agent, Client, Controller, Crash, Guard, Off, Server, Silence, SilenceAndStop, Stop,
+};
 
-const ALL: [Trouble; 9] = [
+const ALL: [Trouble; 10] = [
     Agent,
     Guard,
     Crash,
@@ -45,6 +49,7 @@ const ALL: [Trouble; 9] = [
     SilenceAndStop,
     Stop,
     Off,
+    Controller,
 ];
 
 /// Brings trouble to the hosts of a cluster.
@@ -89,7 +94,7 @@ impl<'a> Chance<'a> {
         if self.next > now {
             return;
         }
-        self.next = now + self.between(0.1, 0.8);
+        self.next = now + self.between(0.05, 0.5);
         let at = self.random.usize(..self.paused.len());
         let trouble = ALL[self.random.usize(..ALL.len())];
         if self.befall(at, trouble, pcontrol) {
@@ -106,6 +111,16 @@ impl<'a> Chance<'a> {
 
     fn between(&mut self, least: f64, most: f64) -> Duration {
         Duration::from_secs_f64(least + self.random.f64() * (most - least))
+    }
+
+    /// Mostly longer than the fence.
+    fn silence(&mut self) -> Duration {
+        let fence = self.fence.as_secs_f64();
+        if self.random.u8(..4) == 0 {
+            self.between(0.2 * fence, 0.8 * fence)
+        } else {
+            self.between(1.2 * fence, 3.0 * fence)
+        }
     }
 
     fn befall(&mut self, at: usize, trouble: Trouble, pcontrol: &mut Pcontrol) -> bool {
@@ -141,17 +156,21 @@ impl<'a> Chance<'a> {
                 if trouble != Stop {
                     host.sshd.signal_connections(Signal::STOP);
                 }
-                let fence = self.fence.as_secs_f64();
-                let time = if self.random.u8(..4) == 0 {
-                    self.between(0.2 * fence, 0.8 * fence)
-                } else {
-                    self.between(1.2 * fence, 3.0 * fence)
-                };
                 self.paused[at] = Some(Paused {
-                    until: Instant::now() + time,
+                    until: Instant::now() + self.silence(),
                     trouble,
                     agent: agent.filter(|_| trouble != Silence),
                 });
+                true
+            },
+            Controller => {
+                // Seldom: meanwhile nothing happens at all.
+                if self.random.u8(..4) > 0 {
+                    return false;
+                }
+                signal(pcontrol.pid(), Signal::STOP);
+                pause(self.silence());
+                signal(pcontrol.pid(), Signal::CONT);
                 true
             },
             Off => {
