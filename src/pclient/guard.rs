@@ -24,6 +24,12 @@ use crate::process::marked;
 /// The first argument of a guard.
 pub(super) const ARGUMENT: &str = "--guard";
 
+/// How long a job may take to run its program when its agent was killed.
+const LAST_START: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
 /// A point of the time since the machine was booted, its sleep included: jobs on other machines
 /// go on while this one sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,12 +108,15 @@ pub(super) fn main(words: &[String]) -> Option<()> {
     if let Err(error) = setsid() {
         eprintln!("no session of its own: {error}");
     }
+    let mark = Mark::of_value(mark);
+    let kill_jobs = || marked::kill(&|entry| mark.is(entry)).ok().map(drop);
     if watch() == Watched::Expired {
         // The agent holds the pipe, so the number is still its own.
         kill_process(agent, Signal::KILL).unwrap_or_default();
+        kill_jobs()?;
+        await_end();
     }
-    let mark = Mark::of_value(mark);
-    marked::kill(&|entry| mark.is(entry)).ok().map(drop)
+    kill_jobs()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -148,4 +157,14 @@ fn watch() -> Watched {
             Err(_) => return Watched::Dead,
         }
     }
+}
+
+/// Waits until nobody holds the other end of the pipe, for a while: a job that the agent was just
+/// starting has it, and no mark, until it runs its program.
+fn await_end() {
+    let stdin = rustix::stdio::stdin();
+    let mut bytes = [0; 8 * 64];
+    while poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LAST_START)) == Ok(1)
+        && rustix::io::read(stdin, &mut bytes).is_ok_and(|read| read > 0)
+    {}
 }

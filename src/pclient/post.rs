@@ -9,12 +9,25 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open},
+};
 use thiserror::Error;
 
 use crate::process::marked;
+
+/// Longest wait for a killed holder to end before the place is looked at again.
+const A_WHILE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// Between two looks at a place whose holder is not known.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// Why a place cannot be taken.
 #[derive(Debug, Error)]
@@ -122,6 +135,7 @@ impl Post {
         }
     }
 
+    /// Kills whoever has the place, and waits a moment for the place to be free.
     fn kill_holder(&self) -> Result<(), PostError> {
         let path = self.lock();
         let failed = |source| PostError::Io {
@@ -129,13 +143,22 @@ impl Post {
             source,
         };
         let mut lock = open(&path).map_err(failed)?;
-        let holder = read_pid(&mut lock).map_err(failed)?;
-        let process = holder.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        if let (Some(process), Err(TryLockError::WouldBlock)) = (process, lock.try_lock()) {
-            marked::signal(&process, Signal::KILL).map_err(failed)?;
+        let pid = read_pid(&mut lock).map_err(failed)?;
+        let holder = pid.and_then(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)));
+        // One that has just taken the place may not have written its number yet: then the number is
+        // of an earlier one, and by now perhaps somebody else's.
+        if let Some((pid, process)) = &holder
+            && has_open(*pid, &lock)
+            && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            marked::signal(process, Signal::KILL).map_err(failed)?;
+            // However it ends, the place is looked at again.
+            let mut end = [PollFd::new(process, PollFlags::IN)];
+            poll(&mut end, Some(&A_WHILE)).unwrap_or_default();
+        } else {
+            std::thread::park_timeout(A_MOMENT);
         }
-        // Whoever has it is dead now, or was dead before.
-        lock.lock().map_err(failed)
+        Ok(())
     }
 }
 
@@ -150,6 +173,22 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     options.open(path)
+}
+
+/// Whether a process has that file open.
+fn has_open(pid: Pid, file: &File) -> bool {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let Ok(wanted) = file.metadata().map(identity) else {
+        return false;
+    };
+    let files = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
+    let paths = files
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut found = paths.filter_map(|path| fs::metadata(path).ok());
+    found.any(|found| identity(found) == wanted)
 }
 
 fn read_pid(file: &mut File) -> io::Result<Option<Pid>> {

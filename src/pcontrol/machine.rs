@@ -58,12 +58,17 @@ pub(super) struct Machine {
     /// Its agent is to end, with the jobs that live on while there is no connection: as soon as
     /// there is one.
     pub(super) dismissed: bool,
+    /// How often in a row the agent was lost soon after it had answered.
+    pub(super) brief: u32,
     /// Words for `status`: how many processors it has, which version.
     pub(super) about: String,
 }
 
 /// How long an agent that was told to go may take.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// An agent that is lost soon after it has answered is looked for at once so often in a row.
+const FREE: u32 = 3;
 
 impl Machine {
     pub(super) fn new(name: &str, keep: bool, now: Instant) -> Self {
@@ -79,6 +84,7 @@ impl Machine {
             jobs: BTreeSet::new(),
             fence: None,
             dismissed: false,
+            brief: 0,
             about: String::new(),
         }
     }
@@ -117,8 +123,17 @@ impl Machine {
     /// There is no connection any more, or none came about.
     pub(super) fn lost(&mut self, settings: &Settings, why: String, now: Instant) {
         let (failures, pause) = match self.link {
-            // What was there may well be there again at once.
-            Link::Up { .. } | Link::Leaving { .. } => (0, Duration::ZERO),
+            // What was there may well be there again at once, unless it never lasts.
+            Link::Up { since, .. } => {
+                let lasted = now.saturating_duration_since(since) >= settings.retry;
+                self.brief = if lasted { 0 } else { self.brief + 1 };
+                let pause = match self.brief.checked_sub(FREE) {
+                    None | Some(0) => Duration::ZERO,
+                    Some(more) => settings.pause_after(more - 1),
+                };
+                (0, pause)
+            },
+            Link::Leaving { .. } => (0, Duration::ZERO),
             Link::Opening { failures } | Link::Closed { failures, .. } => {
                 (failures + 1, settings.pause_after(failures))
             },
@@ -163,5 +178,34 @@ impl Machine {
             Link::Leaving { until } => Some(until),
         };
         [fence, link].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_never_lasts_is_looked_for_less_and_less_often() {
+        let settings = Settings::default();
+        let mut now = Instant::now();
+        let mut machine = Machine::new("po01", false, now);
+        let mut pauses = |lasts: Duration| {
+            machine.link = Link::Up {
+                since: now,
+                heard: now,
+                silent: false,
+            };
+            now += lasts;
+            machine.lost(&settings, "it ended".to_owned(), now);
+            match machine.link {
+                Link::Closed { retry, .. } => retry.duration_since(now).as_secs(),
+                _ => panic!("it is lost"),
+            }
+        };
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(30));
+        let found: Vec<u64> = [short; 6].map(&mut pauses).to_vec();
+        assert_eq!(found, [0, 0, 0, 10, 20, 40]);
+        assert_eq!([long, short].map(pauses), [0, 0]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod pcontrol;
 mod processes;
+pub(crate) mod trouble;
 
 use std::{
     fs,

@@ -491,6 +491,7 @@ impl Controller {
             } = &mut machine.link
         {
             (*failures, *retry) = (0, now);
+            machine.brief = 0;
         }
         self.look_at(host, now);
     }
