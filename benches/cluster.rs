@@ -221,7 +221,7 @@ impl Desk {
 
     /// Tells the agents to go, so that the next section has the machine for itself.
     async fn close(mut self) {
-        self.cluster.dismiss(Instant::now());
+        self.cluster.dismiss(true, Instant::now());
         while self.cluster.is_connected()
             && let Some(report) = self.reports.recv().await
         {
