@@ -340,7 +340,7 @@ impl Cpu {
     /// Since `self`, each program's time by `show`.
     fn since(&self, show: impl Fn(Duration) -> String) -> String {
         let now = Self::now();
-        let mut text = format!("controller {}", show(now.own - self.own));
+        let mut text = format!("controller {}", show(now.own.saturating_sub(self.own)));
         for (name, (count, time)) in now.below {
             let before = self.below.get(&name).map_or(Duration::ZERO, |(_, t)| *t);
             let time = show(time.saturating_sub(before));
@@ -801,7 +801,7 @@ fn program() {
     while begin.elapsed() < QUIET {
         std::thread::park_timeout(QUIET.saturating_sub(begin.elapsed()));
     }
-    let cpu = (run_time(asked.child.id()) - cpu).as_secs_f64();
+    let cpu = run_time(asked.child.id()).saturating_sub(cpu).as_secs_f64();
     println!("  CPU in {} s: {cpu:.4} s", QUIET.as_secs());
     writeln!(asked.input, "exit").unwrap();
     assert!(asked.child.wait().unwrap().success());
