@@ -158,7 +158,13 @@ impl Agent {
                     Ok(count) => written += count,
                     Err(error) => return Parting::Lost(error.to_string()),
                 },
-                Some(report) = self.reports.recv() => self.take(report, Some(&mut talk.outgoing)),
+                Some(report) = self.reports.recv() => {
+                    self.take(report, Some(&mut talk.outgoing));
+                    // What is to be said at once is written at once.
+                    while let Ok(report) = self.reports.try_recv() {
+                        self.take(report, Some(&mut talk.outgoing));
+                    }
+                },
                 _ = talk.beat.tick() => talk.beat(),
                 () = self.guard.died() => return Parting::Unguarded,
             }

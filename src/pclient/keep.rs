@@ -18,7 +18,8 @@ use tokio::{
 use super::{
     agent::{Agent, AgentError, Parting},
     post::{Post, PostError},
-    program::{read_hello, standard_output},
+    program::read_hello,
+    streams::{Input, Output, standard_output},
     wire::{Decoder, Hello},
 };
 
@@ -57,7 +58,7 @@ pub(super) async fn relay(
     hello: &Hello,
     greeting: &[u8],
     mut decoder: Decoder,
-    mut input: tokio::io::Stdin,
+    mut input: Input,
 ) -> Result<(), KeepError> {
     let post = Post::of(&hello.controller, &hello.machine)?;
     let mut stream = match UnixStream::connect(post.socket()).await {
@@ -80,7 +81,7 @@ pub(super) async fn relay(
 /// Copies what has come without waiting for more.
 async fn copy_at_once(
     from: &mut tokio::net::unix::ReadHalf<'_>,
-    to: &mut tokio::fs::File,
+    to: &mut Output,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 << 10];
     loop {

@@ -15,4 +15,5 @@ mod mark;
 mod outgoing;
 mod post;
 pub mod program;
+mod streams;
 pub mod wire;

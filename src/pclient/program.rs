@@ -1,6 +1,6 @@
 //! The program `pclient`: the agent on a host, started through ssh by a controller.
 
-use std::{ffi::OsString, io, os::fd::AsFd as _, path::Path, process::ExitCode};
+use std::{ffi::OsString, io, path::Path, process::ExitCode};
 
 use thiserror::Error;
 use tokio::{
@@ -14,6 +14,7 @@ use super::{
     guard, keep,
     keep::KeepError,
     post::{Post, PostError},
+    streams::{self, Input, Output, standard_input, standard_output},
     wire::{Decoder, HELLO, Hello, PROTOCOL, WELCOME},
 };
 
@@ -124,12 +125,13 @@ fn talk() -> Result<u8, ProgramError> {
     let ended = runtime.block_on(converse());
     // A read of standard input that still waits must not hold up the end.
     runtime.shutdown_background();
+    streams::leave();
     ended
 }
 
 async fn converse() -> Result<u8, ProgramError> {
     let mut decoder = Decoder::default();
-    let mut input = tokio::io::stdin();
+    let mut input = standard_input()?;
     let mut classic = Classic::new();
     let mut output = standard_output()?;
     output.write_all(&classic.answer(true)).await?;
@@ -175,7 +177,7 @@ async fn serve(
     hello: Hello,
     greeting: &[u8],
     decoder: Decoder,
-    input: tokio::io::Stdin,
+    input: Input,
 ) -> Result<(), ProgramError> {
     let served = serve_inner(hello, greeting, decoder, input).await;
     if let Err(error) = &served {
@@ -188,7 +190,7 @@ async fn serve_inner(
     hello: Hello,
     greeting: &[u8],
     decoder: Decoder,
-    input: tokio::io::Stdin,
+    input: Input,
 ) -> Result<(), ProgramError> {
     if hello.keep {
         return Ok(keep::relay(&hello, greeting, decoder, input).await?);
@@ -204,14 +206,8 @@ async fn serve_inner(
     Ok(())
 }
 
-/// Standard output as it is: the standard library's would keep what comes behind the last newline.
-pub(super) fn standard_output() -> io::Result<tokio::fs::File> {
-    let output = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok(tokio::fs::File::from_std(output.into()))
-}
-
 /// Tells a controller why there will be no agent.
-async fn refuse(output: &mut tokio::fs::File, why: &str) -> io::Result<()> {
+async fn refuse(output: &mut Output, why: &str) -> io::Result<()> {
     let why = why.replace('\n', " ");
     let line = format!("\n{WELCOME} error {why}\n");
     output.write_all(line.as_bytes()).await?;

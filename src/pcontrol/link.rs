@@ -254,12 +254,15 @@ impl Line {
             if written == bytes.len() {
                 bytes.clear();
                 written = 0;
-                while let Ok(order) = orders.try_recv() {
-                    put_message(&mut bytes, &order);
-                }
                 if let Some(credit) = stored.credit() {
                     put_message(&mut bytes, &credit);
                 }
+            }
+            // What is to be said at once is written at once.
+            while bytes.len() < ROOM
+                && let Ok(order) = orders.try_recv()
+            {
+                put_message(&mut bytes, &order);
             }
             let left = bytes.get(written..).unwrap_or_default();
             let room = decoder.room();

@@ -1,7 +1,7 @@
 //! Slots, and which job goes to which.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     time::{Duration, Instant},
 };
@@ -59,6 +59,8 @@ pub struct Slot {
     pub host: String,
     /// What `@MAX_THREADS@` stands for in commands that run here.
     pub threads: u32,
+    /// The host's name as names are compared.
+    key: Box<str>,
     /// A human wants it in; a busy one that is not goes off after its job.
     on: bool,
     /// It is no more once its job has ended.
@@ -122,9 +124,9 @@ impl Default for Affinity {
 pub struct Pool {
     /// How patient they are.
     pub affinity: Affinity,
-    slots: Vec<Slot>,
-    /// The places of the slots in `slots`.
-    places: HashMap<SlotId, usize>,
+    slots: BTreeMap<SlotId, Slot>,
+    /// The slots of each host, in the order they were added.
+    of_hosts: HashMap<Box<str>, Vec<SlotId>>,
     /// The hosts that can be reached.
     up: HashSet<Box<str>>,
     idle: BTreeSet<SlotId>,
@@ -141,16 +143,18 @@ impl Pool {
     pub fn add(&mut self, host: &str, threads: u32) -> SlotId {
         self.last += 1;
         let id = SlotId(self.last);
-        self.places.insert(id, self.slots.len());
-        self.slots.push(Slot {
+        let slot = Slot {
             id,
             host: host.to_owned(),
             threads,
+            key: key(host),
             on: true,
             forgotten: false,
             job: None,
             touches: Vec::new(),
-        });
+        };
+        self.slots.insert(id, slot);
+        self.of_hosts.entry(key(host)).or_default().push(id);
         self.index(id);
         id
     }
@@ -164,9 +168,7 @@ impl Pool {
             self.up.remove(&host)
         };
         if changed {
-            let of = |slot: &&Slot| slot.is_of(&host);
-            let ids: Vec<SlotId> = self.slots.iter().filter(of).map(|slot| slot.id).collect();
-            for id in ids {
+            for id in self.ids(&host) {
                 self.index(id);
             }
         }
@@ -177,16 +179,15 @@ impl Pool {
     /// # Errors
     /// [`HostError::Unknown`].
     pub fn off(&mut self, host: &str) -> Result<(), HostError> {
-        let order = |slot: &Slot| match (slot.on, slot.job) {
-            (true, None) => 0,
-            (true, Some(_)) => 1,
-            (false, _) => 2,
+        let order = |id: &SlotId| match self.slots.get(id) {
+            Some(slot) if slot.on => u8::from(slot.job.is_some()),
+            _ => 2,
         };
-        let slots = self.slots.iter_mut().filter(|slot| slot.is_of(host));
-        let slot = slots.min_by_key(|slot| order(slot));
-        let slot = slot.ok_or_else(|| HostError::Unknown(host.to_owned()))?;
-        slot.on = false;
-        let id = slot.id;
+        let id = self.ids(host).into_iter().min_by_key(order);
+        let id = id.ok_or_else(|| HostError::Unknown(host.to_owned()))?;
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.on = false;
+        }
         self.index(id);
         Ok(())
     }
@@ -226,32 +227,33 @@ impl Pool {
     /// Forgets all slots, busy ones once their job is released. How many there were.
     pub fn clear(&mut self) -> usize {
         let count = self.slots.len();
-        let ids: Vec<SlotId> = self.slots.iter().map(|slot| slot.id).collect();
-        for slot in &mut self.slots {
+        let mut free = Vec::new();
+        for slot in self.slots.values_mut() {
             slot.on = false;
             slot.forgotten = true;
+            free.extend(slot.job.is_none().then_some(slot.id));
         }
-        for id in ids {
-            if self.slot(id).is_some_and(|slot| slot.job.is_none()) {
-                self.forget(id);
-            }
+        for id in free {
+            self.forget(id);
         }
         count
     }
 
     /// The slots in the order they were added.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| !slot.forgotten)
+        self.slots.values().filter(|slot| !slot.forgotten)
     }
 
     /// The slots of one host.
-    pub fn slots_of(&self, host: &str) -> impl Iterator<Item = &Slot> {
-        self.slots().filter(move |slot| slot.is_of(host))
+    pub fn slots_of(&self, host: &str) -> impl Iterator<Item = &Slot> + use<'_> {
+        let ids = self.of_hosts.get(&key(host)).into_iter().flatten();
+        ids.filter_map(|id| self.slots.get(id))
+            .filter(|slot| !slot.forgotten)
     }
 
     /// What a slot does.
     pub fn state(&self, slot: &Slot) -> SlotState {
-        let up = self.up.contains(&key(&slot.host));
+        let up = self.up.contains(&slot.key);
         match (slot.job, slot.on, up) {
             (None, false, _) => SlotState::Off,
             (_, _, false) => SlotState::Down,
@@ -283,30 +285,33 @@ impl Pool {
     /// Seats waiting jobs on idle slots.
     pub fn assign(&mut self, now: Instant) -> Vec<Seat> {
         let mut seats = Vec::new();
-        if self.waiting.len() == 0 {
-            return seats;
-        }
-        let idle: Vec<SlotId> = self.idle.iter().copied().collect();
+        let Affinity {
+            wanthost_wait,
+            unwanted_host_jobs,
+        } = self.affinity;
+        // What one slot does not get though it is for any, the next ones do not get either.
+        let mut any_left = true;
+        let idle: Vec<SlotId> = match self.waiting.len() {
+            0 => Vec::new(),
+            _ => self.idle.iter().copied().collect(),
+        };
         for id in idle {
-            let Some(place) = self.places.get(&id).copied() else {
+            let Some(slot) = self.slots.get_mut(&id) else {
                 continue;
             };
-            let Some(slot) = self.slots.get_mut(place) else {
-                continue;
-            };
-            let Affinity {
-                wanthost_wait,
-                unwanted_host_jobs,
-            } = self.affinity;
             let touched = &self.touched;
             let is_full = |host: &str| {
                 let count = touched.get(host).copied().unwrap_or(0);
                 count >= unwanted_host_jobs
             };
-            if is_full(&key(&slot.host)) {
+            if is_full(&slot.key) {
                 continue;
             }
-            let taken = self.waiting.take(&slot.host, now, wanthost_wait, &is_full);
+            let mut taken = self.waiting.take_own(&slot.key, &is_full);
+            if taken.is_none() && any_left {
+                taken = self.waiting.take_any(now, wanthost_wait, &is_full);
+                any_left = taken.is_some();
+            }
             let Some((job, claim)) = taken else {
                 continue;
             };
@@ -332,8 +337,8 @@ impl Pool {
 
     /// Seats a job that runs already, on a slot of its host if one is free. Whether it was.
     pub fn reseat(&mut self, job: u64, host: &str) -> bool {
-        let free = |slot: &&mut Slot| slot.is_of(host) && slot.job.is_none() && !slot.forgotten;
-        let Some(slot) = self.slots.iter_mut().find(free) else {
+        let free = |slot: &Slot| slot.job.is_none() && !slot.forgotten;
+        let Some(slot) = self.find(host, free) else {
             return false;
         };
         slot.job = Some(job);
@@ -357,8 +362,7 @@ impl Pool {
         let Some(id) = self.seated.remove(&job) else {
             return;
         };
-        let place = self.places.get(&id).copied();
-        let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) else {
+        let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
         slot.job = None;
@@ -380,16 +384,10 @@ impl Pool {
         self.touched.get(&key(host)).copied().unwrap_or(0)
     }
 
-    fn slot(&self, id: SlotId) -> Option<&Slot> {
-        self.slots.get(*self.places.get(&id)?)
-    }
-
     /// Notes whether the slot is idle.
     fn index(&mut self, id: SlotId) {
-        let idle = self
-            .slot(id)
-            .is_some_and(|slot| self.state(slot) == SlotState::Idle);
-        if idle {
+        let slot = self.slots.get(&id);
+        if slot.is_some_and(|slot| self.state(slot) == SlotState::Idle) {
             self.idle.insert(id);
         } else {
             self.idle.remove(&id);
@@ -398,9 +396,27 @@ impl Pool {
 
     fn forget(&mut self, id: SlotId) {
         self.idle.remove(&id);
-        self.slots.retain(|slot| slot.id != id);
-        let places = self.slots.iter().enumerate();
-        self.places = places.map(|(place, slot)| (slot.id, place)).collect();
+        let Some(Slot { key, .. }) = self.slots.remove(&id) else {
+            return;
+        };
+        if let Some(ids) = self.of_hosts.get_mut(&key) {
+            ids.retain(|known| *known != id);
+            if ids.is_empty() {
+                self.of_hosts.remove(&key);
+            }
+        }
+    }
+
+    /// All slots of a host, also those that are forgotten.
+    fn ids(&self, host: &str) -> Vec<SlotId> {
+        self.of_hosts.get(&key(host)).cloned().unwrap_or_default()
+    }
+
+    /// The first slot of a host that fits.
+    fn find(&mut self, host: &str, fits: impl Fn(&Slot) -> bool) -> Option<&mut Slot> {
+        let mut ids = self.ids(host).into_iter();
+        let id = ids.find(|id| self.slots.get(id).is_some_and(&fits))?;
+        self.slots.get_mut(&id)
     }
 
     fn one(
@@ -412,13 +428,10 @@ impl Pool {
         if !self.knows(host) {
             return Err(HostError::Unknown(host.to_owned()));
         }
-        self.slots
-            .iter_mut()
-            .find(|slot| slot.is_of(host) && fits(slot))
-            .ok_or_else(|| HostError::Not {
-                host: host.to_owned(),
-                wanted,
-            })
+        self.find(host, fits).ok_or_else(|| HostError::Not {
+            host: host.to_owned(),
+            wanted,
+        })
     }
 }
 
@@ -440,10 +453,6 @@ impl Slot {
     /// The job that it has, also while its host is down.
     pub fn job(&self) -> Option<u64> {
         self.job
-    }
-
-    fn is_of(&self, host: &str) -> bool {
-        self.host.eq_ignore_ascii_case(host)
     }
 }
 

@@ -81,28 +81,24 @@ impl Waiting {
         Some(claim)
     }
 
-    /// The job for an idle slot of `host`: one that requires it, one that wishes for it, one that
-    /// asks for none, and last one that wished for another host for longer than `patience`
-    /// (spec/pantasks.md §5.2).
-    pub(super) fn take(
+    /// The job for an idle slot of `host`, by its key: one that requires it, or one that wishes
+    /// for it. Where there is none, [`Self::take_any`] may have one (spec/pantasks.md §5.2).
+    pub(super) fn take_own(&mut self, host: &str, is_full: IsFull<'_>) -> Option<(u64, Claim)> {
+        let first = |table: &HashMap<Box<str>, Lines>| table.get(host)?.first(is_full);
+        let (_, job) = first(&self.required).or_else(|| first(&self.desired))?;
+        Some((job, self.remove(job)?))
+    }
+
+    /// The job for an idle slot of any host: one that asks for none, and last one that wished for
+    /// another host for longer than `patience`.
+    pub(super) fn take_any(
         &mut self,
-        host: &str,
         now: Instant,
         patience: Duration,
         is_full: IsFull<'_>,
     ) -> Option<(u64, Claim)> {
-        let host = key(host);
-        let lines = [
-            self.required.get(&host),
-            self.desired.get(&host),
-            Some(&self.any),
-        ];
-        let wanted = lines.into_iter().flatten();
-        let job = wanted
-            .filter_map(|lines| lines.first(is_full))
-            .map(|(_, job)| job)
-            .next()
-            .or_else(|| self.out_of_patience(now, patience, is_full))?;
+        let first = self.any.first(is_full).map(|(_, job)| job);
+        let job = first.or_else(|| self.out_of_patience(now, patience, is_full))?;
         Some((job, self.remove(job)?))
     }
 
@@ -126,9 +122,12 @@ impl Waiting {
 
     /// When the first wish for a host is given up that has not been yet.
     pub(super) fn next_surrender(&self, now: Instant, patience: Duration) -> Option<Instant> {
-        let ends = |(since, _): &(Instant, u64)| since.checked_add(patience);
-        let mut ends = self.patience.iter().filter_map(ends);
-        ends.find(|end| *end > now)
+        let given_up = now.checked_sub(patience).map(|since| (since, u64::MAX));
+        let first = match given_up {
+            Some(given_up) => self.patience.range(given_up..).next(),
+            None => self.patience.first(),
+        };
+        first.and_then(|(since, _)| since.checked_add(patience))
     }
 
     pub(super) fn len(&self) -> usize {

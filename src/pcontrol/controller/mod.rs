@@ -420,7 +420,7 @@ impl Controller {
     /// When [`Self::tick`] or [`Self::assign`] has something to do though nothing happens.
     pub fn next(&self, now: Instant) -> Option<Instant> {
         let machines = self.machines.values();
-        let due = machines.filter(|machine| self.wants(machine) || machine.is_connected());
+        let due = machines.filter(|machine| machine.is_connected() || self.wants(machine));
         let due = due.filter_map(|machine| machine.next(&self.settings)).min();
         [due, self.pool.next_look(now)].into_iter().flatten().min()
     }
