@@ -323,7 +323,7 @@ fn run_time(pid: u32) -> Duration {
     Duration::from_nanos(times.sum())
 }
 
-/// The CPU time since `before`, by program, in parts of `unit`.
+/// The CPU time so far.
 struct Cpu {
     own: Duration,
     below: BTreeMap<String, (u64, Duration)>,
@@ -331,17 +331,17 @@ struct Cpu {
 
 impl Cpu {
     fn now() -> Self {
-        Self {
-            own: own_cpu(),
-            below: cpu_below(),
-        }
+        let below = cpu_below();
+        // After the look at the others, which takes time too.
+        let own = own_cpu();
+        Self { own, below }
     }
 
-    /// Since `self`, each program's time by `show`.
+    /// Since then, each program's time by `show`.
     fn since(&self, show: impl Fn(Duration) -> String) -> String {
-        let now = Self::now();
-        let mut text = format!("controller {}", show(now.own.saturating_sub(self.own)));
-        for (name, (count, time)) in now.below {
+        let own = own_cpu().saturating_sub(self.own);
+        let mut text = format!("controller {}", show(own));
+        for (name, (count, time)) in cpu_below() {
             let before = self.below.get(&name).map_or(Duration::ZERO, |(_, t)| *t);
             let time = show(time.saturating_sub(before));
             write!(text, ", {count} {name} {time}").unwrap();

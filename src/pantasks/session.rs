@@ -288,6 +288,7 @@ impl Session {
                     job,
                     host,
                     completion,
+                    ..
                 }) => {
                     if let Some(host) = &host {
                         // One that could not be started was not told of before.

@@ -63,7 +63,6 @@ pub(super) struct Desk {
     pub(super) draining: bool,
     /// Waiting jobs that were deleted: nobody wants to know of their end.
     pub(super) deleted: BTreeSet<u64>,
-    open: std::collections::HashMap<u64, Wanted>,
     clock: Arc<dyn Clock>,
     last: u64,
 }
@@ -96,7 +95,6 @@ impl Desk {
     pub(super) fn submit(&mut self, wanted: Wanted) -> u64 {
         self.last += 1;
         let now = self.instant();
-        self.open.insert(self.last, wanted.clone());
         self.cluster.submit(self.last, wanted, now);
         self.last
     }
@@ -142,8 +140,16 @@ impl Desk {
                 Happening::Ended {
                     job,
                     host,
+                    request,
                     completion,
-                } => self.end(job, host, *completion),
+                } => {
+                    let finished = Finished {
+                        request: *request,
+                        host,
+                        completion: *completion,
+                    };
+                    self.end(job, finished);
+                },
                 Happening::Told(line) => lines.push(line),
             }
         }
@@ -151,17 +157,11 @@ impl Desk {
         lines.into_iter().map(|line| line + "\n").collect()
     }
 
-    fn end(&mut self, job: u64, host: Option<String>, completion: crate::process::Completion) {
-        if let Some(host) = &host {
-            self.cluster.taken(host, completion.id);
+    fn end(&mut self, job: u64, finished: Finished) {
+        if let Some(host) = &finished.host {
+            self.cluster.taken(host, finished.completion.id);
         }
-        let request = self.open.remove(&job);
-        if let (Some(request), false) = (request, self.deleted.remove(&job)) {
-            let finished = Finished {
-                request,
-                host,
-                completion,
-            };
+        if !self.deleted.remove(&job) {
             self.finished.insert(job, finished);
         }
     }
@@ -198,7 +198,6 @@ impl Session {
             raw,
             draining: false,
             deleted: BTreeSet::new(),
-            open: std::collections::HashMap::new(),
             clock,
             last: 0,
         })));

@@ -71,6 +71,8 @@ pub enum Happening {
         job: u64,
         /// The host it ran on; none where it never came to one.
         host: Option<String>,
+        /// What it was to run.
+        request: Box<Request>,
         /// How it ended, and what it wrote.
         completion: Box<Completion>,
     },
@@ -713,6 +715,7 @@ impl Controller {
         self.happenings.push_back(Happening::Ended {
             job,
             host,
+            request: Box::new(entry.request),
             completion: Box::new(completion),
         });
     }

@@ -160,6 +160,7 @@ impl World {
                     job,
                     host,
                     completion,
+                    ..
                 } => {
                     assert!(self.ended.insert(job), "job {job} ended twice");
                     if let Some(host) = host {
