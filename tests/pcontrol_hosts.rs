@@ -275,6 +275,31 @@ fn an_agent_without_its_guard_ends_and_its_jobs_are_run_again(#[case] settings: 
     assert_all_ends(&cluster, pcontrol);
 }
 
+#[rstest::rstest]
+#[case::fence(&FENCE)]
+#[case::keep(&KEEP)]
+fn a_job_that_agent_and_guard_leave_behind_is_ended_before_it_is_run_again(
+    #[case] settings: &[(&str, &str)],
+) {
+    let cluster = Cluster::of(1);
+    let host = cluster.host(0);
+    let mut pcontrol = cluster.pcontrol_with_hosts(settings);
+    let (job, process) = held_job(&cluster, &mut pcontrol, "a");
+    let (agent, guard) = host.agent_and_guard().unwrap();
+    for end in [Signal::STOP, Signal::KILL] {
+        signal(guard, end);
+        signal(agent, end);
+    }
+    begun(&cluster, "a", 2);
+    assert!(!Process::lives(process));
+    let_go(&cluster, "a");
+    pcontrol.wait_for_job(job, "EXIT");
+    assert_eq!(pcontrol.state(job).1, 0);
+    assert_eq!(cluster.lines("done.a").len(), 1);
+    assert_never_double(&cluster);
+    assert_all_ends(&cluster, pcontrol);
+}
+
 #[test]
 fn a_job_that_ignores_the_request_to_end_is_killed_by_kill() {
     let cluster = Cluster::of(1);
