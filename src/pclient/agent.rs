@@ -208,6 +208,7 @@ impl Agent {
         let uname = rustix::system::uname();
         let welcome = Welcome {
             incarnation: self.incarnation.clone(),
+            account: account(),
             host: uname.nodename().to_string_lossy().into_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -289,6 +290,17 @@ impl Agent {
                 }
             },
         }
+    }
+}
+
+/// This machine and account, whatever name leads here. Machines without an identity of their own
+/// are told by their names.
+fn account() -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let user = rustix::process::geteuid().as_raw();
+    match machine.trim() {
+        "" => format!("{}:{user}", rustix::system::uname().nodename().to_string_lossy()),
+        machine => format!("{machine}:{user}"),
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Hello {
 pub struct Welcome {
     /// This agent, of all that ever were. A later one has another name.
     pub incarnation: String,
+    /// The machine and account, whatever name leads there.
+    #[serde(default)]
+    pub account: String,
     /// What the machine calls itself.
     pub host: String,
     /// Its processors.

@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::{Deref, DerefMut},
     path::PathBuf,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -166,7 +166,8 @@ impl Cluster {
                     machine,
                     connection,
                     keep,
-                } => self.connect(&machine, connection, keep),
+                    fence,
+                } => self.connect(&machine, connection, keep, fence),
                 Effect::Say {
                     machine,
                     connection,
@@ -178,6 +179,11 @@ impl Cluster {
             }
         }
         !self.held.is_empty()
+    }
+
+    /// Never tells agents what was kept back: it could not be stored here.
+    pub fn drop_held(&mut self) {
+        self.held.clear();
     }
 
     /// Tells agents to end with their jobs, all or only those whose jobs do not live on. They are
@@ -195,7 +201,7 @@ impl Cluster {
         self.lines.clear();
     }
 
-    fn connect(&mut self, machine: &str, connection: u64, keep: bool) {
+    fn connect(&mut self, machine: &str, connection: u64, keep: bool, fence: Duration) {
         let (argv, name) = self.argv(machine);
         let plan = Plan {
             argv,
@@ -203,7 +209,7 @@ impl Cluster {
             hello: Hello {
                 controller: self.identity.clone(),
                 machine: machine.to_ascii_lowercase(),
-                fence: self.controller.settings.fence.as_secs_f64(),
+                fence: fence.as_secs_f64(),
                 keep,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },

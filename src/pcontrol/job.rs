@@ -1,6 +1,6 @@
 //! A job of the controller.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::waiting::Claim;
 
@@ -24,8 +24,8 @@ pub struct Job {
     pub request: Request,
     /// When it was submitted.
     pub submitted: Instant,
-    /// How often it was given to a host.
-    pub attempts: u32,
+    /// How often it was lost with its host.
+    pub losses: u32,
     /// Where it is; nowhere while it waits.
     pub place: Option<Place>,
 }
@@ -43,8 +43,8 @@ pub struct Place {
     pub started: bool,
     /// It was told to end.
     pub killed: bool,
-    /// It lives on there while nobody is connected.
-    pub kept: bool,
+    /// When its agent ends it if it hears nothing; never, where jobs live on.
+    pub fence: Option<Duration>,
 }
 
 impl Job {
@@ -52,7 +52,7 @@ impl Job {
         Self {
             request,
             submitted: now,
-            attempts: 0,
+            losses: 0,
             place: None,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::settings::Settings;
+use super::{fence::Fence, settings::Settings};
 
 /// How a machine stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,19 @@ pub(super) struct Machine {
     pub(super) name: String,
     /// Its jobs live on while there is no connection.
     pub(super) keep: bool,
+    /// Whether they shall, from the next connection on that it has no jobs for.
+    pub(super) wanted_keep: bool,
+    /// What its agent was told when it was connected.
+    pub(super) agreed: Fence,
     pub(super) link: Link,
     /// The number of the last connection.
     pub(super) connection: u64,
     /// The jobs that were given to it and have not ended.
     pub(super) jobs: BTreeSet<u64>,
+    /// The runs whose ends were told here and may not be forgotten there yet.
+    pub(super) untaken: BTreeSet<u64>,
+    /// The machine and account that answered last.
+    pub(super) account: Option<String>,
     /// From then on none of its jobs can run any more, though nothing is heard of it. With `keep`
     /// there is no such time.
     pub(super) fence: Option<Instant>,
@@ -71,10 +79,12 @@ const FAREWELL: Duration = Duration::from_secs(10);
 const FREE: u32 = 3;
 
 impl Machine {
-    pub(super) fn new(name: &str, keep: bool, now: Instant) -> Self {
+    pub(super) fn new(name: &str, keep: bool, agreed: Fence, now: Instant) -> Self {
         Self {
             name: name.to_owned(),
             keep,
+            wanted_keep: keep,
+            agreed,
             link: Link::Closed {
                 failures: 0,
                 retry: now,
@@ -82,6 +92,8 @@ impl Machine {
             },
             connection: 0,
             jobs: BTreeSet::new(),
+            untaken: BTreeSet::new(),
+            account: None,
             fence: None,
             dismissed: false,
             brief: 0,
@@ -98,8 +110,10 @@ impl Machine {
     pub(super) fn reason(&self, now: Instant) -> String {
         match &self.link {
             Link::Closed { retry, why, .. } => {
-                let left = retry.saturating_duration_since(now).as_secs();
-                format!("{why}; it is tried again in {left} s")
+                match retry.saturating_duration_since(now).as_secs() {
+                    0 => why.clone(),
+                    left => format!("{why}; it is tried again in {left} s"),
+                }
             },
             Link::Opening { .. } => "being connected".to_owned(),
             Link::Up { silent: false, .. } => "up".to_owned(),
@@ -112,12 +126,12 @@ impl Machine {
     }
 
     /// The agent was heard: nothing that it does can be older than this.
-    pub(super) fn heard(&mut self, settings: &Settings, now: Instant) {
+    pub(super) fn heard(&mut self, now: Instant) {
         if let Link::Up { heard, silent, .. } = &mut self.link {
             *heard = now;
             *silent = false;
         }
-        self.fence = (!self.keep).then(|| now + settings.fence_here());
+        self.fence = (!self.keep).then(|| now + self.agreed.here());
     }
 
     /// There is no connection any more, or none came about.
@@ -164,9 +178,9 @@ impl Machine {
                 silent,
             } => {
                 let overdue = if silent {
-                    heard + settings.silence_limit()
+                    heard + self.agreed.here()
                 } else {
-                    heard + settings.overdue()
+                    heard + self.agreed.overdue()
                 };
                 let aged = since + settings.connect_time;
                 Some(if self.jobs.is_empty() && !silent {
@@ -189,7 +203,7 @@ mod tests {
     fn an_agent_that_never_lasts_is_looked_for_less_and_less_often() {
         let settings = Settings::default();
         let mut now = Instant::now();
-        let mut machine = Machine::new("po01", false, now);
+        let mut machine = Machine::new("po01", false, Fence(settings.fence), now);
         let mut pauses = |lasts: Duration| {
             machine.link = Link::Up {
                 since: now,

@@ -7,6 +7,7 @@
 mod cluster;
 pub mod commands;
 mod controller;
+mod fence;
 pub mod finished;
 mod job;
 mod link;
@@ -21,7 +22,7 @@ pub mod setup;
 mod waiting;
 
 pub use cluster::{Cluster, Way};
-pub use controller::{Controller, Effect, Happening, News};
+pub use controller::{Controller, Effect, Happening, News, Resumed};
 pub use job::{Job, Place, Request};
 pub use link::Report;
 pub use pool::{Affinity, HostError, Pool, Seat, Slot, SlotId, SlotState, Wish};

@@ -159,7 +159,8 @@ impl Desk {
 
     fn end(&mut self, job: u64, finished: Finished) {
         if let Some(host) = &finished.host {
-            self.cluster.taken(host, finished.completion.id);
+            let now = self.clock.instant();
+            self.cluster.taken(host, finished.completion.id, now);
         }
         if !self.deleted.remove(&job) {
             self.finished.insert(job, finished);

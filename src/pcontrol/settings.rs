@@ -51,22 +51,6 @@ impl Settings {
             .unwrap_or(self.longest_retry)
             .min(self.longest_retry)
     }
-
-    /// The fence as it counts here: the agent's own, and time for what it kills to be gone.
-    pub(super) fn fence_here(&self) -> Duration {
-        self.fence + (self.fence / 4).max(Duration::from_secs(1))
-    }
-
-    /// A host that was not heard for so long gets no more jobs: it was to say something at least
-    /// twice (see [`crate::pclient::wire`]).
-    pub(super) fn overdue(&self) -> Duration {
-        (self.fence / 2).min(Duration::from_secs(40))
-    }
-
-    /// A connection on which nothing was heard for so long is given up.
-    pub(super) fn silence_limit(&self) -> Duration {
-        self.fence_here()
-    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
+    fence::Fence,
     job::{Job, Place, Request},
     machine::{Link, Machine},
     pool::{HostError, Pool, Slot, SlotId, SlotState},
@@ -38,6 +39,8 @@ pub enum Effect {
         connection: u64,
         /// Whether its jobs live on without it.
         keep: bool,
+        /// How long its agent may hear nothing.
+        fence: Duration,
     },
     /// Say this to an agent.
     Say {
@@ -53,6 +56,15 @@ pub enum Effect {
         /// The machine's name.
         machine: String,
     },
+}
+
+/// Where an earlier controller gave a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumed {
+    /// The host and the attempt.
+    pub place: Place,
+    /// The machine and account behind the host's name.
+    pub account: Option<String>,
 }
 
 /// What happened to jobs and hosts.
@@ -157,17 +169,23 @@ impl Controller {
     /// Adds a slot on a host.
     pub fn add(&mut self, host: &str, threads: u32, keep: Option<bool>, now: Instant) -> SlotId {
         let id = self.pool.add(host, threads);
-        let keep = keep.unwrap_or(self.settings.keep);
+        let (kept, fence) = (keep.unwrap_or(self.settings.keep), self.fence());
         let machine = self
             .machines
             .entry(key(host))
-            .or_insert_with(|| Machine::new(host, keep, now));
-        if machine.jobs.is_empty() && matches!(machine.link, Link::Closed { .. }) {
-            machine.keep = keep;
-        }
+            .or_insert_with(|| Machine::new(host, kept, fence, now));
+        machine.wanted_keep = keep.unwrap_or(machine.wanted_keep);
         machine.dismissed = false;
+        let other_way = machine.wanted_keep != machine.keep && machine.jobs.is_empty();
         let up = machine.is_up();
+        let unseated = machine.jobs.iter().find(|job| !self.pool.is_seated(**job));
+        if let Some(job) = unseated.copied() {
+            self.pool.reseat(job, host);
+        }
         self.pool.set_up(host, up);
+        if up && other_way {
+            self.send_away(host, now);
+        }
         self.look_at(host, now);
         id
     }
@@ -224,7 +242,7 @@ impl Controller {
 
     /// Closes the connections to hosts that have jobs which live on without them.
     pub fn let_go(&mut self, now: Instant) {
-        let lives_on = |machine: &&Machine| machine.keep && !machine.jobs.is_empty();
+        let lives_on = |machine: &&Machine| machine.keep && machine.has_runs();
         let kept = self.machines.values().filter(lives_on);
         let names: Vec<String> = kept.map(|machine| machine.name.clone()).collect();
         for name in names {
@@ -251,43 +269,52 @@ impl Controller {
     }
 
     /// Takes over a job that an earlier controller gave to a host, whose agent may still have it.
-    /// Unless it is `kept` the agent ended with that controller, or will within the fence.
-    pub fn resume(
-        &mut self,
-        job: u64,
-        request: Request,
-        host: &str,
-        run: u64,
-        kept: bool,
-        now: Instant,
-    ) {
-        let fence = now + self.settings.fence_here();
+    /// Unless it lives on there, the agent ended with that controller, or will within the fence.
+    pub fn resume(&mut self, job: u64, request: Request, resumed: Resumed, now: Instant) {
+        let Resumed { place, account } = resumed;
+        let host = place.host.clone();
+        let (kept, present) = (place.fence.is_none(), self.fence());
+        let fence = place.fence.map(Fence).map_or(present, |fence| Fence(fence.0.max(present.0)));
+        self.close_for_resume(&host, kept, now);
         let machine = self
             .machines
-            .entry(key(host))
-            .or_insert_with(|| Machine::new(host, kept, now));
+            .entry(key(&host))
+            .or_insert_with(|| Machine::new(&host, kept, present, now));
         machine.dismissed = false;
-        // One job that is kept is enough for time to prove nothing about the agent.
+        machine.account = account.or(machine.account.take());
+        let over = now + fence.here();
+        // One job that lives on is enough for time to prove nothing about the agent.
         machine.fence = match machine.fence {
             _ if kept => None,
             None if !machine.jobs.is_empty() => None,
-            _ => Some(fence),
+            known => Some(known.map_or(over, |known| known.max(over))),
         };
         machine.jobs.insert(job);
         let mut entry = Job::new(request, now);
-        entry.attempts = 1;
+        self.runs.insert(place.run, job);
         entry.place = Some(Place {
-            host: machine.name.clone(),
-            run,
             since: now,
             started: false,
-            killed: false,
-            kept,
+            ..place
         });
         self.jobs.insert(job, entry);
-        self.runs.insert(run, job);
-        self.pool.reseat(job, host);
-        self.look_at(host, now);
+        self.pool.reseat(job, &host);
+        self.look_at(&host, now);
+    }
+
+    /// A connection that was made before could not know of the jobs that are resumed.
+    fn close_for_resume(&mut self, host: &str, kept: bool, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        let other_way = kept && !machine.keep;
+        if kept && machine.jobs.is_empty() {
+            (machine.keep, machine.wanted_keep) = (true, true);
+        }
+        let met = matches!(machine.link, Link::Up { .. } | Link::Leaving { .. });
+        if met || (other_way && machine.is_connected()) {
+            self.give_up(host, "made anew", now);
+        }
     }
 
     /// Ends a job: one that waits at once, one that runs soon. False where there is none.
@@ -321,14 +348,13 @@ impl Controller {
             };
             machine.jobs.insert(seat.job);
             let run = fastrand::u64(..);
-            job.attempts += 1;
             job.place = Some(Place {
                 host: seat.host.clone(),
                 run,
                 since: now,
                 started: false,
                 killed: false,
-                kept: machine.keep,
+                fence: (!machine.keep).then_some(machine.agreed.0),
             });
             let mut argv = job.request.argv.clone();
             for word in &mut argv {
@@ -348,10 +374,17 @@ impl Controller {
     }
 
     /// The end of a job is stored: its host may forget it.
-    pub fn taken(&mut self, host: &str, run: u64) {
-        let up = |machine: &Machine| matches!(machine.link, Link::Up { .. });
-        if self.machine(host).is_some_and(up) {
+    pub fn taken(&mut self, host: &str, run: u64, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        machine.untaken.remove(&run);
+        if matches!(machine.link, Link::Up { .. }) {
             self.say(host, Order::Taken { run });
+        }
+        // A host that was taken out waits for nothing but this.
+        if self.machine(host).is_some_and(|machine| !machine.has_runs()) {
+            self.look_at(host, now);
         }
     }
 
@@ -365,20 +398,11 @@ impl Controller {
         }
         match news {
             News::Welcome(welcome) => self.welcome(host, welcome, now),
-            News::Started { run } => self.started(run),
-            News::Ended(completion) => {
-                self.ended(host, *completion);
-                // A host that was taken out waits for nothing but its last job.
-                if self
-                    .machine(host)
-                    .is_some_and(|machine| machine.jobs.is_empty())
-                {
-                    self.look_at(host, now);
-                }
-            },
+            News::Started { run } => self.started(host, run),
+            News::Ended(completion) => self.ended(host, *completion, now),
             News::Beat { at } => {
                 let was_silent = !machine.is_up();
-                machine.heard(&self.settings, at);
+                machine.heard(at);
                 let is_up = machine.is_up();
                 if was_silent && is_up {
                     self.tell(format!("host {host} answers again"));
@@ -386,7 +410,7 @@ impl Controller {
                 self.pool.set_up(host, is_up);
             },
             News::Gone => {
-                self.requeue_all(host, "its agent was told to end", now);
+                self.requeue_all(host, "its agent was told to end", false, now);
                 self.effects.push_back(Effect::Close {
                     machine: host.to_owned(),
                 });
@@ -415,6 +439,7 @@ impl Controller {
             .map(|machine| machine.name.clone())
             .collect();
         for name in names {
+            self.judge(&name, now);
             self.look_at(&name, now);
         }
     }
@@ -450,12 +475,20 @@ impl Controller {
     /// Why a host takes no jobs, or `up`.
     pub fn reason(&self, host: &str, now: Instant) -> Option<String> {
         let machine = self.machine(host)?;
+        if !machine.is_connected() && !self.wants(machine) {
+            return Some("it is off".to_owned());
+        }
         Some(machine.reason(now))
     }
 
     /// What a host told about itself.
     pub fn about(&self, host: &str) -> &str {
         self.machine(host).map_or("", |machine| &machine.about)
+    }
+
+    /// The machine and account behind a host's name, as far as they are known.
+    pub fn account(&self, host: &str) -> Option<&str> {
+        self.machine(host)?.account.as_deref()
     }
 
     /// Whether any agent is there or being reached.
@@ -483,7 +516,11 @@ impl Controller {
 
     /// Whether there is a reason to be connected: slots that are in, or jobs of which nobody knows.
     fn wants(&self, machine: &Machine) -> bool {
-        self.pool.wants(&machine.name) || !machine.jobs.is_empty()
+        self.pool.wants(&machine.name) || machine.has_runs()
+    }
+
+    fn fence(&self) -> Fence {
+        Fence(self.settings.fence)
     }
 
     fn try_now(&mut self, host: &str, now: Instant) {
@@ -498,23 +535,42 @@ impl Controller {
         self.look_at(host, now);
     }
 
+    /// Judges a machine's silence. All that it has said has to have been heard before.
+    fn judge(&mut self, host: &str, now: Instant) {
+        let Some(machine) = self.machines.get_mut(&key(host)) else {
+            return;
+        };
+        let (name, agreed) = (machine.name.clone(), machine.agreed);
+        if machine.fence.is_some_and(|fence| fence <= now) && !machine.jobs.is_empty() {
+            let heard = agreed.here().as_secs();
+            let why = format!("nothing was heard of its host for {heard} s");
+            self.give_up(&name, "it does not answer", now);
+            self.requeue_all(&name, &why, true, now);
+            return;
+        }
+        let Link::Up { heard, silent, .. } = &mut machine.link else {
+            return;
+        };
+        let silence = now.saturating_duration_since(*heard);
+        if silence >= agreed.here() {
+            self.tell(format!("host {name} is down: it does not answer"));
+            self.give_up(&name, "it does not answer", now);
+        } else if silence >= agreed.overdue() && !std::mem::replace(silent, true) {
+            self.tell(format!(
+                "host {name} has not answered for {} s and gets no more jobs",
+                silence.as_secs()
+            ));
+            self.pool.set_up(&name, false);
+        }
+    }
+
     /// Does what a machine's state asks for now.
     fn look_at(&mut self, host: &str, now: Instant) {
         let Some(machine) = self.machines.get(&key(host)) else {
             return;
         };
-        let name = machine.name.clone();
-        if machine.fence.is_some_and(|fence| fence <= now) && !machine.jobs.is_empty() {
-            let heard = self.settings.fence_here().as_secs();
-            let why = format!("nothing was heard of its host for {heard} s");
-            self.give_up(&name, "it does not answer", now);
-            self.requeue_all(&name, &why, now);
-        }
-        let Some(machine) = self.machines.get(&key(host)) else {
-            return;
-        };
-        let wanted = self.wants(machine);
-        match machine.link.clone() {
+        let (name, wanted) = (machine.name.clone(), self.wants(machine));
+        match machine.link {
             Link::Closed {
                 retry, failures, ..
             } => {
@@ -525,30 +581,9 @@ impl Controller {
                 }
             },
             Link::Opening { .. } => {},
-            Link::Up {
-                since,
-                heard,
-                silent,
-            } => {
+            Link::Up { since, silent, .. } => {
                 let aged = now.saturating_duration_since(since) >= self.settings.connect_time;
-                let silence = now.saturating_duration_since(heard);
-                if silence >= self.settings.silence_limit() {
-                    self.tell(format!("host {name} is down: it does not answer"));
-                    self.give_up(&name, "it does not answer", now);
-                } else if silence >= self.settings.overdue() && !silent {
-                    self.tell(format!(
-                        "host {name} has not answered for {} s and gets no more jobs",
-                        silence.as_secs()
-                    ));
-                    if let Some(machine) = self.machines.get_mut(&key(&name)) {
-                        machine.link = Link::Up {
-                            since,
-                            heard,
-                            silent: true,
-                        };
-                    }
-                    self.pool.set_up(&name, false);
-                } else if !wanted || (aged && machine.jobs.is_empty()) {
+                if !silent && (!wanted || (aged && !machine.has_runs())) {
                     self.send_away(&name, now);
                 }
             },
@@ -562,14 +597,19 @@ impl Controller {
 
     fn connect(&mut self, host: &str, failures: u32) {
         self.connections += 1;
-        let connection = self.connections;
+        let (connection, fence) = (self.connections, self.fence());
         if let Some(machine) = self.machines.get_mut(&key(host)) {
+            if !machine.has_runs() {
+                machine.keep = machine.wanted_keep;
+            }
+            machine.agreed = fence;
             machine.link = Link::Opening { failures };
             machine.connection = connection;
             self.effects.push_back(Effect::Connect {
                 machine: machine.name.clone(),
                 connection,
                 keep: machine.keep,
+                fence: fence.0,
             });
         }
     }
@@ -596,7 +636,7 @@ impl Controller {
         let Some(machine) = self.machines.get_mut(&key(host)) else {
             return;
         };
-        if !machine.keep || machine.jobs.is_empty() {
+        if !machine.keep || !machine.has_runs() {
             self.send_away(host, now);
             return;
         }
@@ -639,6 +679,16 @@ impl Controller {
         if !matches!(machine.link, Link::Opening { .. }) {
             return;
         }
+        let other = machine.account.as_ref().is_some_and(|known| *known != welcome.account);
+        if other && !machine.jobs.is_empty() {
+            // What it says proves nothing about the jobs of the one that had the name.
+            let why = "another machine or account answers under this name than the one that has \
+                       its jobs";
+            self.tell(format!("host {host} is down: {why}"));
+            self.give_up(host, why, now);
+            return;
+        }
+        machine.account = Some(welcome.account.clone());
         machine.link = Link::Up {
             since: now,
             heard: now,
@@ -648,7 +698,7 @@ impl Controller {
             "{}, {} cores, version {}",
             welcome.host, welcome.cores, welcome.version
         );
-        machine.heard(&self.settings, now);
+        machine.heard(now);
         let about = machine.about.clone();
         let jobs: Vec<u64> = machine.jobs.iter().copied().collect();
         for job in jobs {
@@ -659,7 +709,7 @@ impl Controller {
                         self.say(host, Order::Kill { run: place.run });
                     }
                 },
-                _ => self.requeue(job, "the agent that had it is gone", now),
+                _ => self.requeue(job, "the agent that had it is gone", true, now),
             }
         }
         for run in welcome.runs {
@@ -678,8 +728,15 @@ impl Controller {
         }
     }
 
-    fn started(&mut self, run: u64) {
-        let Some(job) = self.runs.get(&run).copied() else {
+    /// The job of a run that was given to that host.
+    fn job_of(&self, host: &str, run: u64) -> Option<u64> {
+        let job = *self.runs.get(&run)?;
+        let place = self.jobs.get(&job)?.place.as_ref()?;
+        place.host.eq_ignore_ascii_case(host).then_some(job)
+    }
+
+    fn started(&mut self, host: &str, run: u64) {
+        let Some(job) = self.job_of(host, run) else {
             return;
         };
         let place = self.jobs.get_mut(&job).and_then(|job| job.place.as_mut());
@@ -691,11 +748,20 @@ impl Controller {
         }
     }
 
-    fn ended(&mut self, host: &str, completion: Completion) {
-        match self.runs.get(&completion.id).copied() {
-            Some(job) => self.finish(job, completion),
+    fn ended(&mut self, host: &str, completion: Completion, now: Instant) {
+        let run = completion.id;
+        let untaken = |machine: &Machine| machine.untaken.contains(&run);
+        match self.job_of(host, run) {
+            Some(job) => {
+                if let Some(machine) = self.machines.get_mut(&key(host)) {
+                    machine.untaken.insert(run);
+                }
+                self.finish(job, completion);
+            },
+            // It was told before, and is being stored.
+            None if self.machine(host).is_some_and(untaken) => {},
             // It was told before: the agent has not heard yet that it may forget it.
-            None => self.taken(host, completion.id),
+            None => self.taken(host, run, now),
         }
     }
 
@@ -720,18 +786,19 @@ impl Controller {
         });
     }
 
-    fn requeue_all(&mut self, host: &str, why: &str, now: Instant) {
+    fn requeue_all(&mut self, host: &str, why: &str, counts: bool, now: Instant) {
         let Some(machine) = self.machine(host) else {
             return;
         };
         let jobs: Vec<u64> = machine.jobs.iter().copied().collect();
         for job in jobs {
-            self.requeue(job, why, now);
+            self.requeue(job, why, counts, now);
         }
     }
 
-    /// A job's run is known to be over, and nothing is known of its end: it waits again.
-    fn requeue(&mut self, job: u64, why: &str, now: Instant) {
+    /// A job's run is known to be over, and nothing is known of its end: it waits again. Whether it
+    /// `counts` as lost: a human may have wanted it so.
+    fn requeue(&mut self, job: u64, why: &str, counts: bool, now: Instant) {
         let Some(entry) = self.jobs.get_mut(&job) else {
             return;
         };
@@ -742,11 +809,12 @@ impl Controller {
             self.finish(job, unstarted(Outcome::Stopped));
             return;
         }
-        if entry.attempts >= self.settings.losses {
-            let (attempts, host) = (entry.attempts, &place.host);
+        entry.losses += u32::from(counts);
+        if counts && entry.losses >= self.settings.losses {
+            let (losses, host) = (entry.losses, &place.host);
             let why = format!(
-                "it was lost with its host {attempts} times, last on {host}: {why}; it may be \
-                 what brings its hosts down"
+                "it was lost with its host {losses} times, last on {host}: {why}; it may be what \
+                 brings its hosts down"
             );
             self.finish(job, unstarted(Outcome::Lost(why)));
             return;
@@ -768,6 +836,11 @@ impl Controller {
 }
 
 impl Machine {
+    /// Whether it has jobs, or ends that were not stored here yet.
+    fn has_runs(&self) -> bool {
+        !self.jobs.is_empty() || !self.untaken.is_empty()
+    }
+
     fn is_connected(&self) -> bool {
         !matches!(self.link, Link::Closed { .. })
     }
@@ -784,7 +857,7 @@ fn unstarted(outcome: Outcome) -> Completion {
         outcome,
         stdout: Captured::text(Vec::new()),
         stderr: Captured::text(why),
-        wall: std::time::Duration::ZERO,
+        wall: Duration::ZERO,
         usage: None,
         hung: false,
     }

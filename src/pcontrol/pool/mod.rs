@@ -335,6 +335,11 @@ impl Pool {
         seats
     }
 
+    /// Whether a job has a slot.
+    pub fn is_seated(&self, job: u64) -> bool {
+        self.seated.contains_key(&job)
+    }
+
     /// Seats a job that runs already, on a slot of its host if one is free. Whether it was.
     pub fn reseat(&mut self, job: u64, host: &str) -> bool {
         let free = |slot: &Slot| slot.job.is_none() && !slot.forgotten;
