@@ -26,7 +26,6 @@ use crate::{
     opihi::Body,
     pcontrol::{Claim, Cluster, Request, Wish},
     process::{Processes, Program},
-    state::script::SavedPlace,
 };
 
 /// What the words of a task act on now.
@@ -156,32 +155,30 @@ impl Scheduler {
         id
     }
 
-    /// Takes back the jobs of an earlier scheduler, whose tasks are there by now. The names of
-    /// tasks that are not.
+    /// Takes back the jobs of an earlier scheduler, whose tasks are there by now: what has happened
+    /// to them can be dealt with. The names of tasks that are not there.
     pub(super) fn adopt(&mut self) -> Vec<String> {
-        let (now, instant) = (self.now(), self.instant());
+        let now = self.now();
         let mut orphans = Vec::new();
-        for Restored { id, kept, place } in std::mem::take(&mut self.restored) {
+        for Restored { id, kept } in std::mem::take(&mut self.restored) {
             let task = self.tasks.find(&kept.launch.name).map(Task::id);
             match &kept.exit {
                 Some(exit) => drop(self.own_exits.insert(id, exit.clone())),
                 None if task.is_none() => orphans.push(kept.launch.name.clone()),
                 None => {},
             }
-            if let Some(request) = request(&kept.launch) {
-                match place {
-                    Some(place) => {
-                        let SavedPlace { host, run, kept } = place;
-                        self.cluster
-                            .resume(id.0, request, &host, run, kept, instant);
-                    },
-                    None => self.cluster.submit(id.0, request, instant),
-                }
-            }
             if let Some(task) = task.and_then(|task| self.tasks.get_mut(task)) {
                 task.statistics.submitted += 1;
             }
             self.jobs.take_back(id, task, kept.launch, now);
+            let place = self.cluster.job(id.0).and_then(|job| job.place.as_ref());
+            if let Some((host, killed)) = place.map(|place| (place.host.clone(), place.killed)) {
+                self.started(id, &host);
+                if killed {
+                    // It runs, so that its end comes by itself.
+                    drop(self.jobs.apply(id, Event::Stop(Stop::Kill)));
+                }
+            }
         }
         orphans
     }
@@ -192,11 +189,14 @@ impl Scheduler {
         self.cluster.tick(now);
     }
 
-    /// Seats waiting jobs on idle hosts.
+    /// Seats waiting jobs on idle hosts. From then on they may run, and end when they are known not
+    /// to.
     pub fn assign(&mut self) {
         if self.standing.controller {
             let now = self.instant();
-            self.cluster.assign(now);
+            for (job, host) in self.cluster.assign(now) {
+                self.started(JobId(job), &host);
+            }
         }
     }
 

@@ -185,13 +185,17 @@ impl Session {
             let scheduler = self.shared.lock();
             (scheduler.now(), scheduler.standing)
         };
-        if standing.scheduler {
+        if standing.harvest {
             let orphans = self.shared.lock().adopt();
             for task in orphans {
                 self.outlet.err(&format!(
                     "persist: a job of task {task} goes on, and there is no such task any more\n"
                 ));
             }
+        }
+        // Nobody is called silent whose words have only not been read yet.
+        while let Ok(report) = self.there.try_recv() {
+            self.take(Report::There(report))?;
         }
         self.shared.lock().tick_hosts();
         self.happened()?;
@@ -274,38 +278,35 @@ impl Session {
         loop {
             let happening = {
                 let mut scheduler = self.shared.lock();
-                if !scheduler.standing.harvest {
+                if !scheduler.standing.harvest || !scheduler.restored.is_empty() {
                     return Ok(());
                 }
                 scheduler.cluster.next_happening()
             };
             match happening {
                 None => return Ok(()),
-                Some(Happening::Started { job, host }) => {
-                    self.shared.lock().started(JobId(job), &host);
-                },
+                // It counts as running since it was given to its host.
+                Some(Happening::Started { .. }) => {},
                 Some(Happening::Ended {
                     job,
                     host,
                     completion,
                     ..
                 }) => {
-                    if let Some(host) = &host {
-                        // One that could not be started was not told of before.
-                        self.shared.lock().started(JobId(job), host);
-                    }
                     self.ended(JobId(job), &completion)?;
                     if let Some(host) = host {
-                        self.shared.lock().cluster.taken(&host, completion.id);
+                        let mut scheduler = self.shared.lock();
+                        let now = scheduler.instant();
+                        scheduler.cluster.taken(&host, completion.id, now);
                     }
                 },
                 Some(Happening::Requeued { job, host, why }) => {
-                    self.outlet.err(&format!(
-                        "job {job} was lost with host {host} and is run again: {why}\n"
-                    ));
                     let ended = self.shared.lock().requeued(JobId(job));
-                    if let Some(ended) = ended {
-                        self.over(&ended, None)?;
+                    match ended {
+                        Some(ended) => self.over(&ended, None)?,
+                        None => self.outlet.err(&format!(
+                            "job {job} was lost with host {host} and is run again: {why}\n"
+                        )),
                     }
                 },
                 Some(Happening::Told(text)) => self.note(&text),

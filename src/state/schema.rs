@@ -191,7 +191,9 @@ CREATE TABLE script_jobs (
     launch  TEXT NOT NULL,
     host    TEXT,
     run     TEXT,
-    kept    INTEGER NOT NULL,
+    fence   REAL,
+    killed  INTEGER NOT NULL,
+    account TEXT,
     PRIMARY KEY (session, job),
     CHECK ((host IS NULL) = (run IS NULL))
 ) STRICT, WITHOUT ROWID;

@@ -8,7 +8,7 @@ use super::{StateError, Store};
 pub type SavedPage = (String, Vec<(String, String)>);
 
 /// What a scheduler has kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Saved {
     /// Variables by name.
     pub variables: Vec<(String, String)>,
@@ -21,7 +21,7 @@ pub struct Saved {
 }
 
 /// A job on another host whose end no script has seen yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SavedJob {
     /// Its number.
     pub job: u64,
@@ -32,18 +32,23 @@ pub struct SavedJob {
 }
 
 /// Where a job was given to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SavedPlace {
     /// The host.
     pub host: String,
     /// The number of the attempt.
     pub run: u64,
-    /// It lives on there without its scheduler.
-    pub kept: bool,
+    /// So many seconds after its host has heard nothing it is ended there; never, where it lives on
+    /// without its scheduler.
+    pub fence: Option<f64>,
+    /// It was told to end.
+    pub killed: bool,
+    /// The machine and account behind the host's name.
+    pub account: Option<String>,
 }
 
 /// What has changed since the last save.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     /// Variables that are new or have another value.
     pub set: Vec<(String, String)>,
@@ -130,21 +135,29 @@ impl Store {
 
     fn saved_jobs(&self, session: &str) -> Result<Vec<SavedJob>, StateError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT job, launch, host, run, kept FROM script_jobs WHERE session = ? ORDER BY job",
+            "SELECT job, launch, host, run, fence, killed, account
+             FROM script_jobs WHERE session = ? ORDER BY job",
         )?;
         let rows = query.query_map([session], |row| {
             let host: Option<String> = row.get(2)?;
             let run: Option<String> = row.get(3)?;
-            Ok((row.get(0)?, row.get(1)?, host.zip(run), row.get(4)?))
+            let rest = (row.get(4)?, row.get(5)?, row.get(6)?);
+            Ok((row.get(0)?, row.get(1)?, host.zip(run), rest))
         })?;
         let mut jobs = Vec::new();
         for row in rows {
-            let (job, launch, place, kept) = row?;
+            let (job, launch, place, (fence, killed, account)) = row?;
             let place = match place {
                 Some((host, run)) => {
                     let run = u64::from_str_radix(&run, 16);
                     let run = run.map_err(|_| StateError::Corrupt(format!("job {job}")))?;
-                    Some(SavedPlace { host, run, kept })
+                    Some(SavedPlace {
+                        host,
+                        run,
+                        fence,
+                        killed,
+                        account,
+                    })
                 },
                 None => None,
             };
@@ -209,25 +222,33 @@ impl Store {
                 gone.execute(params![session, job])?;
             }
             let mut put = transaction
-                .prepare_cached("INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?, ?)")?;
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                )?;
             for SavedJob { job, launch, place } in &changes.jobs {
                 let place = place.as_ref();
                 let host = place.map(|place| &place.host);
                 let run = place.map(|place| format!("{:016x}", place.run));
-                let kept = place.is_some_and(|place| place.kept);
-                put.execute(params![session, job, launch, host, run, kept])?;
+                let fence = place.and_then(|place| place.fence);
+                let killed = place.is_some_and(|place| place.killed);
+                let account = place.and_then(|place| place.account.as_ref());
+                put.execute(params![
+                    session, job, launch, host, run, fence, killed, account
+                ])?;
             }
         }
         Ok(transaction.commit()?)
     }
 
-    /// Drops the jobs that the scheduler `session` has kept.
+    /// Drops the jobs that the scheduler `session` has kept, and the name of its controller.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn forget_jobs(&mut self, session: &str) -> Result<(), StateError> {
         let transaction = self.write()?;
-        transaction.execute("DELETE FROM script_jobs WHERE session = ?", [session])?;
+        for table in ["script_jobs", "script_controllers"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE session = ?"), [session])?;
+        }
         Ok(transaction.commit()?)
     }
 

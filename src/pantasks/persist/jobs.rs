@@ -1,14 +1,17 @@
 //! Jobs on other hosts that outlive the scheduler.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     opihi::Fault,
     pantasks::{
         job::{JobId, Launch},
-        scheduler::Scheduler,
+        scheduler::{Scheduler, request},
         task::Host,
     },
+    pcontrol::{Place, Resumed},
     state::script::{Saved, SavedJob, SavedPlace},
 };
 
@@ -22,64 +25,69 @@ pub(in crate::pantasks) struct Kept {
     pub(in crate::pantasks) exit: Option<String>,
 }
 
-/// A job of an earlier scheduler, until the scheduler runs.
+/// A job of an earlier scheduler, until its task is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::pantasks) struct Restored {
     pub(in crate::pantasks) id: JobId,
     pub(in crate::pantasks) kept: Kept,
-    /// Where it was given to.
-    pub(in crate::pantasks) place: Option<SavedPlace>,
 }
 
-/// The jobs that are kept, and the attempts that they were given to a host for.
-pub(super) fn attempts(scheduler: &Scheduler) -> impl Iterator<Item = (u64, Option<u64>)> {
-    let run = |id: JobId| {
-        let job = scheduler.cluster.job(id.0);
-        job.and_then(|job| job.place.as_ref())
-            .map(|place| place.run)
-    };
+/// Where a job was given to, as far as two saves have to be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt {
+    run: u64,
+    killed: bool,
+}
+
+/// The jobs that are kept, and the attempts that they were given to a host for. Nothing is said of
+/// a job that is over for the controller and whose end no macro has seen: what was saved stays.
+pub(super) fn attempts(
+    scheduler: &Scheduler,
+) -> impl Iterator<Item = (u64, Option<Option<Attempt>>)> {
     let jobs = scheduler.jobs.iter();
     let jobs = jobs.filter(|job| job.launch.host != Host::Local);
-    let restored = scheduler.restored.iter().map(|job| {
-        let run = job.place.as_ref().map(|place| place.run);
-        (job.id.0, run)
-    });
-    jobs.map(move |job| (job.id.0, run(job.id))).chain(restored)
+    let restored = scheduler.restored.iter().map(|job| job.id);
+    let all = jobs.map(|job| job.id).chain(restored);
+    all.map(|JobId(id)| {
+        let job = scheduler.cluster.job(id);
+        let attempt = job.map(|job| job.place.as_ref().map(Attempt::of));
+        (id, attempt)
+    })
 }
 
 /// What is kept of one of them.
 pub(super) fn saved(scheduler: &Scheduler, id: u64) -> Option<SavedJob> {
-    let job = scheduler.jobs.get(JobId(id))?;
-    let place = scheduler.cluster.job(id).and_then(|job| job.place.as_ref());
-    let kept = Kept {
-        launch: job.launch.clone(),
-        exit: scheduler.own_exits.get(&job.id).cloned(),
+    let kept = match scheduler.jobs.get(JobId(id)) {
+        Some(job) => Kept {
+            launch: job.launch.clone(),
+            exit: scheduler.own_exits.get(&job.id).cloned(),
+        },
+        None => {
+            let restored = scheduler.restored.iter();
+            restored.clone().find(|job| job.id.0 == id)?.kept.clone()
+        },
     };
+    let cluster = &scheduler.cluster;
+    let place = cluster.job(id).and_then(|job| job.place.as_ref());
     Some(SavedJob {
         job: id,
         launch: serde_json::to_string(&kept).ok()?,
         place: place.map(|place| SavedPlace {
             host: place.host.clone(),
             run: place.run,
-            kept: place.kept,
+            fence: place.fence.map(|fence| fence.as_secs_f64()),
+            killed: place.killed,
+            account: cluster.account(&place.host).map(str::to_owned),
         }),
     })
 }
 
-/// Takes the place of the scheduler that has kept these jobs: its agents will be known.
+/// Takes the place of the scheduler that has kept these jobs. Its agents are asked for them at
+/// once, whenever their tasks will be there.
 pub(super) fn restore(scheduler: &mut Scheduler, saved: &Saved) -> Result<Vec<Restored>, Fault> {
-    if let Some(identity) = &saved.identity {
-        let now = scheduler.instant();
-        if !scheduler.cluster.set_identity(identity.clone(), now) {
-            return Err(Fault::message(
-                "persist has to be on before the controller has jobs on its hosts",
-            ));
-        }
-    }
-    let mut restored = Vec::new();
+    let mut jobs = Vec::new();
     for job in &saved.jobs {
-        let kept = serde_json::from_str(&job.launch);
-        let kept = kept.map_err(|error| {
+        let kept: Kept = serde_json::from_str(&job.launch).map_err(|error| {
             Fault::message(format!(
                 "persist: job {} cannot be understood: {error}",
                 job.job
@@ -90,12 +98,55 @@ pub(super) fn restore(scheduler: &mut Scheduler, saved: &Saved) -> Result<Vec<Re
                 "persist has to be on before there are jobs: numbers would be used twice",
             ));
         }
-        scheduler.jobs.reserve(JobId(job.job));
-        restored.push(Restored {
-            id: JobId(job.job),
-            kept,
-            place: job.place.clone(),
-        });
+        jobs.push((job, kept));
+    }
+    let now = scheduler.instant();
+    if let Some(identity) = &saved.identity
+        && !scheduler.cluster.set_identity(identity.clone(), now)
+    {
+        return Err(Fault::message(
+            "persist has to be on before the controller has jobs on its hosts",
+        ));
+    }
+    let mut restored = Vec::new();
+    for (job, kept) in jobs {
+        let id = JobId(job.job);
+        scheduler.jobs.reserve(id);
+        if let Some(request) = request(&kept.launch) {
+            match &job.place {
+                Some(place) => {
+                    let resumed = resumed(place, now);
+                    scheduler.cluster.resume(id.0, request, resumed, now);
+                },
+                None => scheduler.cluster.submit(id.0, request, now),
+            }
+        }
+        restored.push(Restored { id, kept });
     }
     Ok(restored)
+}
+
+fn resumed(saved: &SavedPlace, now: std::time::Instant) -> Resumed {
+    // What is no time proves nothing: it counts as one that never comes.
+    let fence = saved.fence.map(Duration::try_from_secs_f64);
+    Resumed {
+        place: Place {
+            host: saved.host.clone(),
+            run: saved.run,
+            since: now,
+            started: false,
+            killed: saved.killed,
+            fence: fence.and_then(Result::ok),
+        },
+        account: saved.account.clone(),
+    }
+}
+
+impl Attempt {
+    fn of(place: &Place) -> Self {
+        Self {
+            run: place.run,
+            killed: place.killed,
+        }
+    }
 }

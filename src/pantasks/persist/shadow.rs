@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use super::jobs;
+use super::jobs::{self, Attempt};
 use crate::{
     opihi::Interpreter,
     pantasks::scheduler::Scheduler,
@@ -35,8 +35,8 @@ pub(super) struct Shadow {
     books: Vec<String>,
     pages: HashMap<(String, String), (i64, u64)>,
     next_position: i64,
-    /// The attempt that each job was given to a host for.
-    jobs: HashMap<u64, Option<u64>>,
+    /// The attempt that each job was given to a host for; nothing where that is not known yet.
+    jobs: HashMap<u64, Option<Option<Attempt>>>,
     identity: Option<String>,
 }
 
@@ -56,10 +56,7 @@ impl Shadow {
                 self.next_position += 1;
             }
         }
-        for job in &saved.jobs {
-            let run = job.place.as_ref().map(|place| place.run);
-            self.jobs.insert(job.job, run);
-        }
+        self.jobs = saved.jobs.iter().map(|job| (job.job, None)).collect();
         self.identity.clone_from(&saved.identity);
     }
 
@@ -122,11 +119,12 @@ impl Shadow {
         let identity = scheduler.cluster.identity().to_owned();
         changes.identity = (self.identity.as_ref() != Some(&identity)).then(|| identity.clone());
         new.identity = Some(identity);
-        for (id, run) in jobs::attempts(scheduler) {
-            new.jobs.insert(id, run);
-            if self.jobs.get(&id) != Some(&run) {
+        for (id, attempt) in jobs::attempts(scheduler) {
+            let known = self.jobs.get(&id).copied().flatten();
+            if attempt.is_some() && attempt != known {
                 changes.jobs.extend(jobs::saved(scheduler, id));
             }
+            new.jobs.insert(id, attempt.or(known));
         }
         let gone = |id: &&u64| !new.jobs.contains_key(*id);
         changes.jobs_gone = self.jobs.keys().filter(gone).copied().collect();

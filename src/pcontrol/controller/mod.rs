@@ -338,8 +338,9 @@ impl Controller {
         true
     }
 
-    /// Seats waiting jobs on idle slots.
-    pub fn assign(&mut self, now: Instant) {
+    /// Seats waiting jobs on idle slots. The jobs, and the hosts that they were given to.
+    pub fn assign(&mut self, now: Instant) -> Vec<(u64, String)> {
+        let mut given = Vec::new();
         for seat in self.pool.assign(now) {
             let machine = self.machines.get_mut(&key(&seat.host));
             let (Some(job), Some(machine)) = (self.jobs.get_mut(&seat.job), machine) else {
@@ -370,7 +371,9 @@ impl Controller {
             };
             self.runs.insert(run, seat.job);
             self.say(&seat.host, Order::Start(Box::new(start)));
+            given.push((seat.job, seat.host));
         }
+        given
     }
 
     /// The end of a job is stored: its host may forget it.
