@@ -189,13 +189,14 @@ impl Session {
                 None => "the controller has no host (controller host add NAME)".to_owned(),
             };
         }
-        let (mut down, mut busy, mut all) = (BTreeSet::new(), 0, 0);
+        let (mut down, mut busy, mut idle, mut all) = (BTreeSet::new(), 0, 0, 0);
         for (slot, state) in slots {
             all += 1;
             match state {
                 SlotState::Down => drop(down.insert(slot.host.clone())),
                 SlotState::Busy(_) => busy += 1,
-                SlotState::Off | SlotState::Idle => {},
+                SlotState::Idle => idle += 1,
+                SlotState::Off => {},
             }
         }
         let who = name.map_or("the controller".to_owned(), |name| format!("host {name}"));
@@ -205,6 +206,12 @@ impl Session {
             format!("host {host} is down: {why}")
         });
         let reasons: Vec<String> = reasons.collect();
+        if idle > 0 {
+            return format!(
+                "{who} has {idle} idle slots, held back by the times of affinity or by jobs that \
+                 work on the same disks from elsewhere (-xhost, unwanted_host_jobs)"
+            );
+        }
         match (busy, reasons.as_slice()) {
             (0, []) => format!("{who} has no slot that is on"),
             (0, reasons) => reasons.join("; "),

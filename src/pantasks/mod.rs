@@ -15,6 +15,7 @@ mod commands;
 pub mod drive;
 pub mod exit_macro;
 mod harvest;
+mod hosts;
 pub mod job;
 pub mod jobs;
 mod persist;

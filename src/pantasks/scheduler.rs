@@ -245,13 +245,15 @@ impl Scheduler {
 
     /// Drops all jobs and ends their processes (`flush jobs`).
     pub fn flush(&mut self) -> usize {
-        let jobs = self.jobs.flush();
-        for job in &jobs {
-            self.local.stop(job.id.0);
-            self.cluster.kill(job.id.0);
+        let jobs = self.jobs.flush().into_iter().map(|job| job.id);
+        let restored = std::mem::take(&mut self.restored);
+        let all: Vec<JobId> = jobs.chain(restored.iter().map(|job| job.id)).collect();
+        for job in &all {
+            self.local.stop(job.0);
+            self.cluster.kill(job.0);
         }
         self.tasks.sweep(&self.jobs);
-        jobs.len()
+        all.len()
     }
 
     /// Ends the processes of all jobs on this host.

@@ -6,11 +6,10 @@ use std::{
     fmt, io,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
 };
 
 use jiff::Timestamp;
-use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
     commands,
@@ -20,16 +19,10 @@ use super::{
     task::TaskId,
     timers,
 };
-/// Most bytes of messages of the controller that nobody has read.
-const MESSAGES: usize = 64 << 10;
-
-/// How long the agents on the hosts may take to end their jobs when the scheduler ends.
-const FAREWELL: Duration = Duration::from_secs(5);
-
 use crate::{
     engine::clock::Clock,
     opihi::{Args, Body, Flow, Interpreter, Outcome, Stop},
-    pcontrol::{self, Cluster, Happening},
+    pcontrol::{self, Cluster},
     process::{self, ProcessSettings, Processes},
     shell::{
         machine::{Machine, Surroundings},
@@ -61,9 +54,9 @@ pub struct Session {
     pub(super) interpreter: Interpreter,
     pub(super) shared: Shared,
     pub(super) outlet: Outlet,
-    persist: Persist,
-    here: UnboundedReceiver<process::Report>,
-    there: UnboundedReceiver<pcontrol::Report>,
+    pub(super) persist: Persist,
+    pub(super) here: UnboundedReceiver<process::Report>,
+    pub(super) there: UnboundedReceiver<pcontrol::Report>,
     next_evaluation: Timestamp,
 }
 
@@ -270,103 +263,6 @@ impl Session {
                 scheduler.cluster.take(report, now);
                 Ok(())
             },
-        }
-    }
-
-    /// Deals with what has happened to the controller's hosts and their jobs.
-    fn happened(&mut self) -> Result<(), Quit> {
-        loop {
-            let happening = {
-                let mut scheduler = self.shared.lock();
-                if !scheduler.standing.harvest || !scheduler.restored.is_empty() {
-                    return Ok(());
-                }
-                scheduler.cluster.next_happening()
-            };
-            match happening {
-                None => return Ok(()),
-                // It counts as running since it was given to its host.
-                Some(Happening::Started { .. }) => {},
-                Some(Happening::Ended {
-                    job,
-                    host,
-                    completion,
-                    ..
-                }) => {
-                    self.ended(JobId(job), &completion)?;
-                    if let Some(host) = host {
-                        let mut scheduler = self.shared.lock();
-                        let now = scheduler.instant();
-                        scheduler.cluster.taken(&host, completion.id, now);
-                    }
-                },
-                Some(Happening::Requeued { job, host, why }) => {
-                    let ended = self.shared.lock().requeued(JobId(job));
-                    match ended {
-                        Some(ended) => self.over(&ended, None)?,
-                        None => self.outlet.err(&format!(
-                            "job {job} was lost with host {host} and is run again: {why}\n"
-                        )),
-                    }
-                },
-                Some(Happening::Told(text)) => self.note(&text),
-            }
-        }
-    }
-
-    /// Keeps a message of the controller for `controller output`.
-    fn note(&mut self, text: &str) {
-        let mut scheduler = self.shared.lock();
-        if scheduler.verbose {
-            self.outlet.err(&format!("{text}\n"));
-        }
-        scheduler.messages.push_str(text);
-        scheduler.messages.push('\n');
-        let surplus = scheduler.messages.len().saturating_sub(MESSAGES);
-        if let Some((end, _)) = scheduler
-            .messages
-            .match_indices('\n')
-            .find(|(at, _)| *at >= surplus)
-            && surplus > 0
-        {
-            scheduler.messages.drain(..=end);
-        }
-    }
-
-    /// Ends the processes of all jobs and waits until they are gone.
-    pub async fn shut_down(&mut self) {
-        let keeps = {
-            let mut scheduler = self.shared.lock();
-            let keeps = self.persist.save(&mut self.interpreter, &mut scheduler);
-            if keeps {
-                // Those on other hosts are there when the scheduler is back.
-                scheduler.stop_here();
-            } else {
-                scheduler.flush();
-            }
-            keeps
-        };
-        while self.shared.lock().processes() > 0 && self.here.recv().await.is_some() {}
-        self.dismiss_hosts(!keeps);
-        // Agents that do not say that they are gone see the connection close.
-        drop(timeout(FAREWELL, self.hosts_gone()).await);
-        self.shared.lock().cluster.disconnect();
-    }
-
-    fn dismiss_hosts(&self, kept_too: bool) {
-        let mut scheduler = self.shared.lock();
-        let now = scheduler.instant();
-        scheduler.cluster.dismiss(kept_too, now);
-    }
-
-    async fn hosts_gone(&mut self) {
-        while self.shared.lock().cluster.is_connected()
-            && let Some(report) = self.there.recv().await
-        {
-            let mut scheduler = self.shared.lock();
-            let now = scheduler.instant();
-            scheduler.cluster.take(report, now);
-            scheduler.cluster.perform();
         }
     }
 

@@ -11,10 +11,10 @@ use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 pub(super) use self::jobs::Restored;
 use self::shadow::Shadow;
@@ -26,14 +26,25 @@ use crate::{
 };
 
 /// At least so long between two saves: a kill loses at most this much.
-const INTERVAL: SignedDuration = SignedDuration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Between two saves that jobs wait for, so many times as long as a save takes.
-const CALM: i32 = 4;
+const CALM: u32 = 4;
 
 /// Another writer of state.db must not hold up the scheduler; what could not be saved is saved
 /// next time.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What became of a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Saving {
+    /// Nothing is kept.
+    Off,
+    /// state.db has it.
+    Done,
+    /// state.db does not have it.
+    Failed,
+}
 
 /// What a session keeps, if it keeps anything. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -49,12 +60,12 @@ struct Kept {
     store: Store,
     session: String,
     shadow: Shadow,
-    saved_at: Timestamp,
+    saved_at: Instant,
     /// The interpreter's steps at the last save: without another step nothing can have changed.
     steps: Option<u64>,
     failing: bool,
     /// How long the last save took.
-    took: SignedDuration,
+    took: Duration,
     /// Held as long as this scheduler keeps the session.
     _lock: File,
 }
@@ -78,7 +89,7 @@ impl Persist {
         interpreter: &mut Interpreter,
         scheduler: &mut Scheduler,
     ) -> Option<Timestamp> {
-        let now = scheduler.now();
+        let now = scheduler.instant();
         let mut keeper = self.keeper();
         let Some(kept) = keeper.open.as_mut() else {
             scheduler.cluster.perform();
@@ -93,30 +104,31 @@ impl Persist {
         } else {
             INTERVAL
         };
-        let due = kept.saved_at.checked_add(pause).unwrap_or(now);
-        if now < due {
-            return Some(due);
+        let left = pause.saturating_sub(now.saturating_duration_since(kept.saved_at));
+        if !left.is_zero() {
+            return scheduler.now().checked_add(left).ok();
         }
         kept.saved_at = now;
         if kept.save(interpreter, scheduler) {
-            kept.took = scheduler.now().duration_since(now);
+            kept.took = scheduler.instant().saturating_duration_since(now);
             scheduler.cluster.perform();
             None
         } else {
-            now.checked_add(INTERVAL).ok()
+            scheduler.now().checked_add(INTERVAL).ok()
         }
     }
 
-    /// Saves what has changed, now. False where nothing is kept.
-    pub(super) fn save(&self, interpreter: &mut Interpreter, scheduler: &mut Scheduler) -> bool {
-        match &mut self.keeper().open {
-            Some(kept) => {
-                if kept.save(interpreter, scheduler) {
-                    scheduler.cluster.perform();
-                }
-                true
-            },
-            None => false,
+    /// Saves what has changed, now.
+    pub(super) fn save(&self, interpreter: &mut Interpreter, scheduler: &mut Scheduler) -> Saving {
+        let mut keeper = self.keeper();
+        let Some(kept) = &mut keeper.open else {
+            return Saving::Off;
+        };
+        if kept.save(interpreter, scheduler) {
+            scheduler.cluster.perform();
+            Saving::Done
+        } else {
+            Saving::Failed
         }
     }
 
@@ -156,9 +168,10 @@ impl Persist {
                 keeper.open = None;
                 Ok(())
             },
-            ["save"] => {
-                self.save(interpreter, &mut shared.lock());
-                Ok(())
+            ["save"] => match self.save(interpreter, &mut shared.lock()) {
+                Saving::Off => Err(Fault::message("persist save: it is not on")),
+                Saving::Done => Ok(()),
+                Saving::Failed => Err(Fault::message("persist save: nothing was saved")),
             },
             ["forget"] => {
                 let mut keeper = self.keeper();
@@ -212,10 +225,10 @@ impl Persist {
             store,
             session: session.to_owned(),
             shadow,
-            saved_at: interpreter.host().now(),
+            saved_at: scheduler.instant(),
             steps: None,
             failing: false,
-            took: SignedDuration::ZERO,
+            took: Duration::ZERO,
             _lock: lock,
         };
         scheduler.restored = jobs;
