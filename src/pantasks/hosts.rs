@@ -144,5 +144,4 @@ impl Session {
             scheduler.cluster.perform();
         }
     }
-
 }

@@ -299,7 +299,10 @@ fn account() -> String {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let user = rustix::process::geteuid().as_raw();
     match machine.trim() {
-        "" => format!("{}:{user}", rustix::system::uname().nodename().to_string_lossy()),
+        "" => format!(
+            "{}:{user}",
+            rustix::system::uname().nodename().to_string_lossy()
+        ),
         machine => format!("{machine}:{user}"),
     }
 }

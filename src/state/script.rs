@@ -221,10 +221,9 @@ impl Store {
             for job in &changes.jobs_gone {
                 gone.execute(params![session, job])?;
             }
-            let mut put = transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                )?;
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO script_jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?;
             for SavedJob { job, launch, place } in &changes.jobs {
                 let place = place.as_ref();
                 let host = place.map(|place| &place.host);

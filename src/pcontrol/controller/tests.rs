@@ -9,8 +9,10 @@ use proptest::prelude::*;
 
 use super::{
     super::pool::{Affinity, Wish},
+    jobs::unstarted,
     *,
 };
+use crate::process::Outcome;
 
 const FENCE: Duration = Duration::from_secs(10);
 const JOBS: u64 = 6;
@@ -36,9 +38,10 @@ fn completion(run: u64) -> Box<Completion> {
     })
 }
 
-fn welcome(runs: Vec<u64>) -> News {
+fn welcome(account: usize, runs: Vec<u64>) -> News {
     News::Welcome(Welcome {
         incarnation: "i".into(),
+        account: account.to_string(),
         host: "h".into(),
         cores: 1,
         version: "0".into(),
@@ -51,17 +54,24 @@ fn welcome(runs: Vec<u64>) -> News {
 struct Agent {
     going: BTreeSet<u64>,
     over: BTreeSet<u64>,
+    /// How long it may hear nothing; for ever, where jobs live on.
+    fence: Option<Duration>,
     /// When it ends its jobs if it hears nothing.
     lease: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Host {
-    agent: Option<Agent>,
+    /// Of each of the two machines that may be behind the name.
+    agents: [Option<Agent>; 2],
+    /// Which of them is.
+    behind: usize,
     /// The connection that the controller has, or is opening.
     connection: Option<u64>,
     /// Whether the agent behind it was greeted.
     greeted: bool,
+    /// What the agent is told first: whether its jobs live on, and its fence.
+    hello: (bool, Duration),
     /// Bytes arrive.
     reachable: bool,
     /// What was sent and has not arrived.
@@ -71,7 +81,6 @@ struct Host {
 struct World {
     controller: Controller,
     now: Instant,
-    keep: bool,
     hosts: Vec<Host>,
     /// The job of each run that was ever sent.
     jobs: BTreeMap<u64, u64>,
@@ -96,6 +105,13 @@ enum Step {
     On(usize),
     /// A human ends a job.
     Kill(u64),
+    /// The name of a host leads to another machine from the next connection on.
+    Other(usize),
+    /// Another fence, of so many tenths of the first, for connections to come.
+    Fence(u32),
+    /// The controller dies, and another one takes its jobs over; whether agents see the connections
+    /// close, and whether it has its hosts before its jobs.
+    Restart(bool, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -109,11 +125,25 @@ fn step() -> impl Strategy<Value = Step> {
         1 => host.clone().prop_map(Step::Off),
         2 => host.prop_map(Step::On),
         1 => (1..=JOBS).prop_map(Step::Kill),
+        1 => (0..MACHINES).prop_map(Step::Other),
+        1 => (5..30_u32).prop_map(Step::Fence),
+        1 => any::<(bool, bool)>().prop_map(|(seen, first)| Step::Restart(seen, first)),
     ]
 }
 
 fn name(host: usize) -> String {
     format!("po{host}")
+}
+
+impl Host {
+    /// The connection is over; whether the agent sees it.
+    fn close(&mut self, seen: bool) {
+        self.connection = None;
+        let agent = &mut self.agents[self.behind];
+        if seen && agent.as_ref().is_some_and(|agent| agent.fence.is_some()) {
+            *agent = None;
+        }
+    }
 }
 
 impl World {
@@ -128,7 +158,6 @@ impl World {
         let mut world = Self {
             controller: Controller::new(settings),
             now: Instant::now(),
-            keep,
             hosts: (0..MACHINES).map(|_| Host::default()).collect(),
             jobs: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -136,14 +165,20 @@ impl World {
         };
         for host in 0..MACHINES {
             world.hosts[host].reachable = true;
-            for _ in 0..2 {
-                world.controller.add(&name(host), 0, None, world.now);
-            }
         }
+        world.add_hosts();
         for job in 1..=JOBS {
             world.controller.submit(job, request(Wish::Any), world.now);
         }
         world
+    }
+
+    fn add_hosts(&mut self) {
+        for host in 0..MACHINES {
+            for _ in 0..2 {
+                self.controller.add(&name(host), 0, None, self.now);
+            }
+        }
     }
 
     /// Lets everything happen that can happen now.
@@ -164,7 +199,7 @@ impl World {
                 } => {
                     assert!(self.ended.insert(job), "job {job} ended twice");
                     if let Some(host) = host {
-                        self.controller.taken(&host, completion.id);
+                        self.controller.taken(&host, completion.id, self.now);
                     }
                 },
                 Happening::Requeued { .. } => self.requeues += 1,
@@ -180,7 +215,10 @@ impl World {
     /// No job runs twice at once, and none that has ended runs.
     fn check(&self) {
         let mut running = BTreeSet::new();
-        let agents = self.hosts.iter().filter_map(|host| host.agent.as_ref());
+        let agents = self
+            .hosts
+            .iter()
+            .flat_map(|host| host.agents.iter().flatten());
         for run in agents.flat_map(|agent| &agent.going) {
             let job = self.jobs[run];
             assert!(running.insert(job), "two copies of job {job}");
@@ -200,9 +238,10 @@ impl World {
                 machine,
                 connection,
                 keep,
+                fence,
             } => {
-                assert_eq!(keep, self.keep);
                 let at = host(&machine);
+                self.hosts[at].hello = (keep, fence);
                 self.hosts[at].buffer.clear();
                 self.hosts[at].greeted = false;
                 self.hosts[at].connection = Some(connection);
@@ -237,15 +276,19 @@ impl World {
             return;
         };
         host.greeted = true;
-        if !self.keep || host.agent.is_none() {
+        let (keep, fence) = host.hello;
+        let behind = host.behind;
+        let agent = &mut host.agents[behind];
+        if !keep || agent.as_ref().is_none_or(|agent| agent.fence.is_some()) {
             // It kills its predecessor and all that it left.
-            host.agent = Some(Agent::default());
+            *agent = Some(Agent::default());
         }
-        let agent = host.agent.as_mut().unwrap();
-        agent.lease = (!self.keep).then(|| self.now + FENCE);
+        let agent = agent.as_mut().unwrap();
+        agent.fence = (!keep).then_some(fence);
+        agent.lease = agent.fence.map(|fence| self.now + fence);
         let over: Vec<u64> = agent.over.iter().copied().collect();
         let runs = agent.going.iter().chain(&agent.over).copied().collect();
-        self.hear(at, connection, welcome(runs));
+        self.hear(at, connection, welcome(behind, runs));
         for run in over {
             self.hear(at, connection, News::Ended(completion(run)));
         }
@@ -261,7 +304,7 @@ impl World {
         let (Some(connection), true, true) = (host.connection, host.reachable, host.greeted) else {
             return;
         };
-        let Some(agent) = &mut host.agent else {
+        let Some(agent) = &mut host.agents[host.behind] else {
             return;
         };
         let mut killed = Vec::new();
@@ -281,7 +324,7 @@ impl World {
             }
         }
         if gone {
-            host.agent = None;
+            host.agents[host.behind] = None;
         }
         for run in killed {
             self.hear(at, connection, News::Ended(completion(run)));
@@ -295,7 +338,7 @@ impl World {
     fn catch_up(&mut self, at: usize) {
         let host = &self.hosts[at];
         let heard = host.connection.filter(|_| host.reachable && host.greeted);
-        if let (Some(connection), Some(agent)) = (heard, &host.agent) {
+        if let (Some(connection), Some(agent)) = (heard, &host.agents[host.behind]) {
             for run in agent.over.clone() {
                 self.hear(at, connection, News::Ended(completion(run)));
             }
@@ -321,16 +364,13 @@ impl World {
             Step::Close(at, seen) => {
                 let host = &mut self.hosts[at];
                 if let (Some(connection), true) = (host.connection, host.reachable) {
-                    host.connection = None;
-                    if seen && !self.keep {
-                        host.agent = None;
-                    }
+                    host.close(seen);
                     self.hear(at, connection, News::Lost("closed".into()));
                 }
             },
             Step::Crash(at) => {
                 let host = &mut self.hosts[at];
-                host.agent = None;
+                host.agents[host.behind] = None;
                 if let (Some(connection), true) = (host.connection, host.reachable) {
                     host.connection = None;
                     self.hear(at, connection, News::Lost("reset".into()));
@@ -338,7 +378,9 @@ impl World {
             },
             Step::Finish(at) => {
                 let host = &mut self.hosts[at];
-                let Some(agent) = &mut host.agent else { return };
+                let Some(agent) = &mut host.agents[host.behind] else {
+                    return;
+                };
                 let Some(run) = agent.going.pop_first() else {
                     return;
                 };
@@ -351,8 +393,57 @@ impl World {
             Step::Off(at) => drop(self.controller.off(&name(at), self.now)),
             Step::On(at) => drop(self.controller.on(&name(at), self.now)),
             Step::Kill(job) => drop(self.controller.kill(job)),
+            Step::Other(at) => {
+                let host = &mut self.hosts[at];
+                if !host.reachable {
+                    return;
+                }
+                let connection = host.connection;
+                host.close(false);
+                host.behind ^= 1;
+                if let Some(connection) = connection {
+                    self.hear(at, connection, News::Lost("closed".into()));
+                }
+            },
+            Step::Fence(tenths) => self.controller.settings.fence = FENCE / 10 * tenths,
+            Step::Restart(seen, hosts_first) => self.restart(seen, hosts_first),
         }
         self.settle();
+    }
+
+    /// Another controller goes on with what is known of the jobs.
+    fn restart(&mut self, seen: bool, hosts_first: bool) {
+        for host in &mut self.hosts {
+            host.close(seen && host.reachable);
+        }
+        let mut settings = self.controller.settings.clone();
+        settings.fence = FENCE;
+        let old = std::mem::replace(&mut self.controller, Controller::new(settings));
+        if hosts_first {
+            self.add_hosts();
+            while let Some(effect) = self.controller.next_effect() {
+                // As long as it has no jobs of theirs it greets no agents.
+                assert!(matches!(
+                    effect,
+                    Effect::Connect { .. } | Effect::Close { .. }
+                ));
+            }
+            self.controller.reconnect(self.now);
+        }
+        for (id, job) in old.jobs() {
+            match job.place.clone() {
+                Some(place) => {
+                    let account = old.account(&place.host).map(str::to_owned);
+                    let resumed = Resumed { place, account };
+                    self.controller
+                        .resume(id, job.request.clone(), resumed, self.now);
+                },
+                None => self.controller.submit(id, job.request.clone(), self.now),
+            }
+        }
+        if !hosts_first {
+            self.add_hosts();
+        }
     }
 
     /// Agents say that they are there, and are heard; those that have heard nothing for too long
@@ -360,16 +451,18 @@ impl World {
     fn beat(&mut self) {
         for at in 0..self.hosts.len() {
             let host = &mut self.hosts[at];
-            let Some(agent) = &mut host.agent else {
+            for agent in &mut host.agents {
+                let lease = agent.as_ref().and_then(|agent| agent.lease);
+                if lease.is_some_and(|lease| lease <= self.now) {
+                    *agent = None;
+                }
+            }
+            let Some(agent) = &mut host.agents[host.behind] else {
                 continue;
             };
-            if agent.lease.is_some_and(|lease| lease <= self.now) {
-                host.agent = None;
-                continue;
-            }
             if let (Some(connection), true, true) = (host.connection, host.reachable, host.greeted)
             {
-                agent.lease = agent.lease.map(|_| self.now + FENCE);
+                agent.lease = agent.fence.map(|fence| self.now + fence);
                 let at_now = self.now;
                 self.hear(at, connection, News::Beat { at: at_now });
             }
@@ -388,6 +481,11 @@ impl World {
             left -= 1;
             self.step(&Step::Pass(10));
             for at in 0..self.hosts.len() {
+                let account = self.controller.account(&name(at));
+                let wanted = account.map_or(0, |account| account.parse().unwrap());
+                if self.hosts[at].behind != wanted {
+                    self.step(&Step::Other(at));
+                }
                 self.step(&Step::Finish(at));
             }
         }
@@ -456,9 +554,9 @@ fn the_last_slot_that_goes_off_closes_the_connection() {
     world.step(&Step::Off(0));
     assert!(world.hosts[0].connection.is_some());
     world.step(&Step::Off(0));
-    assert!(world.hosts[0].agent.is_none());
+    assert!(world.hosts[0].agents[0].is_none());
     world.step(&Step::On(0));
-    assert!(world.hosts[0].agent.is_some());
+    assert!(world.hosts[0].agents[0].is_some());
 }
 
 #[test]
@@ -484,7 +582,19 @@ fn after_another(kept: bool) -> World {
     world.step(&Step::Network(0, false));
     let now = world.now;
     let wanted = request(Wish::Any);
-    world.controller.resume(9, wanted, "po9", 77, kept, now);
+    let place = Place {
+        host: "po9".into(),
+        run: 77,
+        since: now,
+        started: true,
+        killed: false,
+        fence: (!kept).then_some(FENCE),
+    };
+    let resumed = Resumed {
+        place,
+        account: None,
+    };
+    world.controller.resume(9, wanted, resumed, now);
     // Nobody ever answers there.
     while world.controller.next_effect().is_some() {}
     world.now += FENCE * 5;
