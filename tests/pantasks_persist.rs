@@ -8,7 +8,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
@@ -189,6 +189,41 @@ fn a_job_on_a_host_that_keeps_it_outlives_a_scheduler_that_is_killed() {
     assert_eq!(log, "begin\nend\n", "{said}");
     let said = desk.play("persist on\nexit");
     assert!(!said.contains("jobs on other hosts"), "{said}");
+}
+
+#[test]
+fn a_host_that_is_back_before_the_scheduler_runs_does_not_lose_its_job() {
+    let desk = Desk::new();
+    desk.kill_at(&hosts("-keep"), "running");
+    let script = hosts("-keep");
+    let tasks = script.strip_suffix("run\n").unwrap();
+    fs::write(desk.path().join("tasks.pro"), tasks).unwrap();
+    let mut command = Command::new(desk.path().join("pantasks"));
+    command.arg("--norc").current_dir(desk.path());
+    command.env("HOME", desk.path());
+    command.env_remove("OUTRIGGER_CONFIG");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut typed = child.stdin.take().unwrap();
+    typed.write_all(b"input tasks.pro\n").unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    loop {
+        typed.write_all(b"controller status\necho told\n").unwrap();
+        let told: Vec<String> = lines.by_ref().take_while(|line| line != "told").collect();
+        assert!(!told.is_empty(), "the scheduler has ended");
+        if told.iter().any(|line| line.contains("localhost   BUSY")) {
+            break;
+        }
+    }
+    fs::write(desk.path().join("go"), "").unwrap();
+    typed.write_all(b"run\n").unwrap();
+    let said: Vec<String> = lines.collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(said.last().unwrap(), "page.1 result localhost", "{said:?}");
+    let log = fs::read_to_string(desk.path().join("log")).unwrap();
+    assert_eq!(log, "begin\nend\n", "{said:?}");
 }
 
 #[test]
