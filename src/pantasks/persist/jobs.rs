@@ -1,6 +1,6 @@
 //! Jobs on other hosts that outlive the scheduler.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,26 +32,25 @@ pub(in crate::pantasks) struct Restored {
     pub(in crate::pantasks) kept: Kept,
 }
 
-/// Where a job was given to, as far as two saves have to be told apart.
+/// Where a job stands, as far as two saves have to be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Attempt {
-    run: u64,
-    killed: bool,
+pub(super) enum Stand {
+    /// It waits for a host.
+    Waits,
+    /// It was given to one.
+    Given { run: u64, killed: bool },
 }
 
-/// The jobs that are kept, and the attempts that they were given to a host for. Nothing is said of
-/// a job that is over for the controller and whose end no macro has seen: what was saved stays.
-pub(super) fn attempts(
-    scheduler: &Scheduler,
-) -> impl Iterator<Item = (u64, Option<Option<Attempt>>)> {
+/// The jobs that are kept, and where they stand. Nothing is said of a job that is over for the
+/// controller and whose end no macro has seen: what was saved stays.
+pub(super) fn stands(scheduler: &Scheduler) -> impl Iterator<Item = (u64, Option<Stand>)> {
     let jobs = scheduler.jobs.iter();
     let jobs = jobs.filter(|job| job.launch.host != Host::Local);
     let restored = scheduler.restored.iter().map(|job| job.id);
     let all = jobs.map(|job| job.id).chain(restored);
     all.map(|JobId(id)| {
         let job = scheduler.cluster.job(id);
-        let attempt = job.map(|job| job.place.as_ref().map(Attempt::of));
-        (id, attempt)
+        (id, job.map(|job| Stand::of(job.place.as_ref())))
     })
 }
 
@@ -126,7 +125,7 @@ pub(super) fn restore(scheduler: &mut Scheduler, saved: &Saved) -> Result<Vec<Re
     Ok(restored)
 }
 
-fn resumed(saved: &SavedPlace, now: std::time::Instant) -> Resumed {
+fn resumed(saved: &SavedPlace, now: Instant) -> Resumed {
     // What is no time proves nothing: it counts as one that never comes.
     let fence = saved.fence.map(Duration::try_from_secs_f64);
     Resumed {
@@ -142,11 +141,11 @@ fn resumed(saved: &SavedPlace, now: std::time::Instant) -> Resumed {
     }
 }
 
-impl Attempt {
-    fn of(place: &Place) -> Self {
-        Self {
+impl Stand {
+    fn of(place: Option<&Place>) -> Self {
+        place.map_or(Self::Waits, |place| Self::Given {
             run: place.run,
             killed: place.killed,
-        }
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use super::jobs::{self, Attempt};
+use super::jobs::{self, Stand};
 use crate::{
     opihi::Interpreter,
     pantasks::scheduler::Scheduler,
@@ -35,8 +35,8 @@ pub(super) struct Shadow {
     books: Vec<String>,
     pages: HashMap<(String, String), (i64, u64)>,
     next_position: i64,
-    /// The attempt that each job was given to a host for; nothing where that is not known yet.
-    jobs: HashMap<u64, Option<Option<Attempt>>>,
+    /// Where each job stands; nothing where that was not compared yet.
+    jobs: HashMap<u64, Option<Stand>>,
     identity: Option<String>,
 }
 
@@ -119,12 +119,12 @@ impl Shadow {
         let identity = scheduler.cluster.identity().to_owned();
         changes.identity = (self.identity.as_ref() != Some(&identity)).then(|| identity.clone());
         new.identity = Some(identity);
-        for (id, attempt) in jobs::attempts(scheduler) {
+        for (id, stand) in jobs::stands(scheduler) {
             let known = self.jobs.get(&id).copied().flatten();
-            if attempt.is_some() && attempt != known {
+            if stand.is_some() && stand != known {
                 changes.jobs.extend(jobs::saved(scheduler, id));
             }
-            new.jobs.insert(id, attempt.or(known));
+            new.jobs.insert(id, stand.or(known));
         }
         let gone = |id: &&u64| !new.jobs.contains_key(*id);
         changes.jobs_gone = self.jobs.keys().filter(gone).copied().collect();
