@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use outrigger::state::Store;
@@ -47,6 +48,27 @@ impl Desk {
             .env_remove("OUTRIGGER_CONFIG")
             .stdin(Stdio::null());
         command
+    }
+
+    /// How many agents there are that keep jobs of its scheduler, after those that go have gone.
+    fn agents(&self) -> usize {
+        let store = Store::open(&self.path().join("state.db")).unwrap();
+        let identity = store.saved_script("pantasks").unwrap().identity.unwrap();
+        let is_ours = |command: &Vec<u8>| {
+            let command = String::from_utf8_lossy(command);
+            command.contains("--keep") && command.contains(&identity)
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let processes = fs::read_dir("/proc").unwrap();
+            let files = processes.map(|entry| entry.unwrap().path().join("cmdline"));
+            let commands = files.filter_map(|file| fs::read(file).ok());
+            let count = commands.filter(is_ours).count();
+            if count == 0 || Instant::now() > deadline {
+                return count;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// What a script that ends says.
@@ -187,6 +209,7 @@ fn a_job_on_a_host_that_keeps_it_outlives_a_scheduler_that_is_killed() {
     assert!(said.contains("page.1 result localhost\n"), "{said}");
     let log = fs::read_to_string(desk.path().join("log")).unwrap();
     assert_eq!(log, "begin\nend\n", "{said}");
+    assert_eq!(desk.agents(), 0, "with nothing left to keep they go");
     let said = desk.play("persist on\nexit");
     assert!(!said.contains("jobs on other hosts"), "{said}");
 }
@@ -224,6 +247,7 @@ fn a_host_that_is_back_before_the_scheduler_runs_does_not_lose_its_job() {
     assert_eq!(said.last().unwrap(), "page.1 result localhost", "{said:?}");
     let log = fs::read_to_string(desk.path().join("log")).unwrap();
     assert_eq!(log, "begin\nend\n", "{said:?}");
+    assert_eq!(desk.agents(), 0);
 }
 
 #[test]

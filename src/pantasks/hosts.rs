@@ -44,12 +44,14 @@ impl Session {
                     completion,
                     ..
                 }) => {
-                    self.ended(JobId(job), &completion)?;
+                    let quit = self.ended(JobId(job), &completion);
+                    // Its end was dealt with, even if its macro ends the scheduler.
                     if let Some(host) = host {
                         let mut scheduler = self.shared.lock();
                         let now = scheduler.instant();
                         scheduler.cluster.taken(&host, completion.id, now);
                     }
+                    quit?;
                 },
                 Some(Happening::Requeued { job, host, why }) => {
                     let ended = self.shared.lock().requeued(JobId(job));
