@@ -24,7 +24,10 @@ use super::{
         put_message,
     },
 };
-use crate::process::{Completion, ProcessSettings, Processes, Program, Report, marked};
+use crate::process::{
+    Completion, ProcessSettings, Processes, Program, Report,
+    marked::{self, Left},
+};
 
 /// An agent says that it is there so many times before its time is over.
 const BEATS: u32 = 5;
@@ -41,14 +44,27 @@ const ROOM: usize = 64 << 10;
 /// Why an agent does not begin, or cannot go on.
 #[derive(Debug, Error)]
 pub(super) enum AgentError {
-    /// Jobs of an earlier agent cannot be killed.
-    #[error(
-        "{0} processes of an earlier agent hang and cannot be killed, perhaps on a disk that is gone"
-    )]
+    /// Jobs cannot be killed.
+    #[error("{0} processes of jobs hang and cannot be killed, perhaps on a disk that is gone")]
     Hanging(usize),
+    /// Jobs may be left.
+    #[error(
+        "a process hangs while it is being started, perhaps from a disk that is gone, and nobody \
+         can tell whether it is of a job"
+    )]
+    Unknown,
     /// The system said so.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Whether all jobs are gone for certain.
+fn gone(left: Left) -> Result<(), AgentError> {
+    match left {
+        Left::Nothing => Ok(()),
+        Left::Hanging(count) => Err(AgentError::Hanging(count)),
+        Left::Unknown => Err(AgentError::Unknown),
+    }
 }
 
 /// How a connection came to its end.
@@ -90,10 +106,7 @@ impl Agent {
     pub(super) fn start(hello: Hello, place: Taken) -> Result<Self, AgentError> {
         let incarnation = format!("{:016x}", fastrand::u64(..));
         let mark = Mark::new(&hello.controller, &hello.machine, &incarnation);
-        match marked::kill(&|entry| mark.is_older(entry))? {
-            0 => {},
-            left => return Err(AgentError::Hanging(left)),
-        }
+        gone(marked::kill(&|entry| mark.is_older(entry))?)?;
         let mut guard = Guard::start(&mark)?;
         let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
         let fence = fence.max(SHORTEST_FENCE);
