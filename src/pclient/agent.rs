@@ -1,13 +1,12 @@
 //! The agent on a host: it starts, ends and remembers jobs for one controller.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     sync::Arc,
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::mpsc::UnboundedReceiver,
@@ -15,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    ending::{AgentError, gone, kill_all, last_word},
     guard::{Guard, Moment},
     mark::Mark,
     outgoing::Outgoing,
@@ -24,10 +24,7 @@ use super::{
         put_message,
     },
 };
-use crate::process::{
-    Completion, ProcessSettings, Processes, Program, Report,
-    marked::{self, Left},
-};
+use crate::process::{Completion, ProcessSettings, Processes, Program, Report, marked};
 
 /// An agent says that it is there so many times before its time is over.
 const BEATS: u32 = 5;
@@ -41,37 +38,11 @@ const SHORTEST_FENCE: Duration = Duration::from_millis(200);
 /// Room for what comes at once.
 const ROOM: usize = 64 << 10;
 
-/// Why an agent does not begin, or cannot go on.
-#[derive(Debug, Error)]
-pub(super) enum AgentError {
-    /// Jobs cannot be killed.
-    #[error("{0} processes of jobs hang and cannot be killed, perhaps on a disk that is gone")]
-    Hanging(usize),
-    /// Jobs may be left.
-    #[error(
-        "a process hangs while it is being started, perhaps from a disk that is gone, and nobody \
-         can tell whether it is of a job"
-    )]
-    Unknown,
-    /// The system said so.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-/// Whether all jobs are gone for certain.
-fn gone(left: Left) -> Result<(), AgentError> {
-    match left {
-        Left::Nothing => Ok(()),
-        Left::Hanging(count) => Err(AgentError::Hanging(count)),
-        Left::Unknown => Err(AgentError::Unknown),
-    }
-}
-
 /// How a connection came to its end.
 #[derive(Debug)]
 pub(super) enum Parting {
-    /// The controller wants the agent to go.
-    Bye,
+    /// The controller wants the agent to go; whether its jobs are all gone.
+    Bye(Result<(), AgentError>),
     /// The connection is gone, for this reason.
     Lost(String),
     /// The guard is dead: nobody would end the jobs if this agent died too.
@@ -195,26 +166,42 @@ impl Agent {
     }
 
     /// Ends all jobs and waits until they are gone, with whatever they have left behind.
-    pub(super) async fn end(&mut self) {
+    ///
+    /// # Errors
+    /// Where they are not all gone after a while, or nobody can tell.
+    pub(super) async fn end(&mut self) -> Result<(), AgentError> {
+        let mut groups: HashSet<u32> = self
+            .runs
+            .values()
+            .filter_map(|run| match run {
+                Run::Going(pid) => *pid,
+                Run::Over(_) => None,
+            })
+            .collect();
         self.processes.stop_all();
-        while !self.processes.is_empty() && self.reports.recv().await.is_some() {}
+        while !self.processes.is_empty()
+            && let Some(report) = self.reports.recv().await
+        {
+            if let Report::Started { pid, .. } = report {
+                groups.insert(pid);
+            }
+        }
         let mark = self.mark.clone();
-        let killing = tokio::task::spawn_blocking(move || {
-            // The guard goes with them.
-            marked::kill(&|entry| mark.is(entry))
-        });
-        drop(killing.await);
+        let killing = tokio::task::spawn_blocking(move || kill_all(&mark, &groups));
+        killing.await.map_err(io::Error::other)?
     }
 
     async fn farewell<W: AsyncWrite + Unpin>(&mut self, output: &mut W) -> Parting {
-        self.end().await;
+        let ended = self.end().await;
         let mut bytes = Vec::new();
-        put_message(&mut bytes, &Word::Gone);
-        match output.write_all(&bytes).await {
-            Ok(()) => drop(output.flush().await),
-            Err(error) => return Parting::Lost(error.to_string()),
+        if let Some(word) = last_word(&ended) {
+            put_message(&mut bytes, &word);
         }
-        Parting::Bye
+        // Without it the controller waits for the fence, or for a later agent.
+        if output.write_all(&bytes).await.is_ok() {
+            drop(output.flush().await);
+        }
+        Parting::Bye(ended)
     }
 
     fn welcome(&self) -> Vec<u8> {

@@ -16,7 +16,8 @@ use tokio::{
 };
 
 use super::{
-    agent::{Agent, AgentError, Parting},
+    agent::{Agent, Parting},
+    ending::AgentError,
     post::{Post, PostError},
     program::read_hello,
     streams::{Input, Output, standard_output},
@@ -133,12 +134,12 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
     let listener = UnixListener::bind(&socket)?;
     listening();
     let mut next = None;
-    loop {
+    let ended = loop {
         let (stream, decoder) = match next.take() {
             Some(met) => met,
             None => match alone(&mut agent, &listener).await {
                 Some(met) => met,
-                None => break,
+                None => break agent.end().await,
             },
         };
         let (input, output) = stream.into_split();
@@ -152,11 +153,13 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
         };
         match parting {
             Parting::Lost(why) => eprintln!("a connection was lost: {why}"),
-            Parting::Bye | Parting::Unguarded => break,
+            Parting::Bye(ended) => break ended,
+            Parting::Unguarded => break agent.end().await,
         }
-    }
-    agent.end().await;
+    };
     drop(std::fs::remove_file(&socket));
+    // Its last word is in the log, which stays then.
+    ended?;
     drop(std::fs::remove_file(post.log()));
     Ok(())
 }

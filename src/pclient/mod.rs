@@ -9,6 +9,7 @@
 
 mod agent;
 mod classic;
+mod ending;
 mod guard;
 mod keep;
 mod mark;

@@ -216,7 +216,7 @@ fn sight(pid: Pid, is_mark: IsMark<'_>) -> io::Result<Sight> {
 ///
 /// # Errors
 /// Where this process is short of something, so that it would see nothing of any other.
-fn seen<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn seen<T>(read: io::Result<T>) -> io::Result<Option<T>> {
     const SHORT: [Errno; 3] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
     match read {
         Err(error)

@@ -6,6 +6,7 @@
 
 mod block;
 mod capture;
+pub mod group;
 pub mod marked;
 mod run;
 mod spool;
