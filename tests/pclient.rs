@@ -6,13 +6,15 @@
     reason = "a failed test says where"
 )]
 
-#[expect(dead_code, reason = "not every test uses every part")]
 mod agents;
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use agents::{Line, Place};
-use outrigger::pclient::wire::Word;
+use outrigger::pclient::wire::{PROTOCOL, Word};
 
 #[rstest::rstest]
 #[case::fence(false)]
@@ -36,5 +38,50 @@ fn a_job_has_the_limit_of_open_files_that_its_agent_was_started_with(#[case] kee
         |word| matches!(word, Word::Ended(ended) if ended.run == 1),
     );
     assert_eq!(line.stdout(), "99\n");
+    line.bye();
+}
+
+#[test]
+fn an_agent_that_keeps_jobs_beats_as_often_as_its_last_controller_wants() {
+    let place = Place::new();
+    let mut line = Line::new(&place);
+    line.greet(&place.hello(1000.0, true)).unwrap();
+    line.close();
+    let mut line = Line::new(&place);
+    line.greet(&place.hello(1.0, true)).unwrap();
+    // With the first fence there are 15 s between two.
+    let begun = Instant::now();
+    for _ in 0..4 {
+        line.wait_for("a beat", |word| matches!(word, Word::Beat { .. }));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    line.bye();
+}
+
+#[test]
+fn an_agent_that_keeps_jobs_tells_whom_it_cannot_serve_why_and_keeps_them() {
+    let place = Place::new();
+    let mut line = Line::new(&place);
+    let first = line.greet(&place.hello(1.0, true)).unwrap();
+    line.start_job(1, "exec sleep 600", &place.path("job"));
+    line.wait_for("its start", |word| {
+        matches!(word, Word::Started { run: 1, .. })
+    });
+    let strange = |protocol, text: &str| {
+        let mut line = Line::to_socket(&place.post("socket"));
+        line.greet_in(protocol, text).unwrap_err()
+    };
+    let why = strange(99, "{}");
+    assert!(why.contains("the controller asks for 99: install the same"));
+    assert!(why.contains("the jobs that it keeps go on"));
+    let why = strange(PROTOCOL, "{}");
+    assert!(why.contains("the controller's greeting: "), "{why}");
+    // Whoever is connected is not disturbed.
+    line.wait_for("a beat", |word| matches!(word, Word::Beat { .. }));
+    line.close();
+    let mut line = Line::new(&place);
+    let second = line.greet(&place.hello(1.0, true)).unwrap();
+    assert_eq!(second.incarnation, first.incarnation);
+    assert_eq!(second.runs, [1]);
     line.bye();
 }

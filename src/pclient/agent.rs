@@ -79,8 +79,7 @@ impl Agent {
         let mark = Mark::new(&hello.controller, &hello.machine, &incarnation);
         gone(marked::kill(&|entry| mark.is_older(entry))?)?;
         let mut guard = Guard::start(&mark)?;
-        let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
-        let fence = fence.max(SHORTEST_FENCE);
+        let fence = fence(&hello);
         if !hello.keep {
             guard.extend(Moment::now().after(fence))?;
         }
@@ -96,6 +95,12 @@ impl Agent {
             guard,
             _place: place,
         })
+    }
+
+    /// From the next connection on it is as this one's controller wants it.
+    pub(super) fn heed(&mut self, hello: Hello) {
+        self.fence = fence(&hello);
+        self.hello = hello;
     }
 
     /// Whether it has nothing that anybody could want.
@@ -290,6 +295,11 @@ impl Agent {
             },
         }
     }
+}
+
+fn fence(hello: &Hello) -> Duration {
+    let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
+    fence.max(SHORTEST_FENCE)
 }
 
 /// What belongs to one connection.

@@ -12,14 +12,14 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
-    time::timeout,
+    sync::mpsc::UnboundedReceiver,
 };
 
 use super::{
     agent::{Agent, Parting},
+    door::{self, Visitor},
     ending::AgentError,
     post::{Post, PostError},
-    program::read_hello,
     streams::{Input, Output, standard_output},
     wire::{Decoder, Hello},
 };
@@ -32,9 +32,6 @@ const LINGER: Duration = Duration::from_mins(10);
 
 /// How long one with jobs that are over waits for somebody to ask for them: a week.
 const PATIENCE: Duration = Duration::from_hours(7 * 24);
-
-/// How long a connection may take to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(30);
 
 /// Why an agent that outlives its connections is not there.
 #[derive(Debug, Error)]
@@ -130,24 +127,25 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {},
     }
-    let mut agent = Agent::start(hello, place)?;
-    let listener = UnixListener::bind(&socket)?;
+    let mut agent = Agent::start(hello.clone(), place)?;
+    let mut visitors = door::open(UnixListener::bind(&socket)?, hello);
     listening();
     let mut next = None;
     let ended = loop {
-        let (stream, decoder) = match next.take() {
-            Some(met) => met,
-            None => match alone(&mut agent, &listener).await {
-                Some(met) => met,
+        let visitor = match next.take() {
+            Some(visitor) => visitor,
+            None => match alone(&mut agent, &mut visitors).await {
+                Some(visitor) => visitor,
                 None => break agent.end().await,
             },
         };
-        let (input, output) = stream.into_split();
+        agent.heed(visitor.hello);
+        let (input, output) = visitor.stream.into_split();
         // The newest connection is the one whose controller lives.
         let parting = tokio::select! {
-            parting = agent.serve(decoder, input, output) => parting,
-            met = meet(&listener) => {
-                next = Some(met);
+            parting = agent.serve(visitor.decoder, input, output) => parting,
+            Some(visitor) = visitors.recv() => {
+                next = Some(visitor);
                 continue;
             },
         };
@@ -165,27 +163,11 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
 }
 
 /// Looks after the jobs until somebody comes; nothing when it is time to go.
-async fn alone(agent: &mut Agent, listener: &UnixListener) -> Option<(UnixStream, Decoder)> {
+async fn alone(agent: &mut Agent, visitors: &mut UnboundedReceiver<Visitor>) -> Option<Visitor> {
     let patience = if agent.is_empty() { LINGER } else { PATIENCE };
     tokio::select! {
-        met = meet(listener) => Some(met),
+        visitor = visitors.recv() => visitor,
         () = agent.alone() => None,
         () = tokio::time::sleep(patience) => None,
-    }
-}
-
-/// Waits for a connection that says who it is.
-async fn meet(listener: &UnixListener) -> (UnixStream, Decoder) {
-    loop {
-        let Ok((mut stream, _)) = listener.accept().await else {
-            // Too many open files, which passes.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let mut decoder = Decoder::default();
-        let introduced = timeout(INTRODUCTION, read_hello(&mut stream, &mut decoder)).await;
-        if let Ok(Ok(Some(_))) = introduced {
-            return (stream, decoder);
-        }
     }
 }

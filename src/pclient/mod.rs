@@ -9,6 +9,7 @@
 
 mod agent;
 mod classic;
+mod door;
 mod ending;
 mod guard;
 mod keep;

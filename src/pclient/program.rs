@@ -214,10 +214,14 @@ where
 
 /// Tells a controller why there will be no agent.
 async fn refuse(output: &mut Output, why: &str) -> io::Result<()> {
-    let why = why.replace('\n', " ");
-    let line = format!("\n{WELCOME} error {why}\n");
-    output.write_all(line.as_bytes()).await?;
+    output.write_all(&refusal(why)).await?;
     output.flush().await
+}
+
+/// The line that tells a controller why there will be no agent.
+pub(super) fn refusal(why: &str) -> Vec<u8> {
+    let why = why.replace('\n', " ");
+    format!("\n{WELCOME} error {why}\n").into_bytes()
 }
 
 /// What a controller's first line says, if that is what the line is.
@@ -234,14 +238,15 @@ fn hello(line: &[u8]) -> Option<Result<Hello, String>> {
     Some(serde_json::from_str(text).map_err(|error| format!("the controller's greeting: {error}")))
 }
 
-/// Reads lines until a controller's first one; nothing where the input ends before.
+/// Reads lines until a controller's first one, and why it cannot be heeded if so; nothing where the
+/// input ends before.
 pub(super) async fn read_hello<R: AsyncRead + Unpin>(
     input: &mut R,
     decoder: &mut Decoder,
-) -> io::Result<Option<Hello>> {
+) -> io::Result<Option<Result<Hello, String>>> {
     loop {
         while let Some(line) = decoder.line() {
-            if let Some(Ok(hello)) = hello(&line) {
+            if let Some(hello) = hello(&line) {
                 return Ok(Some(hello));
             }
         }
