@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agents::{Line, Place};
+use agents::{Line, Place, wait_until};
 use outrigger::pclient::wire::{PROTOCOL, Word};
 
 #[rstest::rstest]
@@ -84,4 +84,21 @@ fn an_agent_that_keeps_jobs_tells_whom_it_cannot_serve_why_and_keeps_them() {
     assert_eq!(second.incarnation, first.incarnation);
     assert_eq!(second.runs, [1]);
     line.bye();
+}
+
+#[test]
+fn an_agent_that_goes_with_ends_that_nobody_has_asked_for_says_so_in_its_log() {
+    let place = Place::new();
+    let mut line = Line::new(&place);
+    line.greet(&place.hello(60.0, true)).unwrap();
+    line.start_job(7, "exit 3", &place.path("job"));
+    line.wait_for("its end", |word| matches!(word, Word::Ended(_)));
+    line.close();
+    place.kill_guard();
+    wait_until("the agent's end", || !place.post("socket").exists());
+    let log = fs::read_to_string(place.post("log")).unwrap();
+    assert!(
+        log.contains("the end of run 7, Exit(3), and its output are forgotten"),
+        "{log}"
+    );
 }

@@ -63,6 +63,15 @@ pub(super) struct Agent {
     _place: Taken,
 }
 
+/// How the runs of an agent stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// So many go on, or have not been started yet.
+    pub(super) going: usize,
+    /// So many are over, and the controller has not stored their ends.
+    pub(super) over: usize,
+}
+
 /// One run of a job.
 #[derive(Debug)]
 enum Run {
@@ -103,9 +112,24 @@ impl Agent {
         self.hello = hello;
     }
 
-    /// Whether it has nothing that anybody could want.
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+    /// How many of its runs go on, and how many are over and were not taken.
+    pub(super) fn standing(&self) -> Standing {
+        let is_going = |run: &&Run| matches!(run, Run::Going(_));
+        let going = self.runs.values().filter(is_going).count();
+        let over = self.runs.len() - going;
+        Standing { going, over }
+    }
+
+    /// What nobody will hear of if it goes now, a line a run.
+    pub(super) fn losses(&self) -> Vec<String> {
+        let loss = |(number, run): (&u64, &Run)| match run {
+            Run::Going(_) => format!("run {number} is ended"),
+            Run::Over(completion) => {
+                let outcome = &completion.outcome;
+                format!("the end of run {number}, {outcome:?}, and its output are forgotten")
+            },
+        };
+        self.runs.iter().map(loss).collect()
     }
 
     /// Serves one connection to its end. `decoder` has what has come already.
@@ -160,13 +184,15 @@ impl Agent {
         }
     }
 
-    /// Looks after the jobs while there is no connection; ends only when the guard dies.
-    pub(super) async fn alone(&mut self) {
-        loop {
-            tokio::select! {
-                Some(report) = self.reports.recv() => self.take(report, None),
-                () = self.guard.died() => return,
-            }
+    /// Looks after the jobs while there is no connection, until something happens to one of them;
+    /// false when the guard is dead.
+    pub(super) async fn alone(&mut self) -> bool {
+        tokio::select! {
+            Some(report) = self.reports.recv() => {
+                self.take(report, None);
+                true
+            },
+            () = self.guard.died() => false,
         }
     }
 

@@ -2,8 +2,10 @@
 //! starts through ssh only carries bytes to it and back.
 
 use std::{
+    fs::File,
     io,
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -16,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    agent::{Agent, Parting},
+    agent::{Agent, Parting, Standing},
     door::{self, Visitor},
     ending::AgentError,
     post::{Post, PostError},
@@ -27,11 +29,17 @@ use super::{
 /// The first argument of such an agent.
 pub(super) const ARGUMENT: &str = "--keep";
 
-/// How long an agent without jobs waits for a connection.
+/// How long an agent that has no jobs at all waits for a connection.
 const LINGER: Duration = Duration::from_mins(10);
 
-/// How long one with jobs that are over waits for somebody to ask for them: a week.
+/// How long an agent all of whose jobs are over waits for somebody to ask for their ends, since the
+/// last one ended or the last connection was lost: a week. Then it says in its log which ends are
+/// forgotten, and goes; a controller that comes later runs those jobs again. As long as one job
+/// runs there is no limit.
 const PATIENCE: Duration = Duration::from_hours(7 * 24);
+
+/// A log that is longer is begun anew by the next agent.
+const LONGEST_LOG: u64 = 1 << 20;
 
 /// Why an agent that outlives its connections is not there.
 #[derive(Debug, Error)]
@@ -93,7 +101,7 @@ async fn copy_at_once(
 }
 
 async fn start(hello: &Hello, post: &Post) -> Result<UnixStream, KeepError> {
-    let log = std::fs::File::create(post.log())?;
+    let log = open_log(&post.log())?;
     let text = serde_json::to_string(hello).map_err(io::Error::other)?;
     let mut child = Command::new("/proc/self/exe")
         .arg0("pclient")
@@ -112,6 +120,15 @@ async fn start(hello: &Hello, post: &Post) -> Result<UnixStream, KeepError> {
     ready.await.map_err(io::Error::other)??;
     let absent = |_| KeepError::Absent(post.log().display().to_string());
     UnixStream::connect(post.socket()).await.map_err(absent)
+}
+
+/// What an earlier agent has written there stays, unless it is too much.
+fn open_log(path: &Path) -> io::Result<File> {
+    let log = File::options().append(true).create(true).open(path)?;
+    if log.metadata()?.len() > LONGEST_LOG {
+        log.set_len(0)?;
+    }
+    Ok(log)
 }
 
 /// Runs as the agent that stays. `listening` is called once connections can come.
@@ -135,8 +152,8 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
         let visitor = match next.take() {
             Some(visitor) => visitor,
             None => match alone(&mut agent, &mut visitors).await {
-                Some(visitor) => visitor,
-                None => break agent.end().await,
+                Ok(visitor) => visitor,
+                Err(why) => break leave(&mut agent, why).await,
             },
         };
         agent.heed(visitor.hello);
@@ -151,23 +168,86 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
         };
         match parting {
             Parting::Lost(why) => eprintln!("a connection was lost: {why}"),
-            Parting::Bye(ended) => break ended,
-            Parting::Unguarded => break agent.end().await,
+            Parting::Bye(ended) => break ended.map(|()| Log::Useless),
+            Parting::Unguarded => break leave(&mut agent, UNGUARDED).await,
         }
     };
     drop(std::fs::remove_file(&socket));
-    // Its last word is in the log, which stays then.
-    ended?;
-    drop(std::fs::remove_file(post.log()));
+    // The last word of one that goes with an error is in the log, too.
+    if ended? == Log::Useless {
+        drop(std::fs::remove_file(post.log()));
+    }
     Ok(())
 }
 
-/// Looks after the jobs until somebody comes; nothing when it is time to go.
-async fn alone(agent: &mut Agent, visitors: &mut UnboundedReceiver<Visitor>) -> Option<Visitor> {
-    let patience = if agent.is_empty() { LINGER } else { PATIENCE };
-    tokio::select! {
-        visitor = visitors.recv() => visitor,
-        () = agent.alone() => None,
-        () = tokio::time::sleep(patience) => None,
+const UNGUARDED: &str = "its guard is dead";
+
+/// Whether somebody may want to read the log.
+#[derive(Debug, PartialEq, Eq)]
+enum Log {
+    Useless,
+    Needed,
+}
+
+/// Ends without having been told to, and says what is lost by that.
+async fn leave(agent: &mut Agent, why: &str) -> Result<Log, AgentError> {
+    let losses = agent.losses();
+    for loss in &losses {
+        eprintln!("{loss}: {why}");
+    }
+    agent.end().await?;
+    Ok(if losses.is_empty() {
+        Log::Useless
+    } else {
+        Log::Needed
+    })
+}
+
+/// How long an agent waits for a connection; forever where that is nothing.
+fn patience(standing: Standing) -> Option<Duration> {
+    match standing {
+        Standing { going: 0, over: 0 } => Some(LINGER),
+        Standing { going: 0, .. } => Some(PATIENCE),
+        _ => None,
+    }
+}
+
+/// Looks after the jobs until somebody comes.
+///
+/// # Errors
+/// Why it is time to go.
+async fn alone(
+    agent: &mut Agent,
+    visitors: &mut UnboundedReceiver<Visitor>,
+) -> Result<Visitor, &'static str> {
+    loop {
+        let patience = patience(agent.standing());
+        let bored = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(visitor) = visitors.recv() => return Ok(visitor),
+            is_guarded = agent.alone() => if !is_guarded {
+                return Err(UNGUARDED);
+            },
+            () = bored => return Err("nobody has asked for it for too long"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_agent_without_running_jobs_ever_tires_of_waiting() {
+        let patience = |going, over| patience(Standing { going, over });
+        assert_eq!(patience(0, 0), Some(LINGER));
+        assert_eq!(patience(0, 3), Some(PATIENCE));
+        assert_eq!(patience(1, 0), None);
+        assert_eq!(patience(1, 3), None);
     }
 }

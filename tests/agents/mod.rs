@@ -10,13 +10,14 @@ use std::{
         atomic::{AtomicU32, Ordering},
         mpsc::{Receiver, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use outrigger::pclient::wire::{
     Decoder, Frame, HELLO, Hello, Order, PROTOCOL, Start, Stream, WELCOME, Welcome, Word,
     put_message,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take that has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -66,20 +67,42 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // A test that has failed leaves no agent behind; the rest is its guard's.
-        let machine = format!("\"machine\":\"{}\"", self.machine);
+impl Place {
+    /// Kills the guard of the agent here.
+    pub(crate) fn kill_guard(&self) {
+        self.kill(&format!("--guard\0test:{}:", self.machine));
+    }
+
+    /// Kills processes in whose words this is.
+    fn kill(&self, wanted: &str) {
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let name = entry.file_name().into_string().unwrap_or_default();
-            if String::from_utf8_lossy(&words).contains(&machine)
-                && let Some(pid) = name.parse().ok().and_then(rustix::process::Pid::from_raw)
+            if String::from_utf8_lossy(&words).contains(wanted)
+                && let Some(pid) = name.parse().ok().and_then(Pid::from_raw)
             {
-                let kill = rustix::process::Signal::KILL;
-                rustix::process::kill_process(pid, kill).unwrap_or_default();
+                kill_process(pid, Signal::KILL).unwrap_or_default();
             }
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A test that has failed leaves no agent behind; the rest is its guard's.
+        self.kill(&format!("\"machine\":\"{}\"", self.machine));
+        for ending in ["lock", "socket", "log"] {
+            drop(fs::remove_file(self.post(ending)));
+        }
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "in vain waited for {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 
