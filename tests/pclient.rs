@@ -102,3 +102,15 @@ fn an_agent_that_goes_with_ends_that_nobody_has_asked_for_says_so_in_its_log() {
         "{log}"
     );
 }
+
+#[test]
+fn an_agent_that_goes_leaves_the_socket_of_a_later_one() {
+    let place = Place::new();
+    let mut line = Line::new(&place);
+    line.greet(&place.hello(60.0, true)).unwrap();
+    fs::remove_file(place.post("socket")).unwrap();
+    fs::write(place.post("socket"), "a later one's").unwrap();
+    line.bye();
+    wait_until("the agent's end", || !place.post("lock").exists());
+    assert!(place.post("socket").exists());
+}

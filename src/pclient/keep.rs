@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io,
-    os::unix::process::CommandExt as _,
+    os::{fd::AsFd as _, unix::process::CommandExt as _},
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -21,7 +21,7 @@ use super::{
     agent::{Agent, Parting, Standing},
     door::{self, Visitor},
     ending::AgentError,
-    post::{Post, PostError},
+    post::{Own, Post, PostError},
     streams::{Input, Output, standard_output},
     wire::{Decoder, Hello},
 };
@@ -145,7 +145,9 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
         _ => {},
     }
     let mut agent = Agent::start(hello.clone(), place)?;
-    let mut visitors = door::open(UnixListener::bind(&socket)?, hello);
+    let listener = UnixListener::bind(&socket)?;
+    let own_socket = Own::of(&socket, &std::fs::symlink_metadata(&socket)?);
+    let mut visitors = door::open(listener, hello);
     listening();
     let mut next = None;
     let ended = loop {
@@ -172,10 +174,11 @@ pub(super) async fn stay(hello: Hello, listening: impl FnOnce()) -> Result<(), K
             Parting::Unguarded => break leave(&mut agent, UNGUARDED).await,
         }
     };
-    drop(std::fs::remove_file(&socket));
+    drop(own_socket);
     // The last word of one that goes with an error is in the log, too.
     if ended? == Log::Useless {
-        drop(std::fs::remove_file(post.log()));
+        let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        drop(Own::of(&post.log(), &log.metadata()?));
     }
     Ok(())
 }
