@@ -114,3 +114,22 @@ fn an_agent_that_goes_leaves_the_socket_of_a_later_one() {
     wait_until("the agent's end", || !place.post("lock").exists());
     assert!(place.post("socket").exists());
 }
+
+#[test]
+fn where_no_agent_starts_that_would_keep_jobs_the_controller_hears_why_and_what_to_do() {
+    let place = Place::new();
+    let mut line = Line::new(&place);
+    line.greet(&place.hello(60.0, true)).unwrap();
+    line.bye();
+    wait_until("the agent's end", || !place.post("lock").exists());
+    fs::create_dir(place.post("lock")).unwrap();
+    let why = Line::new(&place).greet(&place.hello(60.0, true));
+    fs::remove_dir(place.post("lock")).unwrap();
+    let why = why.unwrap_err();
+    assert!(
+        why.contains("a new one does not start: /tmp/outrigger-"),
+        "{why}"
+    );
+    assert!(why.contains(".lock: Is a directory"), "{why}");
+    assert!(why.contains("say `host retry`"), "{why}");
+}

@@ -53,9 +53,21 @@ pub(super) enum KeepError {
     /// The system said so.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It was started and is not there.
-    #[error("the agent that keeps jobs did not start; its reason is in {0}")]
-    Absent(String),
+    /// There was none, and the one that was started is not there either.
+    #[error(
+        "no agent that keeps jobs is there, and a new one does not start: {why} (its log there is \
+         {log}). Whether jobs of an earlier one still run is not known: they are ended and run \
+         again once a new one starts, so remove the cause and say `host retry`"
+    )]
+    Absent {
+        /// What it said last.
+        why: String,
+        /// Where it said that.
+        log: String,
+    },
+    /// There is one that takes no connection; another would end its jobs.
+    #[error("the agent that keeps jobs there cannot be reached: {0}; its jobs go on")]
+    Unreachable(io::Error),
 }
 
 /// Carries bytes between a controller and the agent, which is started where there is none.
@@ -69,7 +81,8 @@ pub(super) async fn relay(
     let post = Post::of(&hello.controller, &hello.machine)?;
     let mut stream = match UnixStream::connect(post.socket()).await {
         Ok(stream) => stream,
-        Err(_) => start(hello, &post).await?,
+        Err(error) if is_nobody(&error) => start(hello, &post).await?,
+        Err(error) => return Err(KeepError::Unreachable(error)),
     };
     stream.write_all(greeting).await?;
     stream.write_all(b"\n").await?;
@@ -82,6 +95,14 @@ pub(super) async fn relay(
         down = copy_at_once(&mut from, &mut output) => drop(down),
     }
     Ok(())
+}
+
+/// Whether an error says that no agent has that socket.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// Copies what has come without waiting for more.
@@ -101,7 +122,9 @@ async fn copy_at_once(
 }
 
 async fn start(hello: &Hello, post: &Post) -> Result<UnixStream, KeepError> {
-    let log = open_log(&post.log())?;
+    let path = post.log();
+    let log = open_log(&path)?;
+    let begin = log.metadata()?.len();
     let text = serde_json::to_string(hello).map_err(io::Error::other)?;
     let mut child = Command::new("/proc/self/exe")
         .arg0("pclient")
@@ -118,8 +141,22 @@ async fn start(hello: &Hello, post: &Post) -> Result<UnixStream, KeepError> {
         None => Ok(()),
     });
     ready.await.map_err(io::Error::other)??;
-    let absent = |_| KeepError::Absent(post.log().display().to_string());
-    UnixStream::connect(post.socket()).await.map_err(absent)
+    UnixStream::connect(post.socket())
+        .await
+        .map_err(|error| KeepError::Absent {
+            why: last_line(&path, begin).unwrap_or_else(|| error.to_string()),
+            log: path.display().to_string(),
+        })
+}
+
+/// The last line of a log behind a place in it.
+fn last_line(log: &Path, begin: u64) -> Option<String> {
+    let text = std::fs::read(log).ok()?;
+    let new = text.get(usize::try_from(begin).ok()?..)?;
+    let new = String::from_utf8_lossy(new);
+    let last = new.lines().rfind(|line| !line.trim().is_empty())?;
+    let last = last.trim();
+    Some(last.strip_prefix("pclient: ").unwrap_or(last).to_owned())
 }
 
 /// What an earlier agent has written there stays, unless it is too much.
@@ -252,5 +289,13 @@ mod tests {
         assert_eq!(patience(0, 3), Some(PATIENCE));
         assert_eq!(patience(1, 0), None);
         assert_eq!(patience(1, 3), None);
+    }
+
+    #[test]
+    fn an_agent_that_cannot_be_reached_is_not_replaced() {
+        assert!(is_nobody(&io::ErrorKind::ConnectionRefused.into()));
+        assert!(is_nobody(&io::ErrorKind::NotFound.into()));
+        // Too many wait to be let in.
+        assert!(!is_nobody(&io::ErrorKind::WouldBlock.into()));
     }
 }
