@@ -1,7 +1,7 @@
 //! The agent on a host: it starts, ends and remembers jobs for one controller.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     sync::Arc,
     time::Duration,
@@ -201,7 +201,7 @@ impl Agent {
     /// # Errors
     /// Where they are not all gone after a while, or nobody can tell.
     pub(super) async fn end(&mut self) -> Result<(), AgentError> {
-        let mut groups: HashSet<u32> = self
+        let mut groups: BTreeSet<u32> = self
             .runs
             .values()
             .filter_map(|run| match run {

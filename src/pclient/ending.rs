@@ -1,7 +1,7 @@
 //! How an agent ends its jobs, and when it may say that they are gone.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     io,
     time::{Duration, Instant},
 };
@@ -50,7 +50,7 @@ pub(super) fn gone(left: Left) -> Result<(), AgentError> {
 ///
 /// # Errors
 /// Where not everything is gone after [`LAST_TRIES`], or nobody can tell.
-pub(super) fn kill_all(mark: &Mark, groups: &HashSet<u32>) -> Result<(), AgentError> {
+pub(super) fn kill_all(mark: &Mark, groups: &BTreeSet<u32>) -> Result<(), AgentError> {
     let kill = || match marked::kill(&|entry| mark.is(entry))? {
         // One that cleared its environment has no mark, but its group was killed.
         Left::Nothing => Ok(match group::members(groups)? {

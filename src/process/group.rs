@@ -1,13 +1,13 @@
 //! Process groups.
 
-use std::{collections::HashSet, fs, io};
+use std::{collections::BTreeSet, fs, io};
 
 /// How many processes of these groups still live; one that has ended and was not waited for does
 /// not count.
 ///
 /// # Errors
 /// What /proc said.
-pub fn members(groups: &HashSet<u32>) -> io::Result<usize> {
+pub fn members(groups: &BTreeSet<u32>) -> io::Result<usize> {
     let mut count = 0;
     if groups.is_empty() {
         return Ok(count);
@@ -53,7 +53,7 @@ mod tests {
         let mut command = Command::new("/bin/sleep");
         command.arg("600").env_clear().process_group(0);
         let mut child = command.spawn().unwrap();
-        let groups = HashSet::from([child.id()]);
+        let groups = BTreeSet::from([child.id()]);
         assert_eq!(members(&groups).unwrap(), 1);
         child.kill().unwrap();
         child.wait().unwrap();

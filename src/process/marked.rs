@@ -54,8 +54,10 @@ pub fn end(is_mark: IsMark<'_>, grace: Duration) -> io::Result<()> {
     for member in members(is_mark)? {
         signal(&member, Signal::TERM)?;
     }
-    let _ = await_gone(|| look(is_mark), grace, None)?;
-    kill(is_mark).map(drop)
+    match await_gone(|| look(is_mark), grace, None)? {
+        Left::Nothing => Ok(()),
+        Left::Hanging(_) | Left::Unknown => kill(is_mark).map(drop),
+    }
 }
 
 /// Kills every marked process, and those they start meanwhile. What is left after a few seconds

@@ -62,7 +62,7 @@ impl Place {
         let uid = rustix::process::geteuid().as_raw();
         PathBuf::from(format!(
             "/tmp/outrigger-{uid}/pclient-{}.{ending}",
-            &hash[..16]
+            hash.get(..16).unwrap()
         ))
     }
 }
@@ -70,29 +70,29 @@ impl Place {
 impl Place {
     /// Kills the guard of the agent here.
     pub(crate) fn kill_guard(&self) {
-        self.kill(&format!("--guard\0test:{}:", self.machine));
-    }
-
-    /// Kills processes in whose words this is.
-    fn kill(&self, wanted: &str) {
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let name = entry.file_name().into_string().unwrap_or_default();
-            if String::from_utf8_lossy(&words).contains(wanted)
-                && let Some(pid) = name.parse().ok().and_then(Pid::from_raw)
-            {
-                kill_process(pid, Signal::KILL).unwrap_or_default();
-            }
-        }
+        kill_all(&format!("--guard\0test:{}:", self.machine));
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         // A test that has failed leaves no agent behind; the rest is its guard's.
-        self.kill(&format!("\"machine\":\"{}\"", self.machine));
+        kill_all(&format!("\"machine\":\"{}\"", self.machine));
         for ending in ["lock", "socket", "log"] {
             drop(fs::remove_file(self.post(ending)));
+        }
+    }
+}
+
+/// Kills processes in whose words this is.
+fn kill_all(wanted: &str) {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if String::from_utf8_lossy(&words).contains(wanted)
+            && let Some(pid) = name.parse().ok().and_then(Pid::from_raw)
+        {
+            kill_process(pid, Signal::KILL).unwrap_or_default();
         }
     }
 }
@@ -249,7 +249,9 @@ fn listen(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
         let mut bytes = vec![0; 64 << 10];
         while let Ok(read) = from.read(&mut bytes)
             && read > 0
-            && sender.send(bytes[..read].to_vec()).is_ok()
+            && sender
+                .send(bytes.iter().copied().take(read).collect())
+                .is_ok()
         {}
     });
     come
