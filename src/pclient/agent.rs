@@ -1,13 +1,12 @@
 //! The agent on a host: it starts, ends and remembers jobs for one controller.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     io,
     sync::Arc,
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::mpsc::UnboundedReceiver,
@@ -15,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    ending::{AgentError, gone, kill_all, last_word},
     guard::{Guard, Moment},
     mark::Mark,
     outgoing::Outgoing,
@@ -38,24 +38,11 @@ const SHORTEST_FENCE: Duration = Duration::from_millis(200);
 /// Room for what comes at once.
 const ROOM: usize = 64 << 10;
 
-/// Why an agent does not begin, or cannot go on.
-#[derive(Debug, Error)]
-pub(super) enum AgentError {
-    /// Jobs of an earlier agent cannot be killed.
-    #[error(
-        "{0} processes of an earlier agent hang and cannot be killed, perhaps on a disk that is gone"
-    )]
-    Hanging(usize),
-    /// The system said so.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
 /// How a connection came to its end.
 #[derive(Debug)]
 pub(super) enum Parting {
-    /// The controller wants the agent to go.
-    Bye,
+    /// The controller wants the agent to go; whether its jobs are all gone.
+    Bye(Result<(), AgentError>),
     /// The connection is gone, for this reason.
     Lost(String),
     /// The guard is dead: nobody would end the jobs if this agent died too.
@@ -76,6 +63,15 @@ pub(super) struct Agent {
     _place: Taken,
 }
 
+/// How the runs of an agent stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// So many go on, or have not been started yet.
+    pub(super) going: usize,
+    /// So many are over, and the controller has not stored their ends.
+    pub(super) over: usize,
+}
+
 /// One run of a job.
 #[derive(Debug)]
 enum Run {
@@ -90,13 +86,9 @@ impl Agent {
     pub(super) fn start(hello: Hello, place: Taken) -> Result<Self, AgentError> {
         let incarnation = format!("{:016x}", fastrand::u64(..));
         let mark = Mark::new(&hello.controller, &hello.machine, &incarnation);
-        match marked::kill(&|entry| mark.is_older(entry))? {
-            0 => {},
-            left => return Err(AgentError::Hanging(left)),
-        }
+        gone(marked::kill(&|entry| mark.is_older(entry))?)?;
         let mut guard = Guard::start(&mark)?;
-        let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
-        let fence = fence.max(SHORTEST_FENCE);
+        let fence = fence(&hello);
         if !hello.keep {
             guard.extend(Moment::now().after(fence))?;
         }
@@ -114,9 +106,30 @@ impl Agent {
         })
     }
 
-    /// Whether it has nothing that anybody could want.
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+    /// From the next connection on it is as this one's controller wants it.
+    pub(super) fn heed(&mut self, hello: Hello) {
+        self.fence = fence(&hello);
+        self.hello = hello;
+    }
+
+    /// How many of its runs go on, and how many are over and were not taken.
+    pub(super) fn standing(&self) -> Standing {
+        let is_going = |run: &&Run| matches!(run, Run::Going(_));
+        let going = self.runs.values().filter(is_going).count();
+        let over = self.runs.len() - going;
+        Standing { going, over }
+    }
+
+    /// What nobody will hear of if it goes now, a line a run.
+    pub(super) fn losses(&self) -> Vec<String> {
+        let loss = |(number, run): (&u64, &Run)| match run {
+            Run::Going(_) => format!("run {number} is ended"),
+            Run::Over(completion) => {
+                let outcome = &completion.outcome;
+                format!("the end of run {number}, {outcome:?}, and its output are forgotten")
+            },
+        };
+        self.runs.iter().map(loss).collect()
     }
 
     /// Serves one connection to its end. `decoder` has what has come already.
@@ -171,37 +184,55 @@ impl Agent {
         }
     }
 
-    /// Looks after the jobs while there is no connection; ends only when the guard dies.
-    pub(super) async fn alone(&mut self) {
-        loop {
-            tokio::select! {
-                Some(report) = self.reports.recv() => self.take(report, None),
-                () = self.guard.died() => return,
-            }
+    /// Looks after the jobs while there is no connection, until something happens to one of them;
+    /// false when the guard is dead.
+    pub(super) async fn alone(&mut self) -> bool {
+        tokio::select! {
+            Some(report) = self.reports.recv() => {
+                self.take(report, None);
+                true
+            },
+            () = self.guard.died() => false,
         }
     }
 
     /// Ends all jobs and waits until they are gone, with whatever they have left behind.
-    pub(super) async fn end(&mut self) {
+    ///
+    /// # Errors
+    /// Where they are not all gone after a while, or nobody can tell.
+    pub(super) async fn end(&mut self) -> Result<(), AgentError> {
+        let mut groups: BTreeSet<u32> = self
+            .runs
+            .values()
+            .filter_map(|run| match run {
+                Run::Going(pid) => *pid,
+                Run::Over(_) => None,
+            })
+            .collect();
         self.processes.stop_all();
-        while !self.processes.is_empty() && self.reports.recv().await.is_some() {}
+        while !self.processes.is_empty()
+            && let Some(report) = self.reports.recv().await
+        {
+            if let Report::Started { pid, .. } = report {
+                groups.insert(pid);
+            }
+        }
         let mark = self.mark.clone();
-        let killing = tokio::task::spawn_blocking(move || {
-            // The guard goes with them.
-            marked::kill(&|entry| mark.is(entry))
-        });
-        drop(killing.await);
+        let killing = tokio::task::spawn_blocking(move || kill_all(&mark, &groups));
+        killing.await.map_err(io::Error::other)?
     }
 
     async fn farewell<W: AsyncWrite + Unpin>(&mut self, output: &mut W) -> Parting {
-        self.end().await;
+        let ended = self.end().await;
         let mut bytes = Vec::new();
-        put_message(&mut bytes, &Word::Gone);
-        match output.write_all(&bytes).await {
-            Ok(()) => drop(output.flush().await),
-            Err(error) => return Parting::Lost(error.to_string()),
+        if let Some(word) = last_word(&ended) {
+            put_message(&mut bytes, &word);
         }
-        Parting::Bye
+        // Without it the controller waits for the fence, or for a later agent.
+        if output.write_all(&bytes).await.is_ok() {
+            drop(output.flush().await);
+        }
+        Parting::Bye(ended)
     }
 
     fn welcome(&self) -> Vec<u8> {
@@ -305,6 +336,11 @@ fn account() -> String {
         ),
         machine => format!("{machine}:{user}"),
     }
+}
+
+fn fence(hello: &Hello) -> Duration {
+    let fence = Duration::try_from_secs_f64(hello.fence).unwrap_or(Duration::MAX);
+    fence.max(SHORTEST_FENCE)
 }
 
 /// What belongs to one connection.

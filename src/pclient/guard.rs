@@ -19,16 +19,21 @@ use rustix::{
 use tokio::process::{Child, Command};
 
 use super::mark::Mark;
-use crate::process::marked;
+use crate::process::marked::{self, Left};
 
 /// The first argument of a guard.
 pub(super) const ARGUMENT: &str = "--guard";
 
-/// How long a job may take to run its program when its agent was killed.
+/// Longest wait for a job to run its program, which its agent was starting when it was killed,
+/// before all are looked for again.
 const LAST_START: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
 };
+
+/// The first and the longest pause before jobs that could not be killed are looked for again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// A point of the time since the machine was booted, its sleep included: jobs on other machines
 /// go on while this one sleeps.
@@ -109,14 +114,25 @@ pub(super) fn main(words: &[String]) -> Option<()> {
         eprintln!("no session of its own: {error}");
     }
     let mark = Mark::of_value(mark);
-    let kill_jobs = || marked::kill(&|entry| mark.is(entry)).ok().map(drop);
-    if watch() == Watched::Expired {
+    let mut alone = watch() == Watched::Dead;
+    if !alone {
         // The agent holds the pipe, so the number is still its own.
         kill_process(agent, Signal::KILL).unwrap_or_default();
-        kill_jobs()?;
-        await_end();
     }
-    kill_jobs()
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // It ends when all are gone, or by a later agent, which takes this over.
+        let left = marked::kill(&|entry| mark.is(entry));
+        match (left, alone) {
+            (Ok(Left::Nothing), true) => return Some(()),
+            (Ok(Left::Nothing), false) => {},
+            (Ok(Left::Hanging(_) | Left::Unknown) | Err(_), _) => {
+                std::thread::park_timeout(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            },
+        }
+        alone = alone || await_end();
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -159,12 +175,17 @@ fn watch() -> Watched {
     }
 }
 
-/// Waits until nobody holds the other end of the pipe, for a while: a job that the agent was just
-/// starting has it, and no mark, until it runs its program.
-fn await_end() {
+/// Waits a while until nobody holds the other end of the pipe, and says whether it is so: a job
+/// that the agent was just starting has it, and no mark, until it runs its program.
+fn await_end() -> bool {
     let stdin = rustix::stdio::stdin();
     let mut bytes = [0; 8 * 64];
-    while poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LAST_START)) == Ok(1)
-        && rustix::io::read(stdin, &mut bytes).is_ok_and(|read| read > 0)
-    {}
+    while poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LAST_START)) == Ok(1) {
+        match rustix::io::read(stdin, &mut bytes) {
+            Ok(0) => return true,
+            Ok(_) => {},
+            Err(_) => return false,
+        }
+    }
+    false
 }

@@ -9,6 +9,8 @@
 
 mod agent;
 mod classic;
+mod door;
+mod ending;
 mod guard;
 mod keep;
 mod mark;

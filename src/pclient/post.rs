@@ -9,7 +9,7 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -29,6 +29,10 @@ const A_WHILE: Timespec = Timespec {
 /// Between two looks at a place whose holder is not known.
 const A_MOMENT: Duration = Duration::from_millis(5);
 
+/// How long a killed holder may take to end before whoever wants the place gives up: less than a
+/// controller waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Why a place cannot be taken.
 #[derive(Debug, Error)]
 pub(super) enum PostError {
@@ -37,6 +41,20 @@ pub(super) enum PostError {
     Foreign {
         /// Which.
         path: PathBuf,
+    },
+    /// Whoever has the place does not go.
+    #[error(
+        "{path} is still held after {seconds} s by {holder}, which was told to die: perhaps it hangs \
+         on a disk that is gone",
+        path = .path.display()
+    )]
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+        /// How long that was waited for.
+        seconds: f64,
     },
     /// The system said so.
     #[error("{path}: {source}", path = .path.display())]
@@ -57,8 +75,23 @@ pub(super) struct Post {
 /// A place that is taken as long as this lives.
 #[derive(Debug)]
 pub(super) struct Taken {
-    path: PathBuf,
+    // It is removed before the lock is let go.
+    _name: Own,
     _lock: File,
+}
+
+/// The name of a file: it is removed with this, unless it is by now another file's.
+#[derive(Debug)]
+pub(super) struct Own {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(found: &fs::Metadata) -> Identity {
+    (found.dev(), found.ino())
 }
 
 impl Post {
@@ -115,24 +148,51 @@ impl Post {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
             // Whoever had it before may have removed the file in the meantime.
-            let ours = lock.metadata().map_err(failed)?.ino();
-            if !fs::metadata(&path).is_ok_and(|found| found.ino() == ours) {
+            let own = Own::of(&path, &lock.metadata().map_err(failed)?);
+            if !own.is_there() {
                 continue;
             }
             lock.set_len(0).map_err(failed)?;
             write!(lock, "{}", std::process::id()).map_err(failed)?;
-            return Ok(Some(Taken { path, _lock: lock }));
+            return Ok(Some(Taken {
+                _name: own,
+                _lock: lock,
+            }));
         }
     }
 
     /// Takes the place, killing the agent that has it.
+    ///
+    /// # Errors
+    /// Also where that one does not end in time.
     pub(super) fn seize(&self) -> Result<Taken, PostError> {
+        self.seize_within(PATIENCE)
+    }
+
+    fn seize_within(&self, patience: Duration) -> Result<Taken, PostError> {
+        let begin = Instant::now();
         loop {
             if let Some(taken) = self.take()? {
                 return Ok(taken);
             }
+            if begin.elapsed() >= patience {
+                return Err(PostError::Held {
+                    path: self.lock(),
+                    holder: self.holder(),
+                    seconds: patience.as_secs_f64(),
+                });
+            }
             self.kill_holder()?;
         }
+    }
+
+    /// Who has the place, in words.
+    fn holder(&self) -> String {
+        let pid = open(&self.lock()).and_then(|mut lock| read_pid(&mut lock));
+        pid.ok().flatten().map_or_else(
+            || "a process that is not known".to_owned(),
+            |pid| format!("process {}", pid.as_raw_nonzero()),
+        )
     }
 
     /// Kills whoever has the place, and waits a moment for the place to be free.
@@ -162,10 +222,27 @@ impl Post {
     }
 }
 
-impl Drop for Taken {
+impl Own {
+    /// The name of the file that was found to be this.
+    pub(super) fn of(path: &Path, found: &fs::Metadata) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(found),
+        }
+    }
+
+    /// Whether the name is still this file's.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
+    }
+}
+
+impl Drop for Own {
     fn drop(&mut self) {
-        // Nobody else may remove it, and it is no harm if it stays.
-        drop(fs::remove_file(&self.path));
+        if self.is_there() {
+            // It is no harm if it stays.
+            drop(fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -177,8 +254,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Whether a process has that file open.
 fn has_open(pid: Pid, file: &File) -> bool {
-    let identity = |found: fs::Metadata| (found.dev(), found.ino());
-    let Ok(wanted) = file.metadata().map(identity) else {
+    let Ok(wanted) = file.metadata() else {
         return false;
     };
     let files = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
@@ -188,7 +264,7 @@ fn has_open(pid: Pid, file: &File) -> bool {
         .flatten()
         .map(|entry| entry.path());
     let mut found = paths.filter_map(|path| fs::metadata(path).ok());
-    found.any(|found| identity(found) == wanted)
+    found.any(|found| identity(&found) == identity(&wanted))
 }
 
 fn read_pid(file: &mut File) -> io::Result<Option<Pid>> {
@@ -209,6 +285,30 @@ mod tests {
         assert!(post.take().unwrap().is_none());
         drop(taken);
         assert!(post.take().unwrap().is_some());
+        assert!(!post.lock().exists());
+    }
+
+    #[test]
+    fn a_holder_that_does_not_go_is_not_waited_for_forever() {
+        let post = Post::of("a test of patience", &std::process::id().to_string()).unwrap();
+        let lock = open(&post.lock()).unwrap();
+        lock.try_lock().unwrap();
+        let error = post.seize_within(Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("still held after 0 s by a process that is not known"));
+        drop(lock);
+        assert!(post.seize_within(Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn whoever_goes_leaves_what_has_taken_the_place_of_its_files() {
+        let post = Post::of("a test of names", &std::process::id().to_string()).unwrap();
+        let taken = post.take().unwrap().unwrap();
+        fs::remove_file(post.lock()).unwrap();
+        let later = post.take().unwrap().unwrap();
+        drop(taken);
+        assert!(post.lock().exists());
+        assert!(post.take().unwrap().is_none());
+        drop(later);
         assert!(!post.lock().exists());
     }
 }

@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use super::{
-    agent::{Agent, AgentError, Parting},
+    agent::{Agent, Parting},
     classic::{Classic, Going},
+    ending::AgentError,
     guard, keep,
     keep::KeepError,
     post::{Post, PostError},
@@ -179,39 +180,48 @@ async fn serve(
     decoder: Decoder,
     input: Input,
 ) -> Result<(), ProgramError> {
-    let served = serve_inner(hello, greeting, decoder, input).await;
-    if let Err(error) = &served {
-        refuse(&mut standard_output()?, &error.to_string()).await?;
+    if hello.keep {
+        let relayed = keep::relay(&hello, greeting, decoder, input).await;
+        return told(relayed).await;
     }
-    served
+    let mut agent = told(begin(hello).await).await?;
+    match agent.serve(decoder, input, standard_output()?).await {
+        Parting::Bye(ended) => return Ok(ended?),
+        Parting::Lost(why) => write_error(&format!("pclient: {why}\n")),
+        Parting::Unguarded => write_error("pclient: its guard is dead\n"),
+    }
+    Ok(agent.end().await?)
 }
 
-async fn serve_inner(
-    hello: Hello,
-    greeting: &[u8],
-    decoder: Decoder,
-    input: Input,
-) -> Result<(), ProgramError> {
-    if hello.keep {
-        return Ok(keep::relay(&hello, greeting, decoder, input).await?);
-    }
+async fn begin(hello: Hello) -> Result<Agent, ProgramError> {
     let post = Post::of(&hello.controller, &hello.machine)?;
     let place = tokio::task::spawn_blocking(move || post.seize());
     let place = place.await.map_err(io::Error::other)??;
-    let mut agent = Agent::start(hello, place)?;
-    if let Parting::Lost(why) = agent.serve(decoder, input, standard_output()?).await {
-        write_error(&format!("pclient: {why}\n"));
+    Ok(Agent::start(hello, place)?)
+}
+
+/// Tells a controller of an error before there is an agent: later that is no place for words.
+async fn told<T, E>(result: Result<T, E>) -> Result<T, ProgramError>
+where
+    ProgramError: From<E>,
+{
+    let result = result.map_err(ProgramError::from);
+    if let Err(error) = &result {
+        refuse(&mut standard_output()?, &error.to_string()).await?;
     }
-    agent.end().await;
-    Ok(())
+    result
 }
 
 /// Tells a controller why there will be no agent.
 async fn refuse(output: &mut Output, why: &str) -> io::Result<()> {
-    let why = why.replace('\n', " ");
-    let line = format!("\n{WELCOME} error {why}\n");
-    output.write_all(line.as_bytes()).await?;
+    output.write_all(&refusal(why)).await?;
     output.flush().await
+}
+
+/// The line that tells a controller why there will be no agent.
+pub(super) fn refusal(why: &str) -> Vec<u8> {
+    let why = why.replace('\n', " ");
+    format!("\n{WELCOME} error {why}\n").into_bytes()
 }
 
 /// What a controller's first line says, if that is what the line is.
@@ -228,14 +238,15 @@ fn hello(line: &[u8]) -> Option<Result<Hello, String>> {
     Some(serde_json::from_str(text).map_err(|error| format!("the controller's greeting: {error}")))
 }
 
-/// Reads lines until a controller's first one; nothing where the input ends before.
+/// Reads lines until a controller's first one, and why it cannot be heeded if so; nothing where the
+/// input ends before.
 pub(super) async fn read_hello<R: AsyncRead + Unpin>(
     input: &mut R,
     decoder: &mut Decoder,
-) -> io::Result<Option<Hello>> {
+) -> io::Result<Option<Result<Hello, String>>> {
     loop {
         while let Some(line) = decoder.line() {
-            if let Some(Ok(hello)) = hello(&line) {
+            if let Some(hello) = hello(&line) {
                 return Ok(Some(hello));
             }
         }

@@ -6,6 +6,7 @@
 
 mod block;
 mod capture;
+pub mod group;
 pub mod marked;
 mod run;
 mod spool;
@@ -15,7 +16,7 @@ mod tests;
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -130,6 +131,12 @@ struct Shared {
     settings: ProcessSettings,
     reports: mpsc::UnboundedSender<Report>,
     stops: Mutex<HashMap<u64, Arc<Notify>>>,
+    files: OnceLock<Files>,
+}
+
+/// File descriptors for jobs.
+#[derive(Debug)]
+struct Files {
     /// As many jobs as there are file descriptors for.
     room: Arc<Semaphore>,
     /// The limit that processes get back.
@@ -142,19 +149,15 @@ const FILES_PER_JOB: u64 = 4;
 const FILES_FOR_OTHERS: u64 = 256;
 
 impl Processes {
-    /// An executor, and what its jobs will report. Raises this process's own limit of open files
-    /// as far as it may go; the jobs keep the old one.
+    /// An executor, and what its jobs will report. With its first job it raises this process's own
+    /// limit of open files as far as it may go; the jobs keep the one that it was started with.
     pub fn new(settings: ProcessSettings) -> (Self, mpsc::UnboundedReceiver<Report>) {
         let (reports, receiver) = mpsc::unbounded_channel();
-        let (limit, inherited) = raise_open_files();
-        let jobs = limit.saturating_sub(FILES_FOR_OTHERS) / FILES_PER_JOB;
-        let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
         let shared = Shared {
             settings,
             reports,
             stops: Mutex::default(),
-            room: Arc::new(Semaphore::new(jobs.clamp(16, Semaphore::MAX_PERMITS))),
-            inherited,
+            files: OnceLock::new(),
         };
         (Self(Arc::new(shared)), receiver)
     }
@@ -198,6 +201,20 @@ impl Processes {
 }
 
 impl Shared {
+    /// Not before there is a job: another program that this process starts instead of jobs has the
+    /// old limit, too.
+    fn files(&self) -> &Files {
+        self.files.get_or_init(|| {
+            let (limit, inherited) = raise_open_files();
+            let jobs = limit.saturating_sub(FILES_FOR_OTHERS) / FILES_PER_JOB;
+            let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+            Files {
+                room: Arc::new(Semaphore::new(jobs.clamp(16, Semaphore::MAX_PERMITS))),
+                inherited,
+            }
+        })
+    }
+
     fn stops(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,16 +225,24 @@ impl Shared {
     }
 }
 
-/// The number of files this process may open now, and the limit before where it was raised.
+/// The limit of open files that this process was started with.
+static INHERITED: OnceLock<Rlimit> = OnceLock::new();
+
+/// The number of files this process may open now, and the limit before where it was raised: by
+/// this call or by an earlier one.
 fn raise_open_files() -> (u64, Option<Rlimit>) {
-    let before = getrlimit(Resource::Nofile);
+    let now = getrlimit(Resource::Nofile);
+    let inherited = *INHERITED.get_or_init(|| now);
     let raised = Rlimit {
-        current: before.maximum,
-        maximum: before.maximum,
+        current: now.maximum,
+        maximum: now.maximum,
     };
-    let limit = |rlimit: &Rlimit| rlimit.current.unwrap_or(u64::MAX);
-    if before.current == before.maximum || setrlimit(Resource::Nofile, raised).is_err() {
-        return (limit(&before), None);
-    }
-    (limit(&raised), Some(before))
+    let is_raised = now.current == now.maximum || setrlimit(Resource::Nofile, raised).is_ok();
+    let limit = if is_raised {
+        raised.current
+    } else {
+        now.current
+    };
+    let before = (inherited.current != limit).then_some(inherited);
+    (limit.unwrap_or(u64::MAX), before)
 }

@@ -68,7 +68,7 @@ async fn ready(
         })?,
         _ => files.await,
     }
-    let room = Arc::clone(&shared.room).acquire_owned().await;
+    let room = Arc::clone(&shared.files().room).acquire_owned().await;
     room.map_err(|closed| (Outcome::Stopped, closed.to_string()))
 }
 
@@ -188,7 +188,7 @@ impl Process {
         if nice > 0 {
             setpriority_pgrp(Some(pid), i32::from(nice)).unwrap_or_default();
         }
-        if let Some(inherited) = shared.inherited {
+        if let Some(inherited) = shared.files().inherited {
             prlimit(Some(pid), Resource::Nofile, inherited).unwrap_or(inherited);
         }
     }
