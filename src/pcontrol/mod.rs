@@ -7,10 +7,12 @@
 mod cluster;
 pub mod commands;
 mod controller;
+mod desk;
 pub mod finished;
 mod job;
 mod link;
 mod machine;
+mod meanwhile;
 mod pool;
 pub mod program;
 mod prompt;

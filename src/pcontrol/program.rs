@@ -8,14 +8,15 @@ use std::{
     sync::Arc,
 };
 
+use rustix::process::Signal;
 use thiserror::Error;
 use tokio::{runtime::Runtime, sync::mpsc};
 
-use super::session::{RawSink, Session};
+use super::{desk::RawSink, session::Session};
 use crate::{
     engine::clock::SystemClock,
     shell::{
-        front::{converse, own_streams, read_pipe, terminal, watch_signals},
+        front::{converse_and, own_streams, read_pipe, terminal, watch_signals},
         machine::Surroundings,
         options::{self, Asked, Options},
         settings::{Settings, SettingsError},
@@ -36,7 +37,8 @@ Runs jobs on hosts that ssh reaches: reads commands from a human or from standar
   job [-host HOST | +host HOST] [-xhost HOST]... [-nice N] [-priority N] PROGRAM [WORD...]
   status, jobstack STATE, hoststack STATE, machines, check job ID, check host ID|NAME
   stdout ID, stderr ID, kill ID, delete ID, parameters, run [LEVEL], stop, verbose, exit
-  drain: read nothing more until all jobs are over
+  drain: read nothing more until all jobs are over; Ctrl-C ends that, and so does quit or exit at
+         a terminal, where other lines wait
   and everything else that task scripts know
 
   --load FILE    load a file before the first command; may be given several times
@@ -139,9 +141,16 @@ fn run(options: &Options) -> Result<i32, StartError> {
     match human {
         Some(terminal) => {
             outlet.out(WELCOME);
-            converse(terminal, PROMPT, asking);
+            converse_and(terminal, PROMPT, asking, interrupt);
         },
         None => read_pipe(asking, 0),
     }
     Ok(session.drive(&runtime, &mut asked))
+}
+
+/// While a line is typed, Ctrl-C comes as a key: it is to do what it does otherwise.
+fn interrupt() {
+    let own = rustix::process::getpid();
+    // A process may always signal itself.
+    rustix::process::kill_process(own, Signal::INT).unwrap_or_default();
 }

@@ -6,10 +6,10 @@ use std::{io::Read as _, sync::Arc};
 
 use super::{
     commands::{self, CommandError, job_id},
+    desk::{Desk, Level, RawSink, Shared},
     finished::Finished,
     job::Request,
     pool::{SlotId, Wish},
-    session::{Desk, Level, Shared},
     waiting::Claim,
 };
 use crate::{
@@ -310,7 +310,7 @@ fn into_variable(
     Ok(())
 }
 
-fn copy(captured: &Captured, raw: &mut super::session::RawSink) -> std::io::Result<()> {
+fn copy(captured: &Captured, raw: &mut RawSink) -> std::io::Result<()> {
     let mut reader = captured.reader();
     let mut bytes = vec![0; 64 << 10];
     loop {

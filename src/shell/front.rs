@@ -54,7 +54,17 @@ pub fn terminal(
 }
 
 /// Reads from a human until there is no more, on a thread of its own.
-pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
+pub fn converse(terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
+    converse_and(terminal, prompt, requests, || {});
+}
+
+/// The same, where Ctrl-C in a line that is being typed does something besides.
+pub fn converse_and(
+    mut terminal: Terminal,
+    prompt: &'static str,
+    requests: UnboundedSender<Request>,
+    interrupted: impl Fn() + Send + 'static,
+) {
     std::thread::spawn(move || {
         loop {
             match terminal.read(prompt) {
@@ -63,7 +73,7 @@ pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: Unbounde
                         return;
                     }
                 },
-                Typed::Interrupted => {},
+                Typed::Interrupted => interrupted(),
                 Typed::End => {
                     // The scheduler may have gone before.
                     requests.send(Request::Quit(0)).unwrap_or_default();
