@@ -10,6 +10,7 @@ mod controller;
 mod desk;
 pub mod finished;
 mod job;
+mod limits;
 mod link;
 mod machine;
 mod meanwhile;

@@ -4,9 +4,7 @@
 //! the hosts (pclient), as on the original. `CONTROLLER_FENCE` is a time in seconds,
 //! `CONTROLLER_KEEP` 0 or 1.
 
-use std::time::Duration;
-
-use super::{cluster::Way, settings::Settings};
+use super::{cluster::Way, commands::SHORTEST_FENCE, limits::seconds, settings::Settings};
 use crate::shell::settings::{Settings as File, SettingsError};
 
 const COMMAND: &str = "COMMAND";
@@ -29,11 +27,8 @@ pub fn read(file: &File) -> Result<(Settings, Way), SettingsError> {
     }
     way.agent = file.get(SHELL)?;
     if let Some(fence) = file.get(FENCE)? {
-        let seconds = fence.parse().ok().filter(|seconds| *seconds >= 0.2);
-        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        settings.fence = time.ok_or_else(|| {
-            file.unusable(FENCE, "it has to be a number of seconds, at least 0.2")
-        })?;
+        let time = seconds(FENCE, &fence, SHORTEST_FENCE);
+        settings.fence = time.map_err(|error| file.unusable(FENCE, error.to_string()))?;
     }
     settings.keep = match file.get(KEEP)?.as_deref() {
         None | Some("0") => false,
