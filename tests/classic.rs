@@ -8,8 +8,9 @@
 )]
 
 use std::{
+    fs::{self, Permissions},
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -17,6 +18,7 @@ use std::{
 };
 
 use regex::Regex;
+use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long an answer may take that has to come.
@@ -232,4 +234,43 @@ fn the_end_of_the_input_waits_for_the_jobs_that_a_line_before_it_waits_for() {
     talk.output.read_to_string(&mut said).unwrap();
     assert!(said.contains("hello\nSTATUS 0\n"), "{said}");
     assert_eq!(talk.child.wait().unwrap().code(), Some(0));
+}
+
+#[rstest]
+#[case::a_quote(&["-D", "SHELL", "/opt/'my pclient"], "SHELL", "within a quote")]
+#[case::no_program(&["-D", "COMMAND", "''"], "COMMAND", "names no program")]
+#[case::too_long(&["-D", "CONTROLLER_FENCE", "1e30"], "CONTROLLER_FENCE", "10 years")]
+fn a_setting_that_cannot_be_used_is_told_at_once(
+    #[case] options: &[&str],
+    #[case] name: &str,
+    #[case] why: &str,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("pcontrol");
+    symlink(env!("CARGO_BIN_EXE_outrigger"), &program).unwrap();
+    let mut command = Command::new(program);
+    command.args(options).arg("--norc").stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(name) && said.contains(why), "{said}");
+}
+
+#[test]
+fn blanks_in_the_name_of_the_agent_stay_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = dir.path().join("my pclient");
+    // It is told by its name what it is.
+    let text = format!(
+        "#!/bin/bash\nexec -a pclient {} \"$@\"\n",
+        env!("CARGO_BIN_EXE_outrigger")
+    );
+    fs::write(&agent, text).unwrap();
+    fs::set_permissions(&agent, Permissions::from_mode(0o755)).unwrap();
+    let shell = format!("'{}'", agent.display());
+    let mut talk = Talk::with("pcontrol", &["--norc", "-D", "SHELL", &shell]);
+    talk.ask("host add localhost");
+    talk.ask("job echo hello");
+    talk.ask_until("jobstack exit", "Njobs: 1");
+    assert_eq!(talk.ask("stdout 1"), "hello\nSTATUS 0\n");
 }

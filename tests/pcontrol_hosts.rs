@@ -149,6 +149,21 @@ fn a_host_without_our_agent_is_down_with_the_reason_until_that_is_repaired(
 }
 
 #[test]
+fn quotes_in_the_settings_keep_blanks_in_words() {
+    let cluster = Cluster::of(1);
+    let agent = cluster.script("my agent", "exec ./pclient\n");
+    let config = cluster.path("my config");
+    fs::copy(cluster.path("ssh_config"), &config).unwrap();
+    let command = format!("ssh -F '{}' -o \"BatchMode yes\"", config.display());
+    let shell = format!("'{agent}'");
+    let mut pcontrol = cluster.pcontrol_with_hosts(&[("COMMAND", &command), ("SHELL", &shell)]);
+    let job = pcontrol.job("echo hello");
+    pcontrol.wait_for_job(job, "EXIT");
+    assert_eq!(pcontrol.ask(&format!("stdout {job}")), "hello\nSTATUS 0\n");
+    assert_all_ends(&cluster, pcontrol);
+}
+
+#[test]
 fn a_login_shell_that_talks_before_the_agent_does_no_harm() {
     let cluster = Cluster::of(1);
     let host = cluster.host(0);

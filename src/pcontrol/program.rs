@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use thiserror::Error;
 use tokio::{runtime::Runtime, sync::mpsc};
 
-use super::{desk::RawSink, session::Session};
+use super::{desk::RawSink, session::Session, setup};
 use crate::{
     engine::clock::SystemClock,
     shell::{
@@ -104,6 +104,7 @@ impl StartError {
 
 fn run(options: &Options) -> Result<i32, StartError> {
     let settings = Settings::of(options)?;
+    let reach = setup::read(&settings)?;
     let home = settings
         .variable("HOME")
         .map(|home| Path::new(home).join(RC_FILE));
@@ -130,7 +131,7 @@ fn run(options: &Options) -> Result<i32, StartError> {
     };
     let prompt = human.is_none().then_some(PROMPT);
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(around, clock, outlet.clone(), raw, prompt)?;
+    let mut session = Session::new(around, reach, clock, outlet.clone(), raw, prompt)?;
     watch_signals(&runtime, session.interpreter().interrupt(), asking.clone())?;
     let rc = home.filter(|path| options.rc && path.is_file());
     for file in rc.iter().chain(&options.load).chain(&options.script) {

@@ -15,11 +15,12 @@ use tokio::{
 };
 
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, Way},
     desk::{RawSink, Shared},
     link::Report,
     meanwhile::Meanwhile,
-    prompt, setup,
+    prompt,
+    settings::Settings,
 };
 use crate::{
     engine::clock::Clock,
@@ -49,12 +50,12 @@ impl Session {
     /// A session without hosts. A tokio runtime has to be around it.
     pub(super) fn new(
         around: Surroundings,
+        (settings, way): (Settings, Way),
         clock: Arc<dyn Clock>,
         outlet: Outlet,
         raw: RawSink,
         prompt: Option<&'static str>,
     ) -> io::Result<Self> {
-        let (settings, way) = setup::read(&around.settings).map_err(io::Error::other)?;
         let (cluster, reports) = Cluster::new(settings, way);
         let machine = Machine::new(Arc::clone(&clock), outlet.clone(), around)?;
         let mut interpreter = Interpreter::new(Box::new(machine));
