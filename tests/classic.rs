@@ -274,3 +274,25 @@ fn blanks_in_the_name_of_the_agent_stay_in_it() {
     talk.ask_until("jobstack exit", "Njobs: 1");
     assert_eq!(talk.ask("stdout 1"), "hello\nSTATUS 0\n");
 }
+
+#[test]
+fn an_input_that_cannot_be_read_is_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("pcontrol");
+    symlink(env!("CARGO_BIN_EXE_outrigger"), &program).unwrap();
+    let mut command = Command::new(program);
+    command.arg("--norc").stdin(fs::File::open("/").unwrap());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard input cannot be read"), "{said}");
+}
+
+#[test]
+fn a_line_that_is_not_text_is_answered_with_a_complaint() {
+    let mut talk = Talk::with("pcontrol", &["--norc"]);
+    talk.input.write_all(b"echo \xff\n").unwrap();
+    assert_eq!(talk.answer(), "");
+    talk.error("standard input: line 1 is not UTF-8 and is not run");
+    assert_eq!(talk.ask("echo hello"), "hello\n");
+}

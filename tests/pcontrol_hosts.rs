@@ -543,3 +543,35 @@ fn kept_jobs_end_with_a_controller_that_ends_though_their_host_is_silent() {
     host.sshd.signal_connections(Signal::CONT);
     wait_until("the end of all", || host.processes().is_empty());
 }
+
+#[test]
+fn kept_jobs_on_a_host_that_cannot_be_reached_at_the_end_are_told_with_a_way_to_end_them() {
+    let cluster = Cluster::of(2);
+    let [gone, there] = cluster.hosts() else {
+        panic!("two hosts");
+    };
+    let mut pcontrol = cluster.pcontrol(&KEEP);
+    for (host, name) in [(gone, "a"), (there, "b")] {
+        pcontrol.ask(&format!("host add {}", host.name));
+        held_job(&cluster, &mut pcontrol, name);
+    }
+    cluster.unreachable(gone);
+    gone.sshd.drop_connections();
+    pcontrol.wait_for_reason(&gone.name, "Connection refused");
+    let (status, log) = pcontrol.exit_with_log();
+    assert!(status.success());
+    let told = format!(
+        "host {} keeps its jobs and did not answer: 1 may go on there\n",
+        gone.name
+    );
+    assert!(log.contains(&told), "{log}");
+    assert!(
+        !log.contains(&format!("host {} keeps", there.name)),
+        "{log}"
+    );
+    let (_, command) = log.split_once("run on each of these hosts: ").unwrap();
+    assert!(!gone.processes().is_empty());
+    let ended = Command::new("sh").args(["-c", command]).status();
+    assert!(ended.unwrap().success());
+    wait_until("the end of all", || gone.processes().is_empty());
+}

@@ -49,7 +49,8 @@ Runs jobs on hosts that ssh reaches: reads commands from a human or from standar
   --version
 
 A host is a name that ssh knows; its pclient is found in the path there. This machine's own name
-needs no ssh. Exit codes: what `exit N` says, 0 when the input ends, 2 usage.
+needs no ssh. Exit codes: what `exit N` says, 0 when the input ends, 1 when it cannot be read, 2
+usage or settings.
 
 Example:
   printf '%s\\n' 'host add localhost' 'job date' drain 'stdout 1' | pcontrol

@@ -19,7 +19,7 @@ use super::{
     desk::{RawSink, Shared},
     link::Report,
     meanwhile::Meanwhile,
-    prompt,
+    prompt, report,
     settings::Settings,
 };
 use crate::{
@@ -169,7 +169,7 @@ impl Session {
         self.outlet.err(&text);
     }
 
-    /// Ends the agents with their jobs.
+    /// Ends the agents with their jobs, and tells of those that could not be reached.
     async fn shut_down(&mut self) {
         {
             let mut desk = self.shared.lock();
@@ -178,7 +178,12 @@ impl Session {
         }
         // Agents that do not say that they are gone see the connection close.
         drop(timeout(FAREWELL, self.hosts_gone()).await);
-        self.shared.lock().cluster.disconnect();
+        let mut desk = self.shared.lock();
+        let left = report::left_behind(desk.cluster.jobs(), desk.cluster.identity());
+        if !left.is_empty() {
+            self.outlet.err(&left);
+        }
+        desk.cluster.disconnect();
     }
 
     async fn hosts_gone(&mut self) {
