@@ -149,6 +149,21 @@ fn a_host_without_our_agent_is_down_with_the_reason_until_that_is_repaired(
 }
 
 #[test]
+fn quotes_in_the_settings_keep_blanks_in_words() {
+    let cluster = Cluster::of(1);
+    let agent = cluster.script("my agent", "exec ./pclient\n");
+    let config = cluster.path("my config");
+    fs::copy(cluster.path("ssh_config"), &config).unwrap();
+    let command = format!("ssh -F '{}' -o \"BatchMode yes\"", config.display());
+    let shell = format!("'{agent}'");
+    let mut pcontrol = cluster.pcontrol_with_hosts(&[("COMMAND", &command), ("SHELL", &shell)]);
+    let job = pcontrol.job("echo hello");
+    pcontrol.wait_for_job(job, "EXIT");
+    assert_eq!(pcontrol.ask(&format!("stdout {job}")), "hello\nSTATUS 0\n");
+    assert_all_ends(&cluster, pcontrol);
+}
+
+#[test]
 fn a_login_shell_that_talks_before_the_agent_does_no_harm() {
     let cluster = Cluster::of(1);
     let host = cluster.host(0);
@@ -527,4 +542,36 @@ fn kept_jobs_end_with_a_controller_that_ends_though_their_host_is_silent() {
     wait_until("the job's end", || !Process::lives(process));
     host.sshd.signal_connections(Signal::CONT);
     wait_until("the end of all", || host.processes().is_empty());
+}
+
+#[test]
+fn kept_jobs_on_a_host_that_cannot_be_reached_at_the_end_are_told_with_a_way_to_end_them() {
+    let cluster = Cluster::of(2);
+    let [gone, there] = cluster.hosts() else {
+        panic!("two hosts");
+    };
+    let mut pcontrol = cluster.pcontrol(&KEEP);
+    for (host, name) in [(gone, "a"), (there, "b")] {
+        pcontrol.ask(&format!("host add {}", host.name));
+        held_job(&cluster, &mut pcontrol, name);
+    }
+    cluster.unreachable(gone);
+    gone.sshd.drop_connections();
+    pcontrol.wait_for_reason(&gone.name, "Connection refused");
+    let (status, log) = pcontrol.exit_with_log();
+    assert!(status.success());
+    let told = format!(
+        "host {} keeps its jobs and did not answer: 1 may go on there\n",
+        gone.name
+    );
+    assert!(log.contains(&told), "{log}");
+    assert!(
+        !log.contains(&format!("host {} keeps", there.name)),
+        "{log}"
+    );
+    let (_, command) = log.split_once("run on each of these hosts: ").unwrap();
+    assert!(!gone.processes().is_empty());
+    let ended = Command::new("sh").args(["-c", command]).status();
+    assert!(ended.unwrap().success());
+    wait_until("the end of all", || gone.processes().is_empty());
 }

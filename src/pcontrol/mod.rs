@@ -7,11 +7,14 @@
 mod cluster;
 pub mod commands;
 mod controller;
+mod desk;
 mod fence;
 pub mod finished;
 mod job;
+mod limits;
 mod link;
 mod machine;
+mod meanwhile;
 mod pool;
 pub mod program;
 mod prompt;

@@ -8,14 +8,15 @@ use std::{
     sync::Arc,
 };
 
+use rustix::process::Signal;
 use thiserror::Error;
 use tokio::{runtime::Runtime, sync::mpsc};
 
-use super::session::{RawSink, Session};
+use super::{desk::RawSink, session::Session, setup};
 use crate::{
     engine::clock::SystemClock,
     shell::{
-        front::{converse, own_streams, read_pipe, terminal, watch_signals},
+        front::{converse_and, own_streams, read_pipe, terminal, watch_signals},
         machine::Surroundings,
         options::{self, Asked, Options},
         settings::{Settings, SettingsError},
@@ -36,7 +37,8 @@ Runs jobs on hosts that ssh reaches: reads commands from a human or from standar
   job [-host HOST | +host HOST] [-xhost HOST]... [-nice N] [-priority N] PROGRAM [WORD...]
   status, jobstack STATE, hoststack STATE, machines, check job ID, check host ID|NAME
   stdout ID, stderr ID, kill ID, delete ID, parameters, run [LEVEL], stop, verbose, exit
-  drain: read nothing more until all jobs are over
+  drain: read nothing more until all jobs are over; Ctrl-C ends that, and so does quit or exit at
+         a terminal, where other lines wait
   and everything else that task scripts know
 
   --load FILE    load a file before the first command; may be given several times
@@ -47,7 +49,8 @@ Runs jobs on hosts that ssh reaches: reads commands from a human or from standar
   --version
 
 A host is a name that ssh knows; its pclient is found in the path there. This machine's own name
-needs no ssh. Exit codes: what `exit N` says, 0 when the input ends, 2 usage.
+needs no ssh. Exit codes: what `exit N` says, 0 when the input ends, 1 when it cannot be read, 2
+usage or settings.
 
 Example:
   printf '%s\\n' 'host add localhost' 'job date' drain 'stdout 1' | pcontrol
@@ -102,6 +105,7 @@ impl StartError {
 
 fn run(options: &Options) -> Result<i32, StartError> {
     let settings = Settings::of(options)?;
+    let reach = setup::read(&settings)?;
     let home = settings
         .variable("HOME")
         .map(|home| Path::new(home).join(RC_FILE));
@@ -128,7 +132,7 @@ fn run(options: &Options) -> Result<i32, StartError> {
     };
     let prompt = human.is_none().then_some(PROMPT);
     let clock = Arc::new(SystemClock);
-    let mut session = Session::new(around, clock, outlet.clone(), raw, prompt)?;
+    let mut session = Session::new(around, reach, clock, outlet.clone(), raw, prompt)?;
     watch_signals(&runtime, session.interpreter().interrupt(), asking.clone())?;
     let rc = home.filter(|path| options.rc && path.is_file());
     for file in rc.iter().chain(&options.load).chain(&options.script) {
@@ -139,9 +143,16 @@ fn run(options: &Options) -> Result<i32, StartError> {
     match human {
         Some(terminal) => {
             outlet.out(WELCOME);
-            converse(terminal, PROMPT, asking);
+            converse_and(terminal, PROMPT, asking, interrupt);
         },
         None => read_pipe(asking, 0),
     }
     Ok(session.drive(&runtime, &mut asked))
+}
+
+/// While a line is typed, Ctrl-C comes as a key: it is to do what it does otherwise.
+fn interrupt() {
+    let own = rustix::process::getpid();
+    // A process may always signal itself.
+    rustix::process::kill_process(own, Signal::INT).unwrap_or_default();
 }

@@ -6,10 +6,11 @@ use std::{io::Read as _, sync::Arc};
 
 use super::{
     commands::{self, CommandError, job_id},
+    desk::{Desk, Level, RawSink, Shared},
     finished::Finished,
     job::Request,
+    limits::{LONGEST, LimitError, MOST, NICEST, whole},
     pool::{SlotId, Wish},
-    session::{Desk, Level, Shared},
     waiting::Claim,
 };
 use crate::{
@@ -182,8 +183,14 @@ fn job(desk: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<(), 
             ("-host", _) => claim.wish = Wish::Desired(value.to_owned()),
             ("+host", _) => claim.wish = Wish::Required(value.to_owned()),
             ("-xhost", _) => claim.touches.push(value.to_owned()),
-            ("-nice", _) => nice = value.parse().map_err(|_| USAGE)?,
-            ("-priority", _) => claim.priority = value.parse().map_err(|_| USAGE)?,
+            ("-nice", _) => match whole(option, value, 0, NICEST) {
+                Ok(number) => nice = number,
+                Err(error) => return complain(interpreter, &format!("ERROR: {error}")),
+            },
+            ("-priority", _) => match whole(option, value, -MOST, MOST) {
+                Ok(number) => claim.priority = number,
+                Err(error) => return complain(interpreter, &format!("ERROR: {error}")),
+            },
             // Taken and never used, as on the original: tasks give times that are not meant so.
             _ => {},
         }
@@ -310,7 +317,7 @@ fn into_variable(
     Ok(())
 }
 
-fn copy(captured: &Captured, raw: &mut super::session::RawSink) -> std::io::Result<()> {
+fn copy(captured: &Captured, raw: &mut RawSink) -> std::io::Result<()> {
     let mut reader = captured.reader();
     let mut bytes = vec![0; 64 << 10];
     loop {
@@ -370,10 +377,13 @@ fn verbose(desk: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<
 }
 
 /// There is nothing that pulses: the controller acts when something happens.
-fn pulse(_: &Shared, _: &mut Interpreter, args: &Args) -> Result<(), Stop> {
-    let number = args.get(1).filter(|word| word.parse::<u64>().is_ok());
-    number.ok_or(Fault::Usage("pulse (microseconds)"))?;
-    Ok(())
+fn pulse(_: &Shared, interpreter: &mut Interpreter, args: &Args) -> Result<(), Stop> {
+    let word = args.get(1).ok_or(Fault::Usage("pulse (microseconds)"))?;
+    match whole("pulse", word, 0, LONGEST.as_micros()) {
+        Ok(_) => Ok(()),
+        Err(LimitError::Other(..)) => Err(Fault::Usage("pulse (microseconds)").into()),
+        Err(error) => complain(interpreter, &format!("ERROR: {error}")),
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a command as any other")]

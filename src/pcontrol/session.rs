@@ -2,11 +2,10 @@
 //! happens is told.
 
 use std::{
-    collections::BTreeSet,
-    fmt, io,
+    io,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::{
@@ -16,12 +15,12 @@ use tokio::{
 };
 
 use super::{
-    cluster::Cluster,
-    controller::Happening,
-    finished::{Finished, FinishedJobs},
-    job::Request as Wanted,
+    cluster::{Cluster, Way},
+    desk::{RawSink, Shared},
     link::Report,
-    prompt, setup,
+    meanwhile::Meanwhile,
+    prompt, report,
+    settings::Settings,
 };
 use crate::{
     engine::clock::Clock,
@@ -36,138 +35,6 @@ use crate::{
 /// How long the agents may take to end their jobs when the controller ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Takes output of jobs as it is.
-pub(super) type RawSink = Box<dyn FnMut(&[u8]) + Send>;
-
-/// What the controller does by itself (`run`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// Nothing.
-    None,
-    /// Connects to hosts.
-    Hosts,
-    /// And notes the ends of jobs.
-    Reap,
-    /// And gives jobs to hosts.
-    All,
-}
-
-/// Hosts, jobs, and jobs that are over.
-pub(super) struct Desk {
-    pub(super) cluster: Cluster,
-    pub(super) finished: FinishedJobs,
-    pub(super) level: Level,
-    pub(super) verbose: bool,
-    pub(super) raw: RawSink,
-    /// Nothing more is read until all jobs are over (`drain`).
-    pub(super) draining: bool,
-    /// Waiting jobs that were deleted: nobody wants to know of their end.
-    pub(super) deleted: BTreeSet<u64>,
-    clock: Arc<dyn Clock>,
-    last: u64,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk")
-            .field("cluster", &self.cluster)
-            .field("finished", &self.finished.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A desk that commands and the session share.
-#[derive(Debug, Clone)]
-pub(super) struct Shared(Arc<Mutex<Desk>>);
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Desk {
-    pub(super) fn instant(&self) -> Instant {
-        self.clock.instant()
-    }
-
-    /// Submits a job; its number.
-    pub(super) fn submit(&mut self, wanted: Wanted) -> u64 {
-        self.last += 1;
-        let now = self.instant();
-        self.cluster.submit(self.last, wanted, now);
-        self.last
-    }
-
-    /// Does what is due.
-    fn turn(&mut self) {
-        let now = self.instant();
-        if self.level >= Level::Hosts {
-            self.cluster.tick(now);
-        }
-        if self.level == Level::All {
-            self.cluster.assign(now);
-        }
-        self.cluster.perform();
-    }
-
-    /// How long nothing will be due, unless something happens.
-    fn pause(&self) -> Option<Duration> {
-        if self.level == Level::None {
-            return None;
-        }
-        let now = self.instant();
-        let next = self.cluster.next(now)?;
-        Some(next.saturating_duration_since(now))
-    }
-
-    /// Notes what happened. The text for the log.
-    fn note(&mut self) -> String {
-        let mut lines = Vec::new();
-        while self.level >= Level::Reap
-            && let Some(happening) = self.cluster.next_happening()
-        {
-            match happening {
-                Happening::Started { job, host } if self.verbose => {
-                    lines.push(format!("job {job} runs on {host}"));
-                },
-                Happening::Started { .. } => {},
-                Happening::Requeued { job, host, why } => {
-                    lines.push(format!(
-                        "job {job} was lost with host {host} and is run again: {why}"
-                    ));
-                },
-                Happening::Ended {
-                    job,
-                    host,
-                    request,
-                    completion,
-                } => {
-                    let finished = Finished {
-                        request: *request,
-                        host,
-                        completion: *completion,
-                    };
-                    self.end(job, finished);
-                },
-                Happening::Told(line) => lines.push(line),
-            }
-        }
-        self.cluster.perform();
-        lines.into_iter().map(|line| line + "\n").collect()
-    }
-
-    fn end(&mut self, job: u64, finished: Finished) {
-        if let Some(host) = &finished.host {
-            let now = self.clock.instant();
-            self.cluster.taken(host, finished.completion.id, now);
-        }
-        if !self.deleted.remove(&job) {
-            self.finished.insert(job, finished);
-        }
-    }
-}
-
 /// A controller with its language.
 pub(super) struct Session {
     interpreter: Interpreter,
@@ -176,32 +43,23 @@ pub(super) struct Session {
     reports: UnboundedReceiver<Report>,
     /// Printed after each command, for whoever reads the answers through a pipe.
     prompt: Option<&'static str>,
+    meanwhile: Meanwhile,
 }
 
 impl Session {
     /// A session without hosts. A tokio runtime has to be around it.
     pub(super) fn new(
         around: Surroundings,
+        (settings, way): (Settings, Way),
         clock: Arc<dyn Clock>,
         outlet: Outlet,
         raw: RawSink,
         prompt: Option<&'static str>,
     ) -> io::Result<Self> {
-        let (settings, way) = setup::read(&around.settings).map_err(io::Error::other)?;
         let (cluster, reports) = Cluster::new(settings, way);
         let machine = Machine::new(Arc::clone(&clock), outlet.clone(), around)?;
         let mut interpreter = Interpreter::new(Box::new(machine));
-        let shared = Shared(Arc::new(Mutex::new(Desk {
-            cluster,
-            finished: FinishedJobs::new(),
-            level: Level::All,
-            verbose: false,
-            raw,
-            draining: false,
-            deleted: BTreeSet::new(),
-            clock,
-            last: 0,
-        })));
+        let shared = Shared::new(cluster, raw, clock);
         prompt::register(&mut interpreter, &shared);
         Ok(Self {
             interpreter,
@@ -209,6 +67,7 @@ impl Session {
             outlet,
             reports,
             prompt,
+            meanwhile: Meanwhile::default(),
         })
     }
 
@@ -230,7 +89,7 @@ impl Session {
     ) -> i32 {
         self.show_prompt();
         let code = loop {
-            let (pause, listens) = {
+            let (pause, draining) = {
                 let mut desk = self.shared.lock();
                 while let Ok(report) = self.reports.try_recv() {
                     let now = desk.instant();
@@ -244,12 +103,22 @@ impl Session {
                 desk.turn();
                 let has_jobs = desk.cluster.jobs().next().is_some();
                 desk.draining &= has_jobs;
-                (desk.pause(), !desk.draining)
+                (desk.pause(), desk.draining)
+            };
+            self.meanwhile.mind(draining);
+            let waited = if draining {
+                None
+            } else {
+                self.meanwhile.next()
             };
             let event = runtime.block_on(async {
+                if let Some(request) = waited {
+                    return Event::Asked(Some(request));
+                }
                 tokio::select! {
                     biased;
-                    request = requests.recv(), if listens => Event::Asked(request),
+                    request = requests.recv() => Event::Asked(request),
+                    () = self.meanwhile.interrupted() => Event::Interrupted,
                     report = self.reports.recv() => Event::Reported(report),
                     () = wait(pause) => Event::Due,
                 }
@@ -257,10 +126,13 @@ impl Session {
             match event {
                 Event::Asked(None) => break 0,
                 Event::Asked(Some(request)) => {
-                    if let Err(code) = self.serve(request) {
+                    if let Some(request) = self.admit(request, draining)
+                        && let Err(code) = self.serve(request)
+                    {
                         break code;
                     }
                 },
+                Event::Interrupted => self.stop_draining(),
                 Event::Reported(Some(report)) => {
                     let mut desk = self.shared.lock();
                     let now = desk.instant();
@@ -269,11 +141,35 @@ impl Session {
                 Event::Reported(None) | Event::Due => {},
             }
         };
+        let unread = self.meanwhile.lines();
+        if unread > 0 {
+            let text = format!("lines that waited for `drain` and are not run: {unread}\n");
+            self.outlet.err(&text);
+        }
         runtime.block_on(self.shut_down());
         code
     }
 
-    /// Ends the agents with their jobs.
+    /// The request, if it is to be served now.
+    fn admit(&mut self, request: Request, draining: bool) -> Option<Request> {
+        if !draining {
+            return Some(request);
+        }
+        // Whoever reads answers from a pipe gets prompts.
+        let human = self.prompt.is_none();
+        let interrupted = self.interpreter.interrupt().load(Ordering::Relaxed);
+        self.meanwhile.defer(request, human, interrupted)
+    }
+
+    fn stop_draining(&mut self) {
+        let mut desk = self.shared.lock();
+        desk.draining = false;
+        let left = desk.cluster.jobs().count();
+        let text = format!("drain: interrupted; jobs that are not over: {left}\n");
+        self.outlet.err(&text);
+    }
+
+    /// Ends the agents with their jobs, and tells of those that could not be reached.
     async fn shut_down(&mut self) {
         {
             let mut desk = self.shared.lock();
@@ -282,7 +178,12 @@ impl Session {
         }
         // Agents that do not say that they are gone see the connection close.
         drop(timeout(FAREWELL, self.hosts_gone()).await);
-        self.shared.lock().cluster.disconnect();
+        let mut desk = self.shared.lock();
+        let left = report::left_behind(desk.cluster.jobs(), desk.cluster.identity());
+        if !left.is_empty() {
+            self.outlet.err(&left);
+        }
+        desk.cluster.disconnect();
     }
 
     async fn hosts_gone(&mut self) {
@@ -300,6 +201,8 @@ impl Session {
         match request {
             Request::Typed { name, text, done } => {
                 let worked = self.run(&name, &text)?;
+                // Before the prompt: whoever sees it may interrupt.
+                self.meanwhile.mind(self.shared.lock().draining);
                 self.show_prompt();
                 // Whoever asked may have gone; what was asked is done all the same.
                 done.send(worked).unwrap_or_default();
@@ -329,7 +232,7 @@ impl Session {
 
     fn run(&mut self, name: &Path, text: &str) -> Result<bool, i32> {
         let flag = self.interpreter.interrupt();
-        flag.store(false, std::sync::atomic::Ordering::Relaxed);
+        flag.store(false, Ordering::Relaxed);
         let outcome = self.interpreter.run_text(name, text);
         self.tell(outcome)
     }
@@ -356,6 +259,7 @@ impl Session {
 enum Event {
     Asked(Option<Request>),
     Reported(Option<Report>),
+    Interrupted,
     Due,
 }
 

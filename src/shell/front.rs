@@ -1,7 +1,7 @@
 //! Who talks to a session: a human at a terminal, a pipe, signals.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
     sync::{
         Arc,
@@ -17,14 +17,17 @@ use tokio::{
 };
 
 use super::{
+    feed::{End, feed},
     outlet::Outlet,
     request::{Request, Words},
     terminal::{Terminal, Typed},
 };
-use crate::opihi::Interpreter;
 
 /// How long completion waits for a session that is busy.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The code of a session whose input cannot be read any more.
+const UNREADABLE: i32 = 1;
 
 /// Streams that end in the process's own.
 pub fn own_streams() -> Outlet {
@@ -54,7 +57,17 @@ pub fn terminal(
 }
 
 /// Reads from a human until there is no more, on a thread of its own.
-pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
+pub fn converse(terminal: Terminal, prompt: &'static str, requests: UnboundedSender<Request>) {
+    converse_and(terminal, prompt, requests, || {});
+}
+
+/// The same, where Ctrl-C in a line that is being typed does something besides.
+pub fn converse_and(
+    mut terminal: Terminal,
+    prompt: &'static str,
+    requests: UnboundedSender<Request>,
+    interrupted: impl Fn() + Send + 'static,
+) {
     std::thread::spawn(move || {
         loop {
             match terminal.read(prompt) {
@@ -63,7 +76,7 @@ pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: Unbounde
                         return;
                     }
                 },
-                Typed::Interrupted => {},
+                Typed::Interrupted => interrupted(),
                 Typed::End => {
                     // The scheduler may have gone before.
                     requests.send(Request::Quit(0)).unwrap_or_default();
@@ -75,28 +88,21 @@ pub fn converse(mut terminal: Terminal, prompt: &'static str, requests: Unbounde
 }
 
 /// Reads lines from a pipe until its end, on a thread of its own; then the session ends with the
-/// code `end`.
+/// code `end`, or with [`UNREADABLE`].
 pub fn read_pipe(requests: UnboundedSender<Request>, end: i32) {
     std::thread::spawn(move || {
-        let mut text = String::new();
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else {
-                "# a line that is not UTF-8".clone_into(&mut text);
-                continue;
-            };
-            text.push_str(&line);
-            text.push('\n');
-            if Interpreter::wants_more(&text) {
-                continue;
-            }
-            if !ask(&requests, std::mem::take(&mut text)) {
-                return;
-            }
-        }
-        if !text.is_empty() {
-            ask(&requests, text);
-        }
-        requests.send(Request::Quit(end)).unwrap_or_default();
+        let streams = own_streams();
+        let run = |text| ask(&requests, text);
+        let tell = |text: &str| streams.err(&format!("standard input: {text}"));
+        let code = match feed(&mut io::stdin().lock(), run, tell) {
+            End::Deaf => return,
+            End::Input => end,
+            End::Failed(error) => {
+                streams.err(&format!("standard input cannot be read: {error}\n"));
+                UNREADABLE
+            },
+        };
+        requests.send(Request::Quit(code)).unwrap_or_default();
     });
 }
 

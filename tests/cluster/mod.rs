@@ -79,6 +79,15 @@ impl Cluster {
         fs::write(path, format!("{known}{text}\n")).unwrap();
     }
 
+    /// Nobody gets to a host any more; connections that are there stay.
+    pub(crate) fn unreachable(&self, host: &Host) {
+        let path = self.path("ssh_config");
+        let text = fs::read_to_string(&path).unwrap();
+        let head = format!("Host {}\n", host.name);
+        let text = text.replace(&head, &format!("{head}Port 1\nHostName 127.0.0.1\n"));
+        fs::write(path, text).unwrap();
+    }
+
     /// A file in the shared directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

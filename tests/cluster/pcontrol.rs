@@ -233,14 +233,22 @@ impl Pcontrol {
     }
 
     /// Ends it as a human does.
-    pub(crate) fn exit(mut self) -> ExitStatus {
+    pub(crate) fn exit(self) -> ExitStatus {
+        self.exit_with_log().0
+    }
+
+    /// The same, with all that it has logged.
+    pub(crate) fn exit_with_log(mut self) -> (ExitStatus, String) {
         let mut stdin = self.stdin.take().unwrap();
         // It may have ended by itself, which its status tells.
         drop(stdin.write_all(b"exit\n"));
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
+                for reader in self.readers.drain(..) {
+                    reader.join().unwrap();
+                }
+                return (status, self.log());
             }
             assert!(begin.elapsed() < PATIENCE, "it does not end");
             super::pause(Duration::from_millis(10));

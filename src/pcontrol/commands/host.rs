@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, time::Instant};
 
 use super::{CommandError, flag, value};
-use crate::pcontrol::{Cluster, HostError, SlotState};
+use crate::pcontrol::{
+    Cluster, HostError, SlotState,
+    limits::{MOST_SLOTS, MOST_THREADS, whole},
+};
 
 const HOST: &str =
     "host add|on|off|retry|check|delete NAME [-threads N] [-count N] [-keep|-fence] [-all]";
@@ -14,13 +17,12 @@ pub(super) fn host(
     now: Instant,
 ) -> Result<String, CommandError> {
     let mut words = words.to_vec();
-    let number = |word: Option<&str>, option: &str| match word.map(str::parse::<u32>) {
-        None => Ok(None),
-        Some(Ok(number)) => Ok(Some(number)),
-        Some(Err(_)) => Err(CommandError::Word(format!("{option} takes a number"))),
+    let number = |word: Option<&str>, option: &str, most: u32| {
+        let number = word.map(|word| whole(option, word, 0, most));
+        number.transpose()
     };
-    let threads = number(value(&mut words, "-threads"), "-threads")?.unwrap_or(0);
-    let count = number(value(&mut words, "-count"), "-count")?.unwrap_or(1);
+    let threads = number(value(&mut words, "-threads"), "-threads", MOST_THREADS)?.unwrap_or(0);
+    let count = number(value(&mut words, "-count"), "-count", MOST_SLOTS)?.unwrap_or(1);
     let keep = match (flag(&mut words, "-keep"), flag(&mut words, "-fence")) {
         (true, _) => Some(true),
         (_, true) => Some(false),

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+pub(super) use self::parameters::SHORTEST_FENCE;
 use self::{
     host::{check_host, check_slot, host},
     listing::{check_job, hoststack, jobstack, machines, status},
@@ -17,6 +18,7 @@ use self::{
 use super::{
     Cluster, HostError,
     finished::{AnyJob, FinishedJobs},
+    limits::LimitError,
 };
 
 /// A command that cannot be done.
@@ -40,6 +42,12 @@ pub enum CommandError {
     /// A word that means nothing here.
     #[error("{0}")]
     Word(String),
+}
+
+impl From<LimitError> for CommandError {
+    fn from(error: LimitError) -> Self {
+        Self::Word(error.to_string())
+    }
 }
 
 const CHECK: &str = "check job ID | check host ID|NAME";

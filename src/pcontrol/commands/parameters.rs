@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::CommandError;
-use crate::pcontrol::Cluster;
+use crate::pcontrol::{
+    Cluster,
+    limits::{MOST, seconds, whole},
+};
 
 const PARAMETERS: &str = "parameters [NAME [= VALUE]]: connect_time (s), wanthost_wait (s), \
                           unwanted_host_jobs, fence (s), keep (0 or 1), retry (s), losses";
@@ -57,25 +60,27 @@ pub(super) fn parameters(cluster: &mut Cluster, words: &[&str]) -> Result<String
 }
 
 fn set(cluster: &mut Cluster, name: &str, value: &str) -> Result<(), CommandError> {
-    let wrong = || CommandError::Word(format!("{name} cannot be {value}"));
-    let number: f64 = value.parse().map_err(|_| wrong())?;
-    let time = Duration::try_from_secs_f64(number).map_err(|_| wrong())?;
-    let whole: u32 = value.parse().unwrap_or(u32::MAX);
+    let time = |least| seconds(name, value, least);
+    let count = |least| whole(name, value, least, MOST.unsigned_abs());
     let settings = &mut cluster.settings;
     match name {
-        "connect_time" => settings.connect_time = time,
-        "wanthost_wait" => cluster.pool.affinity.wanthost_wait = time,
+        "connect_time" => settings.connect_time = time(Duration::ZERO)?,
+        "wanthost_wait" => cluster.pool.affinity.wanthost_wait = time(Duration::ZERO)?,
         "unwanted_host_jobs" => {
-            cluster.pool.affinity.unwanted_host_jobs = value.parse().map_err(|_| wrong())?;
+            let count = usize::try_from(count(0)?).unwrap_or(usize::MAX);
+            cluster.pool.affinity.unwanted_host_jobs = count;
         },
-        "fence" if time >= SHORTEST_FENCE => settings.fence = time,
-        "keep" if whole <= 1 => settings.keep = whole == 1,
-        "retry" if !time.is_zero() => settings.retry = time,
-        "losses" if (1..u32::MAX).contains(&whole) => settings.losses = whole,
-        _ => return Err(wrong()),
+        "fence" => settings.fence = time(SHORTEST_FENCE)?,
+        "keep" => settings.keep = whole(name, value, 0_u8, 1)? == 1,
+        "retry" => settings.retry = time(SHORTEST_RETRY)?,
+        // `name` is one of those that `parameters` knows.
+        _ => settings.losses = count(1)?,
     }
     Ok(())
 }
 
 /// A busy machine may be silent for some time.
-const SHORTEST_FENCE: Duration = Duration::from_millis(200);
+pub(in crate::pcontrol) const SHORTEST_FENCE: Duration = Duration::from_millis(200);
+
+/// Without a pause a host that refuses would be asked without end.
+const SHORTEST_RETRY: Duration = Duration::from_millis(1);
