@@ -149,6 +149,22 @@ fn a_host_without_our_agent_is_down_with_the_reason_until_that_is_repaired(
 }
 
 #[test]
+fn an_agent_that_speaks_of_jobs_it_was_not_given_is_not_listened_to() {
+    let cluster = Cluster::of(1);
+    let agent = r#"
+echo 'OUTRIGGER-AGENT 1 {"incarnation":"i","host":"h","cores":1,"version":"0","runs":[]}'
+printf '\000\000\000\011\001\000\000\000\000\000\000\000\007x'
+cat
+"#;
+    let agent = cluster.script("agent", agent);
+    let host = &cluster.host(0).name;
+    let mut pcontrol = cluster.pcontrol(&[("SHELL", &agent)]);
+    pcontrol.ask(&format!("host add {host}"));
+    let why = "its agent speaks of run 0000000000000007, which it does not have";
+    pcontrol.wait_for_reason(host, why);
+}
+
+#[test]
 fn quotes_in_the_settings_keep_blanks_in_words() {
     let cluster = Cluster::of(1);
     let agent = cluster.script("my agent", "exec ./pclient\n");

@@ -58,7 +58,7 @@ const SSH: [&str; 10] = [
     "ConnectTimeout=30",
 ];
 
-/// A controller that does what it decides. Needs a tokio runtime around it.
+/// A controller that does what it decides. Needs a tokio runtime of several threads around it.
 pub struct Cluster {
     controller: Controller,
     way: Way,

@@ -1,7 +1,7 @@
 //! One connection to the agent of one machine: a process, usually ssh, and what goes through it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     sync::mpsc::{UnboundedReceiver, UnboundedSender},
-    task::JoinHandle,
+    task::{JoinHandle, block_in_place},
     time::timeout,
 };
 
@@ -170,8 +170,10 @@ impl Line {
             },
             Ok(Err(why)) => why,
             Ok(Ok(welcome)) => {
+                let runs = welcome.runs.iter().copied().collect();
+                let stored = Stored::new(&plan.spill_dir, runs);
                 tell(News::Welcome(welcome));
-                self.converse(plan, decoder, orders, tell).await
+                self.converse(stored, decoder, orders, tell).await
             },
         };
         self.explain(plan, why).await
@@ -225,12 +227,11 @@ impl Line {
     /// Carries orders and news until the end. Nothing where the connection was just closed.
     async fn converse(
         &mut self,
-        plan: &Plan,
+        mut stored: Stored<'_>,
         mut decoder: Decoder,
         mut orders: UnboundedReceiver<Order>,
         tell: &impl Fn(News),
     ) -> Option<String> {
-        let mut stored = Stored::new(&plan.spill_dir);
         let (mut bytes, mut written) = (Vec::new(), 0);
         loop {
             let mut heard = None;
@@ -238,10 +239,13 @@ impl Line {
                 match decoder.frame::<Word>() {
                     // Here, so that a busy scheduler does not let its hosts believe it is gone.
                     Ok(Some(Frame::Message(Word::Beat { beat }))) => heard = Some(beat),
-                    Ok(Some(frame)) => {
-                        if let Some(news) = stored.take(frame) {
-                            tell(news);
-                        }
+                    Ok(Some(frame)) => match stored.take(frame) {
+                        Ok(news) => news.into_iter().for_each(tell),
+                        Err(run) => {
+                            return Some(format!(
+                                "its agent speaks of run {run:016x}, which it does not have"
+                            ));
+                        },
                     },
                     Ok(None) => break,
                     Err(error) => return Some(error.to_string()),
@@ -262,6 +266,7 @@ impl Line {
             while bytes.len() < ROOM
                 && let Ok(order) = orders.try_recv()
             {
+                stored.expect(&order);
                 put_message(&mut bytes, &order);
             }
             let left = bytes.get(written..).unwrap_or_default();
@@ -278,7 +283,10 @@ impl Line {
                     Err(_) => return None,
                 },
                 order = orders.recv(), if left.is_empty() => match order {
-                    Some(order) => put_message(&mut bytes, &order),
+                    Some(order) => {
+                        stored.expect(&order);
+                        put_message(&mut bytes, &order);
+                    },
                     None => return Some("closed here".to_owned()),
                 },
             }
@@ -361,6 +369,8 @@ fn reason(plan: &Plan, status: Option<ExitStatus>, complaint: &str) -> String {
 
 /// The output of jobs as it comes.
 struct Stored<'a> {
+    /// The runs that the agent has and whose ends it has not told.
+    runs: HashSet<u64>,
     outputs: HashMap<u64, [Spool; 2]>,
     /// Outputs of which a part could not be stored, and why.
     broken: HashMap<u64, String>,
@@ -369,8 +379,9 @@ struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    fn new(dir: &'a Path) -> Self {
+    fn new(dir: &'a Path, runs: HashSet<u64>) -> Self {
         Self {
+            runs,
             outputs: HashMap::new(),
             broken: HashMap::new(),
             bytes: 0,
@@ -378,20 +389,35 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn take(&mut self, frame: Frame<Word>) -> Option<News> {
-        match frame {
+    /// What an agent is told to do.
+    fn expect(&mut self, order: &Order) {
+        if let Order::Start(start) = order {
+            self.runs.insert(start.run);
+        }
+    }
+
+    /// The news of a frame; the error is a run that the agent does not have.
+    fn take(&mut self, frame: Frame<Word>) -> Result<Option<News>, u64> {
+        let known = |run| self.runs.contains(&run).then_some(()).ok_or(run);
+        Ok(match frame {
             Frame::Output { run, stream, bytes } => {
+                known(run)?;
                 self.store(run, stream, &bytes);
                 None
             },
-            Frame::Message(Word::Started { run, .. }) => Some(News::Started { run }),
+            Frame::Message(Word::Started { run, .. }) => {
+                known(run)?;
+                Some(News::Started { run })
+            },
             // Answered where it was read.
             Frame::Message(Word::Beat { .. }) => None,
             Frame::Message(Word::Gone) => Some(News::Gone),
             Frame::Message(Word::Ended(ended)) => {
+                known(ended.run)?;
+                self.runs.remove(&ended.run);
                 Some(News::Ended(Box::new(self.completion(*ended))))
             },
-        }
+        })
     }
 
     fn store(&mut self, run: u64, stream: Stream, bytes: &[u8]) {
@@ -404,7 +430,13 @@ impl<'a> Stored<'a> {
             Stream::Out => out,
             Stream::Err => err,
         };
-        if let Err(error) = spool.append(bytes, self.dir) {
+        let stored = if spool.has_room(bytes.len()) {
+            spool.append(bytes, self.dir)
+        } else {
+            // A disk that is slow holds up this connection, and no other.
+            block_in_place(|| spool.append(bytes, self.dir))
+        };
+        if let Err(error) = stored {
             self.broken.insert(run, error.to_string());
         }
     }

@@ -42,6 +42,11 @@ impl Spool {
         }
     }
 
+    /// Whether so many more bytes stay in memory: what does not can take as long as a disk likes.
+    pub fn has_room(&self, more: usize) -> bool {
+        self.file.is_none() && self.length + more as u64 <= IN_MEMORY
+    }
+
     /// All that was taken.
     pub fn finish(self) -> Captured {
         match self.file {
