@@ -88,7 +88,7 @@ pub fn converse_and(
 }
 
 /// Reads lines from a pipe until its end, on a thread of its own; then the session ends with the
-/// code `end`, or with [`UNREADABLE`].
+/// code `end`, or with 1 if it cannot be read.
 pub fn read_pipe(requests: UnboundedSender<Request>, end: i32) {
     std::thread::spawn(move || {
         let streams = own_streams();
