@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     config::problem::{Look, Problem, render},
+    connection::operator::OperatorError,
     remote::RemoteError,
     state::StateError,
 };
@@ -56,6 +57,8 @@ pub(crate) enum CliError {
     Failed(String),
     /// Something could not be done with runs.
     Remote(RemoteError),
+    /// A link could not be brought up or taken down.
+    Link(OperatorError),
 }
 
 impl CliError {
@@ -68,7 +71,8 @@ impl CliError {
                 Exit::Usage
             },
             Self::Remote(error) => error.state().map_or(Exit::Failed, state),
-            Self::Failed(_) => Exit::Failed,
+            Self::Link(OperatorError::Open(_) | OperatorError::Link(_)) => Exit::Login,
+            Self::Failed(_) | Self::Link(_) => Exit::Failed,
         }
     }
 }
@@ -96,7 +100,14 @@ impl fmt::Display for CliError {
             },
             Self::Usage(text) | Self::Failed(text) => f.write_str(text),
             Self::Remote(error) => error.fmt(f),
+            Self::Link(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<OperatorError> for CliError {
+    fn from(error: OperatorError) -> Self {
+        Self::Link(error)
     }
 }
 

@@ -3,6 +3,7 @@
 mod alloc;
 mod check;
 mod completions;
+mod connection;
 mod db;
 mod doctor;
 mod exit;
@@ -83,6 +84,9 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Examine sites: link, tools, clock, scratch, scheduler, limits; each failure with its mend.
     Doctor(doctor::DoctorArgs),
+    /// The links to sites: log in once, see who did and how long it lasts, log in anew.
+    #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
     /// Runs on batch clusters: define, prepare, exec, poll, and what an operator does to them.
     Remote(remote::RemoteArgs),
     /// Where everything stands: runs, components and products by stage.
@@ -183,6 +187,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Check(arguments) => check::run(&global, &arguments),
         Verb::Explain(arguments) => explain::run(&global, &arguments),
         Verb::Doctor(arguments) => doctor::run(&global, &arguments),
+        Verb::Connection(command) => connection::run(&global, &command),
         Verb::Remote(arguments) => remote::run(&global, arguments),
         Verb::Status(arguments) => status::run(&global, &arguments),
         Verb::Alloc(arguments) => alloc::run(&global, &arguments),

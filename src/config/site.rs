@@ -206,19 +206,32 @@ pub enum Connection {
 pub struct SshConnection {
     /// The front end, as ssh knows it (a name or a `Host` of the ssh config).
     pub host: String,
+    /// More front ends that see the same file systems; lines go to all of them in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub front_ends: Vec<String>,
     /// The bastion in front of it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jump: Option<String>,
-    /// Login name there.
+    /// Whether the bastion forwards nothing, so that commands run as `ssh FRONT-END …` on it.
+    #[serde(default)]
+    pub nested: bool,
+    /// Logins that the operator makes in one sitting, one token each.
+    #[serde(default = "default_one")]
+    pub logins: u32,
+    /// Masters to the front ends over each login through `jump`; they cost no further token.
+    #[serde(default = "default_one")]
+    pub lines: u32,
+    /// Login name there: the remote account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Control socket of the master; `~/.ssh/or-<site>` if absent. At most 85 characters.
+    /// Control socket of the first master; `~/.ssh/or-<site>@<this host>` if absent. At most 79
+    /// characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<PathBuf>,
     /// ssh config file to use instead of the user's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_file: Option<PathBuf>,
-    /// Sessions of the master that we may use at once.
+    /// Sessions of each master that we may use at once.
     #[serde(default = "default_sessions")]
     pub sessions: u32,
     /// How long the site lets a connection live.
@@ -266,7 +279,7 @@ pub struct AllowedProgram {
 }
 
 /// Who is told when a human is needed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Notify {
     /// URL that gets a JSON message by POST.
@@ -275,6 +288,18 @@ pub struct Notify {
     /// Program (argv) that gets the message on its standard input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// How long before a link's known end a human is told.
+    pub before_expiry: Seconds,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            command: None,
+            before_expiry: Seconds(1800),
+        }
+    }
 }
 
 impl Site {
@@ -348,6 +373,10 @@ fn default_fill_factor() -> f64 {
 
 fn default_retries() -> u32 {
     2
+}
+
+fn default_one() -> u32 {
+    1
 }
 
 fn default_sessions() -> u32 {

@@ -22,6 +22,11 @@ pub(super) fn far_line(argv: &[&[u8]]) -> String {
     line
 }
 
+/// The line that makes a bastion run `line` on `machine`: quoted once for the bastion's own shell.
+pub(super) fn onwards(machine: &str, line: &str) -> String {
+    format!("ssh {machine} '{}'", line.replace('\'', r"'\''"))
+}
+
 /// Bytes as text without newline, tab, quote, `!` or backslash of its own, for `printf %b`.
 pub(crate) fn escape_b(bytes: &[u8], into: &mut String) {
     for &byte in bytes {
@@ -93,6 +98,17 @@ mod tests {
             .unwrap()
             .status;
         assert_eq!(status.code(), Some(137));
+    }
+
+    #[test]
+    fn a_line_for_the_machine_behind_a_bastion_passes_its_shell_unchanged() {
+        let line = far_line(&[b"printf", b"%s|", b"it's", b"a\nb"]);
+        let out = Command::new("sh")
+            .arg("-c")
+            .arg(onwards("fe1", &line).replacen("ssh", "printf %s=%s", 1))
+            .output();
+        let said = String::from_utf8(out.unwrap().stdout).unwrap();
+        assert_eq!(said, format!("fe1={line}"));
     }
 
     proptest! {

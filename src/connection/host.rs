@@ -3,21 +3,22 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
-    LinkError, Output, Patience, local,
-    master::Master,
+    LinkError, Output, Patience,
+    lines::Lines,
+    local,
     scp::{self, Copied},
-    socket,
+    socket::Sockets,
 };
 use crate::config::site::{Connection, Site, SshConnection};
 
-/// A machine that runs our commands. Clones share the sessions of one master.
+/// A machine that runs our commands. Clones share the sessions of its masters.
 #[derive(Debug, Clone)]
 pub struct Host(Way);
 
 #[derive(Debug, Clone)]
 enum Way {
     Local,
-    Ssh(Arc<Master>),
+    Ssh(Arc<Lines>),
 }
 
 impl Host {
@@ -37,10 +38,11 @@ impl Host {
         }
     }
 
-    /// Rides the master that a human opened for `site_name`.
+    /// Rides the masters that a human opened for `site_name`; those that do not answer are left
+    /// out.
     ///
     /// # Errors
-    /// [`LinkError::Down`] if no master answers on the socket, [`LinkError::SocketPath`] or
+    /// [`LinkError::Down`] if none answers, [`LinkError::SocketPath`] or
     /// [`LinkError::NoHome`] if there can be no such socket. Never tries to log in.
     pub async fn attach(site_name: &str, ssh: &SshConnection) -> Result<Self, LinkError> {
         Self::attach_with(site_name, ssh, Patience::default()).await
@@ -55,11 +57,9 @@ impl Host {
         ssh: &SshConnection,
         patience: Patience,
     ) -> Result<Self, LinkError> {
-        let home = std::env::home_dir();
-        let path = socket::path(site_name, ssh, home.as_deref())?;
-        let master = Master::at(site_name, ssh, path, patience);
-        master.check().await?;
-        Ok(Self(Way::Ssh(Arc::new(master))))
+        let sockets = Sockets::here(site_name, ssh)?;
+        let lines = Lines::attach(site_name, ssh, &sockets, patience).await?;
+        Ok(Self(Way::Ssh(Arc::new(lines))))
     }
 
     /// Whether this is the machine we run on.
@@ -77,7 +77,7 @@ impl Host {
     pub fn sessions(&self) -> Option<u32> {
         match &self.0 {
             Way::Local => None,
-            Way::Ssh(master) => Some(master.ssh.sessions.max(1)),
+            Way::Ssh(lines) => Some(lines.sessions()),
         }
     }
 
@@ -128,7 +128,7 @@ impl Host {
         }
         match &self.0 {
             Way::Local => local::run(words, stdin).await,
-            Way::Ssh(master) => master.run(words, stdin).await,
+            Way::Ssh(lines) => lines.freest().run(words, stdin).await,
         }
     }
 
@@ -140,7 +140,7 @@ impl Host {
     pub async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
         match &self.0 {
             Way::Local => Ok(()),
-            Way::Ssh(master) => master.probe(limit).await,
+            Way::Ssh(lines) => lines.probe(limit).await,
         }
     }
 
@@ -152,7 +152,7 @@ impl Host {
     pub(super) async fn count_sessions(&self, most: u32) -> Result<Option<u32>, LinkError> {
         match &self.0 {
             Way::Local => Ok(None),
-            Way::Ssh(master) => master.count_sessions(most).await.map(Some),
+            Way::Ssh(lines) => lines.first().count_sessions(most).await.map(Some),
         }
     }
 
@@ -162,7 +162,10 @@ impl Host {
     pub fn ssh_rider_options(&self) -> Vec<String> {
         match &self.0 {
             Way::Local => Vec::new(),
-            Way::Ssh(master) => scp::rider_options(&master.socket, &master.ssh),
+            Way::Ssh(lines) => {
+                let master = lines.first();
+                scp::rider_options(&master.socket, &master.ssh)
+            },
         }
     }
 
@@ -195,7 +198,7 @@ impl Host {
                 what: "scp to this host".into(),
                 source: std::io::ErrorKind::Unsupported.into(),
             }),
-            Way::Ssh(master) => scp::copy(master, copied).await,
+            Way::Ssh(lines) => scp::copy(lines.freest(), copied).await,
         }
     }
 }

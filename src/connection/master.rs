@@ -18,9 +18,8 @@ use tokio::{
 
 use super::{
     LinkError, Output,
-    far_line::{MOST_BYTES, far_line},
+    far_line::{MOST_BYTES, far_line, onwards},
     local::{drain, feed},
-    socket,
 };
 use crate::config::site::SshConnection;
 
@@ -93,8 +92,12 @@ impl Master {
 
     /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives.
     pub(super) async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
+        let line = match self.ssh.nested {
+            true => onwards(&self.ssh.host, "true"),
+            false => "true".to_owned(),
+        };
         let ask = async {
-            let mut command = self.session.raw_command("true");
+            let mut command = self.session.raw_command(line);
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -139,7 +142,19 @@ impl Master {
         argv: &[&[u8]],
         input: Option<&[u8]>,
     ) -> Result<Output, LinkError> {
+        let line = self.line(argv)?;
+        let _permit = self.permit().await?;
+        self.watched(Box::pin(self.converse(&line, input))).await
+    }
+
+    /// What the machine at the master's end is given to run `argv` on the front end.
+    pub(super) fn line(&self, argv: &[&[u8]]) -> Result<String, LinkError> {
         let line = far_line(argv);
+        let line = if self.ssh.nested {
+            onwards(&self.ssh.host, &line)
+        } else {
+            line
+        };
         if line.len() > MOST_BYTES {
             return Err(LinkError::TooLong {
                 site: self.site.clone(),
@@ -147,8 +162,12 @@ impl Master {
                 most: MOST_BYTES,
             });
         }
-        let _permit = self.permit().await?;
-        self.watched(Box::pin(self.converse(&line, input))).await
+        Ok(line)
+    }
+
+    /// Sessions that could be had at once.
+    pub(super) fn free(&self) -> usize {
+        self.permits.available_permits()
     }
 
     async fn converse(&self, line: &str, input: Option<&[u8]>) -> Result<Output, LinkError> {
@@ -178,7 +197,7 @@ impl Master {
     }
 
     /// A session that runs `line`, asked for again with growing pauses while the site refuses.
-    async fn session_running(
+    pub(super) async fn session_running(
         &self,
         line: &str,
         fed: bool,
@@ -245,7 +264,7 @@ impl Master {
         }
     }
 
-    async fn failed(&self, error: openssh::Error) -> LinkError {
+    pub(super) async fn failed(&self, error: openssh::Error) -> LinkError {
         if matches!(error, openssh::Error::Disconnected) {
             return self.down(self.why(&error));
         }
@@ -275,7 +294,7 @@ impl Master {
         LinkError::Down {
             site: self.site.clone(),
             why,
-            mend: socket::mend(&self.socket, &self.ssh),
+            mend: mend(&self.site),
         }
     }
 
@@ -293,6 +312,11 @@ impl Master {
             other => format!("control socket {socket}: {other}"),
         }
     }
+}
+
+/// What to tell a human whose link to `site` is down.
+pub(super) fn mend(site: &str) -> String {
+    format!("log in with: outrigger connection start {site}")
 }
 
 /// Whether this process lacks file descriptors, which says nothing about the link.

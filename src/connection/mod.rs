@@ -1,22 +1,38 @@
 //! Reaching a site: this host, or an OpenSSH ControlMaster that a human opened.
 //!
-//! Nothing here can log in: commands ride the master's socket by the native multiplex protocol,
-//! `scp` rides it under options that leave no other way to the site (design §4.8). A dead link
-//! is [`LinkError::Down`], a state to wait in, and its text says how to bring the link back.
+//! Only [`operator`] can log in, and only when an operator says so. All else rides the masters'
+//! sockets: commands by the native multiplex protocol, `scp` under options that leave no other
+//! way to the site (design §4.8). A dead link is [`LinkError::Down`], a state to wait in, and its
+//! text says how to bring the link back.
 
 pub mod doctor;
 mod error;
 mod far_line;
 mod host;
+pub mod life;
+mod lines;
 mod local;
 mod master;
+mod notice;
+mod open;
+mod opening;
+pub mod operator;
+mod record;
+mod refusal;
 mod scp;
 mod socket;
+mod status;
 
 pub use error::LinkError;
 pub(crate) use far_line::escape_b;
 pub use host::Host;
 pub use master::Patience;
+pub use notice::observe;
+pub use open::Asking;
+pub use record::Record;
+pub use refusal::{OpenError, Refusal};
+pub use socket::Sockets;
+pub use status::Status;
 
 /// How long a site may take to answer [`Host::probe`] before its link counts as down.
 pub const PROBE_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

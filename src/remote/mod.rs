@@ -3,7 +3,6 @@
 pub mod define;
 mod drive;
 mod lease;
-mod notice;
 mod operate;
 mod order;
 mod prepare;

@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use super::{
     Observer, Work,
     drive::is_exec,
-    notice,
     workplace::{RemoteError, Workplace},
 };
 use crate::{
     batch::Scheduler,
-    config::site::Site,
-    connection::{Host, LinkError},
+    config::site::{Connection, Site},
+    connection::{
+        self, Host, LinkError, PROBE_LIMIT, Sockets,
+        life::{Link, Standing},
+    },
     exec::{Exec, ExecError, Executed},
     poll::{Poll, PollError, Polled, Watched},
     prepare::launch,
@@ -100,6 +102,14 @@ impl Workplace {
             Ok(host) => host,
             Err(error) => return self.all_auth(name, &runs, &error, observer).await,
         };
+        // Runs that wait for the link cost it one question together.
+        if runs
+            .iter()
+            .any(|run| matches!(run.state, RunState::Auth(_)))
+            && let Err(error) = host.probe(PROBE_LIMIT).await
+        {
+            return self.all_auth(name, &runs, &error, observer).await;
+        }
         let visit = Visit {
             name,
             scheduler: self.scheduler(&site),
@@ -145,8 +155,10 @@ impl Workplace {
             self.release(watched.run.run_id)?;
         }
         let done = done?;
-        if let Some(why) = done.down {
-            self.tell(name, &why, observer).await;
+        match done.down {
+            Some(why) => self.tell_down(name, &why, observer).await?,
+            None if !down => self.tell_up(name, &visit.site, observer).await?,
+            None => {},
         }
         Ok(changed || done.changed)
     }
@@ -186,7 +198,7 @@ impl Workplace {
             Executed::InDoubt { .. } => Ok(false),
             Executed::Auth { why } => {
                 if !waited {
-                    self.tell(visit.name, &why, visit.observer).await;
+                    self.tell_down(visit.name, &why, visit.observer).await?;
                 }
                 Ok(!waited)
             },
@@ -286,15 +298,49 @@ impl Workplace {
             }
         }
         if first {
-            self.tell(site_name, &why, observer).await;
+            self.tell_down(site_name, &why, observer).await?;
         }
         Ok(first)
     }
 
-    async fn tell(&self, site: &str, why: &str, observer: &dyn Observer) {
-        observer.note(None, &format!("site {site} waits for a login: {why}"));
-        for failure in notice::login_needed(&self.loaded.config.notify, site, why).await {
-            observer.note(None, &failure);
+    async fn tell_down(
+        &mut self,
+        site: &str,
+        why: &str,
+        observer: &dyn Observer,
+    ) -> Result<(), StateError> {
+        let standing = Standing::Down(why.to_owned());
+        self.tell(site, &standing, observer).await
+    }
+
+    async fn tell_up(
+        &mut self,
+        name: &str,
+        site: &Site,
+        observer: &dyn Observer,
+    ) -> Result<(), StateError> {
+        let Connection::Ssh(ssh) = &site.connection else {
+            return Ok(());
+        };
+        let Ok(sockets) = Sockets::here(name, ssh) else {
+            return Ok(());
+        };
+        let standing = Standing::Up(Link::look(ssh, &sockets));
+        self.tell(name, &standing, observer).await
+    }
+
+    async fn tell(
+        &mut self,
+        site: &str,
+        standing: &Standing,
+        observer: &dyn Observer,
+    ) -> Result<(), StateError> {
+        let notify = self.loaded.config.notify.clone();
+        let now = self.clock.now();
+        let told = connection::observe(&mut self.store, &notify, site, standing, true, now).await?;
+        for line in told {
+            observer.note(None, &line);
         }
+        Ok(())
     }
 }

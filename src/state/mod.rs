@@ -13,6 +13,7 @@ pub mod file;
 pub mod import;
 pub mod job;
 pub mod legacy;
+pub mod link;
 pub mod listing;
 pub mod queue;
 pub mod record;

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 14] = [
+pub const RESERVED: [&str; 15] = [
     "runs",
     "components",
     "jobs",
@@ -21,15 +21,31 @@ pub const RESERVED: [&str; 14] = [
     "script_pages",
     "script_jobs",
     "script_controllers",
+    "links",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(FIRST), M::up(SCRIPTS), M::up(SCRIPT_JOBS)])
+    Migrations::new(vec![
+        M::up(FIRST),
+        M::up(SCRIPTS),
+        M::up(SCRIPT_JOBS),
+        M::up(LINKS),
+    ])
 }
+
+/// What a human has been told of each site's link; `link` is when it was opened.
+const LINKS: &str = "
+CREATE TABLE links (
+    site   TEXT PRIMARY KEY,
+    link   INTEGER NOT NULL,
+    ending INTEGER NOT NULL,
+    down   INTEGER NOT NULL
+) STRICT;
+";
 
 /// Times are milliseconds since 1970 (UTC); paths are bytes.
 const FIRST: &str = "

@@ -13,7 +13,9 @@ use crate::config::{
 };
 
 /// Longest control socket: ssh appends 17 characters of its own while it connects.
-const MAX_SOCKET: usize = 85;
+const MAX_SOCKET: usize = 79;
+/// Most masters of one site.
+const MOST_MASTERS: u32 = 16;
 
 /// Checks a whole `outrigger.yaml`.
 pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
@@ -249,12 +251,50 @@ fn connection(ssh: &SshConnection, path: &KeyPath, report: &mut Report<'_>) {
         "`sessions` must be at least 1",
         "half of what the server's MaxSessions allows is safe; the usual MaxSessions is 10",
     );
+    let counts = [("logins", ssh.logins), ("lines", ssh.lines)];
+    for (key, count) in counts {
+        report.require(
+            (1..=MOST_MASTERS).contains(&count),
+            &path.key(key),
+            format!("`{key}` must be from 1 to {MOST_MASTERS}, not {count}"),
+            "",
+        );
+    }
+    report.require(
+        ssh.logins.saturating_mul(ssh.lines) <= MOST_MASTERS,
+        &path.key("lines"),
+        format!("`logins` times `lines` is more than {MOST_MASTERS} masters"),
+        "",
+    );
+    let through = ssh.jump.is_some();
+    report.require(
+        ssh.lines == 1 || (through && !ssh.nested),
+        &path.key("lines"),
+        "`lines` needs a `jump` that forwards",
+        "without one, each master is a login of its own: set `logins`",
+    );
+    report.require(
+        !ssh.nested || through,
+        &path.key("nested"),
+        "`nested` says how to get on from a bastion, and there is no `jump`",
+        "name the bastion in `jump`",
+    );
+    report.require(
+        !ssh.nested || ssh.front_ends.is_empty(),
+        &path.key("front_ends"),
+        "commands go on to one front end from a `nested` bastion",
+        "leave `front_ends` out",
+    );
     let words = [
         ("host", Some(ssh.host.as_str())),
         ("jump", ssh.jump.as_deref()),
         ("user", ssh.user.as_deref()),
     ];
-    for (key, value) in words {
+    let more = ssh
+        .front_ends
+        .iter()
+        .map(|name| ("front_ends", Some(name.as_str())));
+    for (key, value) in words.into_iter().chain(more) {
         let value = value.unwrap_or("x");
         report.require(
             !value.is_empty() && !value.starts_with('-') && !value.contains(char::is_whitespace),

@@ -6,7 +6,7 @@ mod judge;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Host, LinkError, Output, Patience, escape_b, socket};
+use super::{Host, LinkError, Output, Patience, escape_b, master::mend};
 use crate::config::site::{Connection, SchedulerKind, Site};
 
 /// How a check ended.
@@ -128,7 +128,7 @@ pub async fn examine_with(
                 },
                 Err(error) => {
                     checks.extend(hops::reachable(ssh, patience.limit).await);
-                    checks.push(unlinked("master", &error, site_name, ssh));
+                    checks.push(unlinked("master", &error, site_name));
                     let rest = [
                         "shell",
                         "tools",
@@ -247,12 +247,7 @@ fn lost(name: &str, error: &LinkError) -> Check {
     Check::fail(name, error.to_string(), mend)
 }
 
-fn unlinked(
-    name: &str,
-    error: &LinkError,
-    site: &str,
-    ssh: &crate::config::site::SshConnection,
-) -> Check {
+fn unlinked(name: &str, error: &LinkError, site: &str) -> Check {
     match error {
         LinkError::Down { why, mend, .. } => Check::fail(name, why.clone(), mend.clone()),
         LinkError::SocketPath { .. } | LinkError::NoHome { .. } => Check::fail(
@@ -260,11 +255,7 @@ fn unlinked(
             error.to_string(),
             format!("set `sites.{site}.connection.socket` to a short path such as /run/or-{site}"),
         ),
-        _ => {
-            let home = std::env::home_dir();
-            let path = socket::path(site, ssh, home.as_deref()).unwrap_or_default();
-            Check::fail(name, error.to_string(), socket::mend(&path, ssh))
-        },
+        _ => Check::fail(name, error.to_string(), mend(site)),
     }
 }
 

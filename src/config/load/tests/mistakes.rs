@@ -119,12 +119,24 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:38: error: `sessions` must be at least 1 (half of what the server's MaxSessions allows is safe; the usual MaxSessions is 10)"
 )]
 #[case(
+    "connection: {host: fe, lines: 4}",
+    "4:35: error: `lines` needs a `jump` that forwards (without one, each master is a login of its own: set `logins`)"
+)]
+#[case(
+    "connection: {host: fe, jump: b, logins: 5, lines: 4}",
+    "4:55: error: `logins` times `lines` is more than 16 masters"
+)]
+#[case(
+    "connection: {host: fe, nested: true}",
+    "4:36: error: `nested` says how to get on from a bastion, and there is no `jump` (name the bastion in `jump`)"
+)]
+#[case(
     "connection: {host: -oProxyCommand=x}",
     "4:24: error: `-oProxyCommand=x` cannot be a `host` for ssh (give one word that does not begin with `-`)"
 )]
 #[case(
     "connection: {host: fe, socket: /a123456789/b123456789/c123456789/d123456789/e123456789/f123456789/g123456789/h123456789}",
-    "4:36: error: the socket's path has 88 characters; 85 is the most (take a shorter one, such as `~/.ssh/or-site`)"
+    "4:36: error: the socket's path has 88 characters; 79 is the most (take a shorter one, such as `~/.ssh/or-site`)"
 )]
 #[case(
     "profile: lnl",

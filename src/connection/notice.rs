@@ -1,22 +1,74 @@
-//! Telling a human that a site needs a login.
+//! Telling a human about a link: by webhook and by command, each thing once.
 
 use std::{process::Stdio, time::Duration};
 
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::config::site::Notify;
+use super::life::{Notice, Standing, notices};
+use crate::{
+    config::site::Notify,
+    state::{StateError, Store},
+};
 
 /// Longest wait for a webhook.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Tells by webhook and by command, as configured, that `site` waits for a login. What goes wrong
-/// with that is returned as text: a notice that fails must not stop the work.
-pub(super) async fn login_needed(notify: &Notify, site: &str, why: &str) -> Vec<String> {
-    let message = json!({"schema": 1, "event": "login-needed", "site": site, "why": why});
+/// Tells what is new about the link to `site`; the texts are for the log of whoever looked: what
+/// was told, and what went wrong with telling it, which must not stop the work. `needed`: runs
+/// wait for the link.
+///
+/// # Errors
+/// Only state.db's: what was told is remembered there.
+pub async fn observe(
+    store: &mut Store,
+    notify: &Notify,
+    site: &str,
+    standing: &Standing,
+    needed: bool,
+    now: Timestamp,
+) -> Result<Vec<String>, StateError> {
+    let before = Duration::from_secs(notify.before_expiry.0);
+    let due = store.tell_link(site, |told| notices(told, standing, needed, before, now))?;
+    let mut log = Vec::new();
+    for notice in due {
+        log.push(text(site, &notice));
+        log.extend(send(notify, &message(site, &notice)).await);
+    }
+    Ok(log)
+}
+
+/// A notice as one line for people.
+fn text(site: &str, notice: &Notice) -> String {
+    match notice {
+        Notice::Down { why } => format!("site {site} waits for a login: {why}"),
+        Notice::Back => format!("site {site}: the link is back"),
+        Notice::Ending { at } => {
+            format!("site {site}: the link ends at {at}; outrigger connection refresh {site}")
+        },
+    }
+}
+
+/// A notice as programs get it.
+fn message(site: &str, notice: &Notice) -> Value {
+    let mut message = json!({"schema": 1, "site": site, "text": text(site, notice)});
+    let (event, more) = match notice {
+        Notice::Down { why } => ("login-needed", Some(("why", why.clone()))),
+        Notice::Back => ("link-back", None),
+        Notice::Ending { at } => ("link-ending", Some(("ends_at", at.to_string()))),
+    };
+    message["event"] = event.into();
+    if let Some((key, value)) = more {
+        message[key] = value.into();
+    }
+    message
+}
+
+async fn send(notify: &Notify, message: &Value) -> Vec<String> {
     let mut failures = Vec::new();
     if let Some(url) = &notify.webhook
-        && let Err(error) = post(url, &message).await
+        && let Err(error) = post(url, message).await
     {
         failures.push(format!("notice to {url}: {error}"));
     }
@@ -28,7 +80,7 @@ pub(super) async fn login_needed(notify: &Notify, site: &str, why: &str) -> Vec<
     failures
 }
 
-async fn post(url: &str, message: &serde_json::Value) -> Result<(), reqwest::Error> {
+async fn post(url: &str, message: &Value) -> Result<(), reqwest::Error> {
     // Installing twice is refused and harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().timeout(LIMIT).build()?;
@@ -69,6 +121,12 @@ mod tests {
 
     use super::*;
 
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(&dir.path().join("state.db")).unwrap();
+        (dir, store)
+    }
+
     #[tokio::test]
     async fn a_webhook_and_a_command_get_the_same_message() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -98,8 +156,15 @@ mod tests {
         let notify = Notify {
             webhook: Some(url),
             command: Some(command.map(str::to_owned).to_vec()),
+            ..Notify::default()
         };
-        assert_eq!(login_needed(&notify, "mustang", "no master").await, [""; 0]);
+        let (_dir, mut store) = store();
+        let now = Timestamp::UNIX_EPOCH;
+        let down = Standing::Down("no master".into());
+        let told = observe(&mut store, &notify, "mustang", &down, true, now).await;
+        assert_eq!(told.unwrap(), ["site mustang waits for a login: no master"]);
+        let again = observe(&mut store, &notify, "mustang", &down, true, now).await;
+        assert_eq!(again.unwrap(), [""; 0]);
         let request = hook.join().unwrap();
         assert!(request.starts_with("POST /hook"), "{request}");
         let said: serde_json::Value =
@@ -113,8 +178,12 @@ mod tests {
         let notify = Notify {
             webhook: Some("http://127.0.0.1:1/hook".into()),
             command: Some(vec!["/no/such/program".into()]),
+            ..Notify::default()
         };
-        let failures = login_needed(&notify, "mustang", "no master").await;
-        assert_eq!(failures.len(), 2, "{failures:?}");
+        let (_dir, mut store) = store();
+        let down = Standing::Down("no master".into());
+        let now = Timestamp::UNIX_EPOCH;
+        let log = observe(&mut store, &notify, "mustang", &down, true, now).await;
+        assert_eq!(log.unwrap().len(), 3);
     }
 }
