@@ -26,7 +26,7 @@ use outrigger::{
     },
     engine::clock::{Clock, ManualClock, SystemClock},
     transfer::{
-        self, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress, Quiet, TransferError,
+        self, Engine, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress, Quiet, TransferError,
         TransferOptions,
     },
 };
@@ -51,7 +51,12 @@ fn argv(words: &[&str]) -> Vec<String> {
 
 fn options(site: &Path) -> TransferOptions<'static> {
     TransferOptions {
+        site: "lab".into(),
         streams: 3,
+        engine: Engine::Tar,
+        bundle: 64 << 20,
+        limit: None,
+        until: None,
         staging: site.join("staging"),
         ledger: &NoLedger,
     }

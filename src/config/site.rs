@@ -249,8 +249,29 @@ pub struct SshConnection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Transfer {
-    /// Parallel streams; never more than the connection's sessions.
+    /// Parallel streams on each line; never more than the connection's sessions.
     pub streams: u32,
+    /// What carries the files.
+    pub engine: Engine,
+    /// Most bytes that travel as one: what a lost link can cost a stream.
+    pub bundle: Bytes,
+    /// Most bytes a second, all streams together; as fast as it goes if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Bytes>,
+}
+
+/// What carries files to and from a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Tar streams and ranges of large files, hashed on the way. The site needs sh, tar and
+    /// sha256sum.
+    #[default]
+    Tar,
+    /// `scp`, several at once: for sites that let nothing else carry files.
+    Scp,
+    /// `rsync`, where both sides have it.
+    Rsync,
 }
 
 /// How names of one URI scheme turn into paths (spec/remote.md §3, rules R1–R3).
@@ -351,7 +372,12 @@ impl Default for ChunkLimits {
 
 impl Default for Transfer {
     fn default() -> Self {
-        Self { streams: 4 }
+        Self {
+            streams: 3,
+            engine: Engine::default(),
+            bundle: Bytes(64 << 20),
+            limit: None,
+        }
     }
 }
 

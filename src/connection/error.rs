@@ -1,6 +1,6 @@
 //! Why a site could not be asked.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 /// Why a site could not be asked. What a command itself answered is never one of these.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,19 @@ pub enum LinkError {
         why: String,
         /// What a human does about it.
         mend: String,
+    },
+    /// The link ends before what is left could be moved: it waits for a new one.
+    #[error(
+        "the link to site `{site}` ends soon, and {bytes} bytes are left to move{more}: log in anew with: \
+         outrigger connection refresh {site}", more = about(.takes.as_ref())
+    )]
+    Ending {
+        /// The site.
+        site: String,
+        /// Bytes left to move.
+        bytes: u64,
+        /// How long that would take at the measured rate, if there is one.
+        takes: Option<Duration>,
     },
     /// The site refused a further session on a live master, and went on refusing.
     #[error(
@@ -71,10 +84,19 @@ pub enum LinkError {
     },
 }
 
+fn about(takes: Option<&Duration>) -> String {
+    takes.map_or_else(String::new, |time| format!(" (about {} s)", time.as_secs()))
+}
+
 impl LinkError {
     /// Whether the link is down, so that a run should wait for a human (design §4.4).
     pub fn is_down(&self) -> bool {
         matches!(self, Self::Down { .. })
+    }
+
+    /// Whether the link still lives, but not for long enough.
+    pub fn is_ending(&self) -> bool {
+        matches!(self, Self::Ending { .. })
     }
 
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

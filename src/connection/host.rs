@@ -2,10 +2,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use openssh::{ChildStdin, ChildStdout};
+
 use super::{
-    LinkError, Output, Patience,
+    LinkError, Output, Patience, Streamed,
     lines::Lines,
-    local,
+    local, rsync,
     scp::{self, Copied},
     socket::Sockets,
 };
@@ -132,6 +134,42 @@ impl Host {
         }
     }
 
+    /// Runs our own POSIX sh `text` on the master whose turn it is, counted round, while `feed`
+    /// writes its input and `take` reads its output.
+    ///
+    /// # Errors
+    /// As [`Host::run`]; not for this machine.
+    pub(crate) async fn stream<A, B, FA, FB>(
+        &self,
+        turn: usize,
+        text: &str,
+        args: &[&[u8]],
+        feed: impl FnOnce(Option<ChildStdin>) -> FA,
+        take: impl FnOnce(Option<ChildStdout>) -> FB,
+    ) -> Result<Streamed<A, B>, LinkError>
+    where
+        FA: Future<Output = std::io::Result<A>>,
+        FB: Future<Output = std::io::Result<B>>,
+    {
+        let mut words: Vec<&[u8]> = vec![b"sh", b"-c", text.as_bytes(), b"sh"];
+        words.extend_from_slice(args);
+        match &self.0 {
+            Way::Local => Err(LinkError::Io {
+                what: "a stream to this host".into(),
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
+            Way::Ssh(lines) => lines.turn(turn).stream(&words, feed, take).await,
+        }
+    }
+
+    /// Masters that commands are spread over; 1 for this machine.
+    pub fn lines(&self) -> usize {
+        match &self.0 {
+            Way::Local => 1,
+            Way::Ssh(lines) => lines.count(),
+        }
+    }
+
     /// Whether the site answers within `limit`: `true` is run there. A live master alone proves
     /// nothing about the network behind it.
     ///
@@ -190,6 +228,34 @@ impl Host {
     /// As [`Host::scp_to`].
     pub(crate) async fn scp_from(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
         self.scp(Copied::From { from, into }).await
+    }
+
+    /// Copies all files of the local directory `from` into the directory `into` on the site, by
+    /// one `rsync` on one session.
+    ///
+    /// # Errors
+    /// As [`Host::scp_to`].
+    pub(crate) async fn rsync_to(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
+        let names = &[];
+        self.rsync(Copied::To { from, names, into }).await
+    }
+
+    /// The same from the site.
+    ///
+    /// # Errors
+    /// As [`Host::scp_to`].
+    pub(crate) async fn rsync_from(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
+        self.rsync(Copied::From { from, into }).await
+    }
+
+    async fn rsync(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+        match &self.0 {
+            Way::Local => Err(LinkError::Io {
+                what: "rsync to this host".into(),
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
+            Way::Ssh(lines) => rsync::copy(lines.freest(), copied).await,
+        }
     }
 
     async fn scp(&self, copied: Copied<'_>) -> Result<Output, LinkError> {

@@ -1,6 +1,6 @@
 //! All masters of one site that answer.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use super::{LinkError, Patience, master::Master, opening, socket::Sockets};
 use crate::config::site::SshConnection;
@@ -93,10 +93,5 @@ impl Lines {
             }
         }
         first_error.map_or(Ok(()), Err)
-    }
-
-    /// Their sockets.
-    pub(super) fn sockets(&self) -> impl Iterator<Item = &Path> {
-        self.all().map(|master| master.socket.as_path())
     }
 }

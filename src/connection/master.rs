@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openssh::{Child, Session, Stdio};
+use openssh::{Child, ChildStdin, ChildStdout, Session, Stdio};
 use tokio::{
     sync::{Mutex, Semaphore, SemaphorePermit},
     time::{sleep, timeout},
 };
 
 use super::{
-    LinkError, Output,
+    LinkError, Output, Streamed,
     far_line::{MOST_BYTES, far_line, onwards},
     local::{drain, feed},
 };
@@ -171,10 +171,50 @@ impl Master {
     }
 
     async fn converse(&self, line: &str, input: Option<&[u8]>) -> Result<Output, LinkError> {
-        let mut child = self.session_running(line, input.is_some()).await?;
-        let (fed, stdout, stderr) = tokio::join!(
-            feed(child.stdin().take(), input),
-            drain(child.stdout().take()),
+        let streamed = self
+            .pumped(line, input.is_some(), |stdin| feed(stdin, input), drain)
+            .await?;
+        let pipes = |error| LinkError::io(format!("pipes to site `{}`", self.site))(error);
+        streamed.fed.map_err(pipes)?;
+        Ok(Output {
+            code: streamed.code,
+            stdout: streamed.taken.map_err(pipes)?,
+            stderr: streamed.stderr,
+        })
+    }
+
+    /// Runs `argv` on the site while `feed` writes its input and `take` reads its output.
+    pub(super) async fn stream<A, B, FA, FB>(
+        &self,
+        argv: &[&[u8]],
+        feed: impl FnOnce(Option<ChildStdin>) -> FA,
+        take: impl FnOnce(Option<ChildStdout>) -> FB,
+    ) -> Result<Streamed<A, B>, LinkError>
+    where
+        FA: Future<Output = io::Result<A>>,
+        FB: Future<Output = io::Result<B>>,
+    {
+        let line = self.line(argv)?;
+        let _permit = self.permit().await?;
+        self.watched(Box::pin(self.pumped(&line, true, feed, take)))
+            .await
+    }
+
+    async fn pumped<A, B, FA, FB>(
+        &self,
+        line: &str,
+        fed: bool,
+        feed: impl FnOnce(Option<ChildStdin>) -> FA,
+        take: impl FnOnce(Option<ChildStdout>) -> FB,
+    ) -> Result<Streamed<A, B>, LinkError>
+    where
+        FA: Future<Output = io::Result<A>>,
+        FB: Future<Output = io::Result<B>>,
+    {
+        let mut child = self.session_running(line, fed).await?;
+        let (fed, taken, stderr) = tokio::join!(
+            feed(child.stdin().take()),
+            take(child.stdout().take()),
             drain(child.stderr().take()),
         );
         let code = match child.wait().await {
@@ -187,12 +227,11 @@ impl Master {
             },
             Err(error) => return Err(self.failed(error).await),
         };
-        let pipes = || format!("pipes to site `{}`", self.site);
-        fed.map_err(LinkError::io(pipes()))?;
-        Ok(Output {
+        Ok(Streamed {
             code,
-            stdout: stdout.map_err(LinkError::io(pipes()))?,
-            stderr: stderr.map_err(LinkError::io(pipes()))?,
+            fed,
+            taken,
+            stderr: stderr.unwrap_or_default(),
         })
     }
 

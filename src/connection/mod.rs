@@ -19,6 +19,7 @@ mod opening;
 pub mod operator;
 mod record;
 mod refusal;
+mod rsync;
 mod scp;
 mod socket;
 mod status;
@@ -46,6 +47,19 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// All of its standard error.
     pub stderr: Vec<u8>,
+}
+
+/// What came of a command on a site whose pipes were pumped meanwhile.
+#[derive(Debug)]
+pub(crate) struct Streamed<A, B> {
+    /// Exit code; 128 + N if signal N ended it.
+    pub(crate) code: i32,
+    /// What feeding its input came to; a broken pipe where it did not want all.
+    pub(crate) fed: std::io::Result<A>,
+    /// What reading its output came to.
+    pub(crate) taken: std::io::Result<B>,
+    /// All of its standard error.
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl Output {

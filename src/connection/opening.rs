@@ -194,7 +194,8 @@ mod tests {
         let sockets = Sockets::of("x", &ssh, Some(Path::new("/h")), "ipp0").unwrap();
         let shown = |opening: Opening| {
             let argv = opening.argv(&ssh, 3);
-            let line = shlex::try_join(argv.iter().map(String::as_str)).unwrap();
+            let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+            let line = words.join(" ");
             let line = line.replace("-o ControlMaster=yes -o ControlPersist=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o ConnectTimeout=60 ", "");
             format!("{}: {line}", opening.what)
         };
@@ -213,17 +214,29 @@ mod tests {
 
     #[test]
     fn one_login_at_a_bastion_carries_several_lines() {
-        insta::assert_snapshot!(commands("{host: fe1, jump: 'ipp@gate:2222', lines: 2, socket: /s/m}"), @"");
+        let text = commands("{host: fe1, jump: 'ipp@gate:2222', lines: 2, socket: /s/m}");
+        insta::assert_snapshot!(text, @r#"
+        login at ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m-b0.3 -fN ssh://ipp@gate:2222
+        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m.3 -fN -o "ProxyCommand=/usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
+        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m-1.3 -fN -o "ProxyCommand=/usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
+        "#);
     }
 
     #[test]
     fn machines_before_the_last_bastion_are_passed_by_ssh_itself() {
-        insta::assert_snapshot!(commands("{host: fe1, jump: 'a,b', config_file: /h/my conf}"), @"");
+        let text = commands("{host: fe1, jump: 'a,b', config_file: /h/my conf}");
+        insta::assert_snapshot!(text, @r#"
+        login at b: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0-b0.3 -fN -F '/h/my conf' -J a b
+        fe1 through b: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0.3 -fN -F '/h/my conf' -o "ProxyCommand=/usr/bin/ssh -F '/h/my conf' -S /h/.ssh/or-x@ipp0-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false b -W '[%h]:%p'" fe1
+        "#);
     }
 
     #[test]
     fn a_bastion_that_forwards_nothing_is_the_only_master() {
-        insta::assert_snapshot!(commands("{host: fe1, jump: gate, nested: true, logins: 2}"), @"");
+        insta::assert_snapshot!(commands("{host: fe1, jump: gate, nested: true, logins: 2}"), @r"
+        login 1 of 2 at gate: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0.3 -fN gate
+        login 2 of 2 at gate: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0-1.3 -fN gate
+        ");
     }
 
     #[test]

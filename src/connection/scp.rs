@@ -53,25 +53,29 @@ pub(super) fn rider_options(socket: &Path, ssh: &SshConnection) -> Vec<String> {
 pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
     let _permit = master.permit().await?;
     if !master.legacy_scp.load(Ordering::Relaxed) {
-        let output = granted(master, copied, false).await?;
+        let output = granted(master, || command(master, copied, false)).await?;
         // All that a rider sees of a site without an sftp server is a closed connection.
         if output.ok() || !output.err().contains("Connection closed") {
             return Ok(output);
         }
     }
-    let output = granted(master, copied, true).await?;
+    let output = granted(master, || command(master, copied, true)).await?;
     if output.ok() {
         master.legacy_scp.store(true, Ordering::Relaxed);
     }
     Ok(output)
 }
 
-/// Runs one `scp`, again with growing pauses while the site refuses it a session. Where it
-/// failed, the link is known to live.
-async fn granted(master: &Master, copied: Copied<'_>, legacy: bool) -> Result<Output, LinkError> {
+/// Runs one program that rides on the master, again with growing pauses while the site refuses it
+/// a session. Where it failed, the link is known to live.
+pub(super) async fn granted(
+    master: &Master,
+    command: impl Fn() -> Command,
+) -> Result<Output, LinkError> {
     for tried in 0..master.patience.tries.max(1) {
-        let command = command(master, copied, legacy);
-        let what = format!("cannot run {}", master.ssh.scp.display());
+        let command = command();
+        let program = command.as_std().get_program().to_string_lossy();
+        let what = format!("cannot run {program}");
         let work = async {
             let ran = local::capture(command, None).await;
             ran.map_err(LinkError::io(what))
@@ -127,7 +131,7 @@ fn command(master: &Master, copied: Copied<'_>, legacy: bool) -> Command {
 }
 
 /// `host:path`, an IPv6 address in brackets.
-fn far_path(ssh: &SshConnection, path: &OsString) -> OsString {
+pub(super) fn far_path(ssh: &SshConnection, path: &OsString) -> OsString {
     let host = &ssh.host;
     let mut far = OsString::from(if host.contains(':') {
         format!("[{host}]:")

@@ -7,7 +7,7 @@ mod refuse;
 mod stage_in;
 mod submit;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use crate::{
     batch::Scheduler,
@@ -32,8 +32,12 @@ pub struct Exec<'a> {
     pub host: &'a Host,
     /// Its scheduler.
     pub scheduler: &'a dyn Scheduler,
+    /// Its name.
+    pub site_name: &'a str,
     /// Its settings.
     pub site: &'a Site,
+    /// How long the link still lives, if that is known.
+    pub left: Option<Duration>,
     /// The time.
     pub clock: &'a dyn Clock,
     /// Who is told how far it is.
@@ -53,6 +57,11 @@ pub enum Executed {
         /// What happened and what to do.
         why: String,
     },
+    /// It waits for a new login, since the present link ends too soon.
+    Held {
+        /// Why.
+        why: String,
+    },
     /// It is not known yet whether the scheduler has it; the next exec asks again.
     InDoubt {
         /// What the scheduler said.
@@ -70,6 +79,7 @@ impl fmt::Display for Executed {
         match self {
             Self::Submitted { job_id } => write!(f, "submitted as {job_id}"),
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::Held { why } => write!(f, "held: {why}"),
             Self::InDoubt { why } => write!(f, "in doubt: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
@@ -134,7 +144,11 @@ impl Exec<'_> {
                 if let RunState::Active(_) = store.run(run.run_id)?.state {
                     self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
                 }
-                Ok(Executed::Auth { why })
+                Ok(if error.is_ending() {
+                    Executed::Held { why }
+                } else {
+                    Executed::Auth { why }
+                })
             },
             Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
             Err(Stop::Fail(why)) => self.fail(store, run, why),

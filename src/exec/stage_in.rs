@@ -117,11 +117,7 @@ impl Exec<'_> {
 
     async fn push(&self, store: &mut Store, items: &[Item]) -> Result<Vec<Outcome>, Stop> {
         let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions {
-            streams: self.site.transfer.streams,
-            staging: self.site.staging(),
-            ledger: &ledger,
-        };
+        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
         let outcomes = transfer::push(self.host, items, &options, self.progress).await;
         let fresh = ledger.into_fresh();
         store.remember_hashes(&fresh)?;

@@ -58,11 +58,7 @@ impl Poll<'_> {
         let bytes = wanted.iter().map(|want| want.size).sum();
         self.progress.expect(wanted.len() as u64, bytes);
         let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions {
-            streams: self.site.transfer.streams,
-            staging: self.site.staging(),
-            ledger: &ledger,
-        };
+        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
         let outcomes = transfer::pull(self.host, &items, &options, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
         let outcomes = outcomes?;

@@ -11,7 +11,7 @@ mod outcome;
 mod report;
 mod status;
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
 pub use outcome::{Brought, judge};
 pub use status::Watched;
@@ -41,8 +41,12 @@ pub struct Poll<'a> {
     pub host: &'a Host,
     /// Its scheduler.
     pub scheduler: &'a dyn Scheduler,
+    /// Its name.
+    pub site_name: &'a str,
     /// Its settings.
     pub site: &'a Site,
+    /// How long the link still lives, if that is known.
+    pub left: Option<Duration>,
     /// Programs that legacy dbinfo lines may run.
     pub allowed: &'a BTreeMap<String, AllowedProgram>,
     /// The time.
@@ -70,6 +74,11 @@ pub enum Polled {
     /// The link is down; goes on from the same step when it is back.
     Auth {
         /// What happened and what to do.
+        why: String,
+    },
+    /// It waits for a new login, since the present link ends too soon.
+    Held {
+        /// Why.
         why: String,
     },
     /// It is in error.
@@ -101,6 +110,7 @@ impl fmt::Display for Polled {
                 Ok(())
             },
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
+            Self::Held { why } => write!(f, "held: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -158,7 +168,11 @@ impl Poll<'_> {
             Err(Stop::Link(error)) if self.host.waits_after(&error) => {
                 let why = error.to_string();
                 self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
-                Ok(Polled::Auth { why })
+                Ok(if error.is_ending() {
+                    Polled::Held { why }
+                } else {
+                    Polled::Auth { why }
+                })
             },
             Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
             Err(Stop::Fail(why)) => self.fail(store, run, why),

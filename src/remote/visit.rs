@@ -33,6 +33,8 @@ struct Visit<'a> {
     name: &'a str,
     site: Site,
     host: Host,
+    /// Its masters' age and end; nothing for this host.
+    link: Option<Link>,
     scheduler: Box<dyn Scheduler>,
     observer: &'a dyn Observer,
 }
@@ -112,6 +114,7 @@ impl Workplace {
         }
         let visit = Visit {
             name,
+            link: link(name, &site),
             scheduler: self.scheduler(&site),
             site,
             host,
@@ -121,6 +124,9 @@ impl Workplace {
         let mut watched = Vec::new();
         let mut down = false;
         for run in runs {
+            if self.is_held(&visit, &run) {
+                continue;
+            }
             let Some(run) = self.take(&run, |state| work.includes(state), observer)? else {
                 continue;
             };
@@ -157,7 +163,12 @@ impl Workplace {
         let done = done?;
         match done.down {
             Some(why) => self.tell_down(name, &why, observer).await?,
-            None if !down => self.tell_up(name, &visit.site, observer).await?,
+            None if !down => {
+                if let Some(link) = &visit.link {
+                    let standing = Standing::Up(link.clone());
+                    self.tell(name, &standing, observer).await?;
+                }
+            },
             None => {},
         }
         Ok(changed || done.changed)
@@ -176,7 +187,9 @@ impl Workplace {
         let exec = Exec {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
+            site_name: visit.name,
             site: &visit.site,
+            left: visit.left(self.clock.now()),
             clock: self.clock.as_ref(),
             progress: visit.observer,
         };
@@ -196,6 +209,10 @@ impl Workplace {
         match executed {
             Executed::Submitted { .. } | Executed::Failed { .. } => Ok(true),
             Executed::InDoubt { .. } => Ok(false),
+            Executed::Held { .. } => {
+                self.held.insert(run.run_id, visit.opened_at());
+                Ok(!waited)
+            },
             Executed::Auth { why } => {
                 if !waited {
                     self.tell_down(visit.name, &why, visit.observer).await?;
@@ -210,7 +227,9 @@ impl Workplace {
         let poll = Poll {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
+            site_name: visit.name,
             site: &visit.site,
+            left: visit.left(self.clock.now()),
             allowed: &self.loaded.config.legacy_dbinfo,
             clock: self.clock.as_ref(),
             progress: visit.observer,
@@ -248,6 +267,10 @@ impl Workplace {
                         done.down = Some(why);
                     }
                 },
+                Polled::Held { .. } => {
+                    self.held.insert(run.run_id, visit.opened_at());
+                    visit.observer.note(Some(run), &answer.to_string());
+                },
                 Polled::Ended | Polled::Full(_) | Polled::Failed { .. } => {
                     done.changed = true;
                     visit.observer.note(Some(run), &answer.to_string());
@@ -255,6 +278,12 @@ impl Workplace {
             }
         }
         Ok(done)
+    }
+
+    /// Whether a run waits for a newer link than the present one.
+    fn is_held(&self, visit: &Visit<'_>, run: &Run) -> bool {
+        let waits = matches!(run.state, RunState::Auth(_));
+        waits && self.held.get(&run.run_id) == Some(&visit.opened_at())
     }
 
     /// A claimed run whose own files here cannot be used is in error; the others go on.
@@ -313,22 +342,6 @@ impl Workplace {
         self.tell(site, &standing, observer).await
     }
 
-    async fn tell_up(
-        &mut self,
-        name: &str,
-        site: &Site,
-        observer: &dyn Observer,
-    ) -> Result<(), StateError> {
-        let Connection::Ssh(ssh) = &site.connection else {
-            return Ok(());
-        };
-        let Ok(sockets) = Sockets::here(name, ssh) else {
-            return Ok(());
-        };
-        let standing = Standing::Up(Link::look(ssh, &sockets));
-        self.tell(name, &standing, observer).await
-    }
-
     async fn tell(
         &mut self,
         site: &str,
@@ -343,4 +356,22 @@ impl Workplace {
         }
         Ok(())
     }
+}
+
+impl Visit<'_> {
+    fn left(&self, now: jiff::Timestamp) -> Option<std::time::Duration> {
+        self.link.as_ref()?.left(now)
+    }
+
+    fn opened_at(&self) -> Option<jiff::Timestamp> {
+        self.link.as_ref()?.opened_at
+    }
+}
+
+/// What is known of the link to a site; nothing for this host.
+fn link(name: &str, site: &Site) -> Option<Link> {
+    let Connection::Ssh(ssh) = &site.connection else {
+        return None;
+    };
+    Some(Link::look(ssh, &Sockets::here(name, ssh).ok()?))
 }

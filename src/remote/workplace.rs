@@ -1,6 +1,11 @@
 //! An open workplace: the configuration, state.db, and who we are in it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
 
 use super::lease;
 use crate::{
@@ -33,6 +38,8 @@ pub struct Workplace {
     pub clock: Box<dyn Clock>,
     /// This program's own path, for the embedded scheduler.
     pub program: PathBuf,
+    /// Runs that wait for a newer link than this one, by when it was opened.
+    pub(super) held: BTreeMap<i64, Option<Timestamp>>,
     owner: String,
 }
 
@@ -96,6 +103,7 @@ impl Workplace {
             store,
             clock,
             program,
+            held: BTreeMap::new(),
             owner: lease::own_name(),
         }
     }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use super::{
     Item, Outcome, Progress, TransferError, TransferOptions,
-    drive::{BatchResult, Ledgered, Piece, Settled, drive},
+    drive::{BatchResult, How, Job, Ledgered, Piece, Settled, drive, jobs},
     far,
     land::Berth,
     source,
@@ -54,13 +54,26 @@ pub(super) async fn copy(
                 from,
                 to,
                 size: known.key.size,
-                hash: known.hash,
+                hash: Some(known.hash),
                 key: Some(known.key),
             }),
         }
     }
-    let streams = usize::try_from(opts.streams).unwrap_or(1);
-    drive(pieces, streams, &mut outcomes, |_, batch| carry(batch)).await?;
+    let how = How {
+        site: String::new(),
+        streams: usize::try_from(opts.streams).unwrap_or(1),
+        bundle: opts.bundle,
+        cut: false,
+        until: None,
+        governor: opts.governor(),
+    };
+    let work = |_, job| async move {
+        match job {
+            Job::Bundle(batch) => carry(batch).await,
+            Job::Part(..) | Job::Assemble(..) => Ok(Vec::new()),
+        }
+    };
+    drive(jobs(pieces, &how), &how, &mut outcomes, work).await?;
     Ok(outcomes.finish())
 }
 
@@ -87,10 +100,7 @@ fn carry_now(mut batch: Vec<Piece>) -> Vec<(Piece, Settled)> {
     let mut arrived = Vec::new();
     for piece in batch {
         let copied = fs::copy(&piece.from, berth.path().join(piece.name()));
-        let still = piece
-            .key
-            .map_or(Ok(()), |key| source::unchanged(&piece.from, key));
-        match (copied, still) {
+        match (copied, source::still(&piece)) {
             (_, Err(error)) => settled.push((piece, Settled::Failed(error))),
             (Err(error), Ok(())) if is_readable(&piece) => {
                 said.push_str(&[&piece.name(), ": ", &error.to_string(), "\n"].concat());
@@ -103,7 +113,7 @@ fn carry_now(mut batch: Vec<Piece>) -> Vec<(Piece, Settled)> {
             (Ok(_), Ok(())) => arrived.push(piece),
         }
     }
-    settled.extend(berth.land(arrived, &said));
+    settled.extend(berth.land_unhashed(arrived, &said));
     settled
 }
 

@@ -1,10 +1,20 @@
-//! Batches over streams: who takes the next one, and what is tried again.
+//! Loads over streams: who takes the next one, and what is tried again.
 
-use std::{collections::VecDeque, future::Future, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
-use super::{FileKey, Hash, HashLedger, Outcome, Progress, TransferError, plan};
+use super::{
+    FileKey, Hash, HashLedger, Outcome, Progress, TransferError, far,
+    plan::{self, Load, Part},
+    rate::Governor,
+};
 use crate::connection::LinkError;
 
 /// A file under way.
@@ -16,8 +26,8 @@ pub(super) struct Piece {
     pub(super) to: PathBuf,
     /// Size in bytes, 0 if not known.
     pub(super) size: u64,
-    /// The hash it must have at its destination.
-    pub(super) hash: Hash,
+    /// The hash it must have at its destination, if that is known before it moves.
+    pub(super) hash: Option<Hash>,
     /// State of the source, where that is a local file.
     pub(super) key: Option<FileKey>,
 }
@@ -29,19 +39,54 @@ impl Piece {
     }
 }
 
-/// What a batch made of one piece.
+/// What a stream is given to do.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// Move whole files.
+    Bundle(Vec<Piece>),
+    /// Move a part of a file.
+    Part(Piece, Part),
+    /// Verify a file whose parts have all arrived, and rename it into place; any of its parts
+    /// tells how it was cut.
+    Assemble(Piece, Part),
+}
+
+/// What a job made of one piece.
 #[derive(Debug)]
 pub(super) enum Settled {
     /// It landed; the state of the landed file where that is a local one.
-    Done { size: u64, key: Option<FileKey> },
+    Done {
+        size: u64,
+        hash: Hash,
+        key: Option<FileKey>,
+    },
+    /// A part of it has arrived.
+    Part,
     /// It did not arrive, perhaps through no fault of its own.
     Again(TransferError),
     /// It cannot be moved.
     Failed(TransferError),
 }
 
-/// A batch with what became of its pieces.
+/// What became of the pieces of a job.
 pub(super) type BatchResult = Result<Vec<(Piece, Settled)>, LinkError>;
+
+/// How a transfer is driven.
+#[derive(Debug, Clone)]
+pub(super) struct How {
+    /// The site, for errors.
+    pub(super) site: String,
+    /// Jobs at once.
+    pub(super) streams: usize,
+    /// Most bytes of one job.
+    pub(super) bundle: u64,
+    /// Whether large files may be cut.
+    pub(super) cut: bool,
+    /// When the link ends: no job begins that would not be done by then.
+    pub(super) until: Option<Instant>,
+    /// What is known of the rate.
+    pub(super) governor: Arc<Governor>,
+}
 
 /// The outcomes of a transfer as they come in.
 pub(super) struct Ledgered<'a> {
@@ -78,15 +123,14 @@ impl<'a> Ledgered<'a> {
 
     fn settle(&mut self, piece: &Piece, settled: Settled) {
         let outcome = match settled {
-            Settled::Done { size, key } => {
-                if let Some(key) = key {
-                    self.ledger.put(key, piece.hash);
+            Settled::Done { size, hash, key } => {
+                for key in [key, piece.key].into_iter().flatten() {
+                    self.ledger.put(key, hash);
                 }
-                Outcome::Done {
-                    size,
-                    hash: piece.hash,
-                }
+                Outcome::Done { size, hash }
             },
+            // A part alone settles nothing.
+            Settled::Part => return,
             Settled::Again(error) | Settled::Failed(error) => Outcome::Failed(error),
         };
         self.set(piece.index, outcome);
@@ -98,80 +142,193 @@ impl<'a> Ledgered<'a> {
     }
 }
 
-/// Batches of the second try.
-const SECOND_TRIES: usize = 16;
-
-/// Moves `pieces` in batches by `work`, which is told which of the `streams` it is. What comes
-/// back as [`Settled::Again`] is tried once more after all others, smallest first and one batch
-/// at a time, so that a file that fills the disk costs no other its place. Ends at the first
-/// link error.
-pub(super) async fn drive<F>(
-    pieces: Vec<Piece>,
-    streams: usize,
-    outcomes: &mut Ledgered<'_>,
-    mut work: impl FnMut(usize, Vec<Piece>) -> F,
-) -> Result<(), LinkError>
-where
-    F: Future<Output = BatchResult> + Send + 'static,
-{
+/// Jobs that move `pieces`.
+pub(super) fn jobs(pieces: Vec<Piece>, how: &How) -> VecDeque<Job> {
     let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();
-    let mut pieces: Vec<Option<Piece>> = pieces.into_iter().map(Some).collect();
-    let mut take = |index: usize| pieces.get_mut(index).and_then(Option::take);
-    let batches: Vec<Vec<Piece>> = plan::batches(&sizes, streams)
-        .into_iter()
-        .map(|batch| batch.into_iter().filter_map(&mut take).collect())
-        .collect();
-    let mut again = Vec::new();
-    wave(
-        batches,
-        streams,
-        &mut work,
-        |piece, settled| match settled {
-            Settled::Again(_) => again.push(piece),
-            settled => outcomes.settle(&piece, settled),
+    let job = |load| match load {
+        Load::Bundle(files) => Job::Bundle(
+            files
+                .into_iter()
+                .filter_map(|n| pieces.get(n).cloned())
+                .collect(),
+        ),
+        Load::Part(n, part) => match pieces.get(n) {
+            Some(piece) => Job::Part(piece.clone(), part),
+            None => Job::Bundle(Vec::new()),
         },
-    )
-    .await?;
-    again.sort_by_key(|piece| piece.size);
-    let share = again.len().div_ceil(SECOND_TRIES).max(1);
-    let batches = again.chunks(share).map(<[Piece]>::to_vec).collect();
-    wave(batches, 1, &mut work, |piece, settled| {
-        outcomes.settle(&piece, settled);
-    })
-    .await
+    };
+    plan::loads(&sizes, how.streams, how.bundle, how.cut)
+        .into_iter()
+        .map(job)
+        .collect()
 }
 
-/// Runs each batch once, at most `streams` at a time.
-async fn wave<F>(
-    batches: Vec<Vec<Piece>>,
-    streams: usize,
-    work: &mut impl FnMut(usize, Vec<Piece>) -> F,
-    mut settle: impl FnMut(Piece, Settled),
+/// Pauses before what did not arrive is tried again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
+
+/// Does all `jobs` by `work`, which is told which of the streams it is. What comes back as
+/// [`Settled::Again`] is tried again after all others, with a growing pause; what found no space,
+/// smallest first and one at a time, so that a file that fills the disk costs no other its place.
+///
+/// # Errors
+/// The first link error; [`LinkError::Ending`] if jobs were left undone since the link ends.
+pub(super) async fn drive<F>(
+    jobs: VecDeque<Job>,
+    how: &How,
+    outcomes: &mut Ledgered<'_>,
+    mut work: impl FnMut(usize, Job) -> F,
 ) -> Result<(), LinkError>
 where
     F: Future<Output = BatchResult> + Send + 'static,
 {
-    let mut queue: VecDeque<Vec<Piece>> = batches.into();
-    let mut free: Vec<usize> = (0..streams.max(1)).collect();
+    let mut again = wave(jobs, how, how.streams, outcomes, &mut work).await?;
+    for pause in PAUSES {
+        if again.is_empty() {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        let is_full = |error: &TransferError| matches!(error, TransferError::NoSpace { .. });
+        let (full, others): (Vec<_>, Vec<_>) =
+            again.into_iter().partition(|(_, error)| is_full(error));
+        let others = others.into_iter().map(|(piece, _)| piece).collect();
+        again = wave(
+            self::jobs(others, how),
+            how,
+            how.streams,
+            outcomes,
+            &mut work,
+        )
+        .await?;
+        let mut full: Vec<Piece> = full.into_iter().map(|(piece, _)| piece).collect();
+        full.sort_by_key(|piece| piece.size);
+        let alone = full
+            .into_iter()
+            .map(|piece| Job::Bundle(vec![piece]))
+            .collect();
+        for (piece, error) in wave(alone, how, 1, outcomes, &mut work).await? {
+            outcomes.set(piece.index, Outcome::Failed(error));
+        }
+    }
+    for (piece, error) in again {
+        outcomes.set(piece.index, Outcome::Failed(error));
+    }
+    Ok(())
+}
+
+/// Files that are moved in parts.
+#[derive(Debug, Default)]
+struct Cut {
+    /// Parts that have not arrived, by file.
+    left: HashMap<usize, u64>,
+    /// Files given up for this wave.
+    lost: HashSet<usize>,
+}
+
+/// Does each job once, at most `streams` at a time; what may be tried again comes back.
+async fn wave<F>(
+    mut queue: VecDeque<Job>,
+    how: &How,
+    streams: usize,
+    outcomes: &mut Ledgered<'_>,
+    work: &mut impl FnMut(usize, Job) -> F,
+) -> Result<Vec<(Piece, TransferError)>, LinkError>
+where
+    F: Future<Output = BatchResult> + Send + 'static,
+{
+    let mut cut = Cut::default();
+    for job in &queue {
+        if let Job::Part(piece, _) = job {
+            *cut.left.entry(piece.index).or_default() += 1;
+        }
+    }
+    let mut again = Vec::new();
+    let mut held = false;
+    let mut free: Vec<usize> = (0..streams.max(1)).rev().collect();
     let mut running = JoinSet::new();
     loop {
-        while !queue.is_empty()
-            && let Some(stream) = free.pop()
+        while !held
+            && !free.is_empty()
+            && let Some(job) = queue.pop_front()
         {
-            let moving = work(stream, queue.pop_front().unwrap_or_default());
-            running.spawn(async move { (stream, moving.await) });
+            if let Job::Part(piece, _) = &job
+                && cut.lost.contains(&piece.index)
+            {
+                continue;
+            }
+            if how.is_too_late(&job) {
+                held = true;
+                queue.push_front(job);
+                break;
+            }
+            let stream = free.pop().unwrap_or_default();
+            let part = match &job {
+                Job::Part(_, part) | Job::Assemble(_, part) => Some(*part),
+                Job::Bundle(_) => None,
+            };
+            let moving = work(stream, job);
+            running.spawn(async move { (stream, part, moving.await) });
         }
         let Some(joined) = running.join_next().await else {
-            return Ok(());
+            return if held {
+                Err(how.ending(&queue))
+            } else {
+                Ok(again)
+            };
         };
-        let stopped = |error: tokio::task::JoinError| LinkError::Io {
-            what: "a transfer stream".into(),
-            source: error.into(),
-        };
-        let (stream, batch) = joined.map_err(stopped)?;
+        let (stream, part, done) = joined.map_err(far::stopped("a transfer stream"))?;
         free.push(stream);
-        for (piece, settled) in batch? {
-            settle(piece, settled);
+        for (piece, settled) in done? {
+            match (settled, part) {
+                (Settled::Part, Some(part)) => {
+                    let left = cut.left.entry(piece.index).or_default();
+                    *left = left.saturating_sub(1);
+                    if *left == 0 && !cut.lost.contains(&piece.index) {
+                        queue.push_front(Job::Assemble(piece, part));
+                    }
+                },
+                (Settled::Again(error), _) => {
+                    if cut.lost.insert(piece.index) || part.is_none() {
+                        again.push((piece, error));
+                    }
+                },
+                (settled, _) => {
+                    if part.is_none() || cut.lost.insert(piece.index) {
+                        outcomes.settle(&piece, settled);
+                    }
+                },
+            }
+        }
+    }
+}
+
+impl How {
+    /// Whether the job would not be done before the link ends.
+    fn is_too_late(&self, job: &Job) -> bool {
+        let Some(until) = self.until else {
+            return false;
+        };
+        let streams = u32::try_from(self.streams).unwrap_or(1).max(1);
+        // At the measured rate of all streams, one alone takes as many times longer.
+        let takes = self.governor.time_for(job.bytes()).unwrap_or_default() * streams;
+        Instant::now() + takes >= until
+    }
+
+    fn ending(&self, queue: &VecDeque<Job>) -> LinkError {
+        let bytes = queue.iter().map(Job::bytes).sum();
+        LinkError::Ending {
+            site: self.site.clone(),
+            bytes,
+            takes: self.governor.time_for(bytes),
+        }
+    }
+}
+
+impl Job {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Bundle(pieces) => pieces.iter().map(|piece| piece.size).sum(),
+            Self::Part(_, part) => part.bytes,
+            Self::Assemble(..) => 0,
         }
     }
 }

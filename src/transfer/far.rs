@@ -5,11 +5,15 @@
 //! standard output (a noisy start-up file) is passed over.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -18,9 +22,14 @@ use super::{
 };
 use crate::connection::{Host, LinkError, Output, escape_b};
 
-/// Reads `INDEX TAB PATH` lines; answers size and hash of each file, or what else is there.
+/// Reads `INDEX TAB PATH` lines; answers size and (if `$1` is `hash`) hash of each file, or what
+/// else is there. A size is had without reading the file.
 const FACTS: &str = r#"
-flush() { [ $# -eq 0 ] || { wc -c -- "$@"; sha256sum -- "$@"; } 2>/dev/null; }
+how=$1
+flush() {
+    [ $# -gt 0 ] || return 0
+    { wc -c -- "$@"; [ "$how" != hash ] || sha256sum -- "$@"; } 2>/dev/null
+}
 what() {
     if [ ! -e "$1" ] && [ ! -h "$1" ]; then echo missing
     elif [ ! -f "$1" ]; then echo other
@@ -33,7 +42,8 @@ while IFS='	' read -r i p; do
         *\\*)
             q=$(printf '%b.' "$p"); q=${q%.}
             if w=$(what "$q"); then echo "or $i $w"; continue; fi
-            s=$(wc -c <"$q"); h=$(sha256sum <"$q")
+            s=$(wc -c <"$q"); h=
+            [ "$how" != hash ] || h=$(sha256sum <"$q")
             echo "or $i file" $s "${h%% *}" ;;
         *)
             if [ ! -f "$p" ] || [ ! -r "$p" ]; then echo "or $i $(what "$p")"; continue; fi
@@ -52,6 +62,7 @@ mkdir -p -- "$1" || exit 3
 umask 077
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
 mkdir -- "$1/$2" || exit 3
+command -v dd >/dev/null && echo "or dd"
 n=0
 while [ $n -lt "$3" ]; do mkdir -- "$1/$2/$n" || exit 3; n=$((n + 1)); done
 "#;
@@ -113,29 +124,85 @@ echo or end
 pub(super) struct Stage {
     host: Host,
     dir: PathBuf,
+    count: Arc<AtomicU64>,
+    /// Whether large files can be cut there.
+    pub(super) cuts: bool,
 }
 
 /// What the site says of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fact {
-    File { size: u64, hash: Hash },
+    /// A file; without its hash where only the size was asked.
+    File {
+        size: u64,
+        hash: Option<Hash>,
+    },
     Missing,
     Unreadable(&'static str),
 }
 
-/// Sizes and hashes of `paths` (with their indices) on the site; a path without an answer is
-/// [`Fact::Unreadable`].
+/// What is asked of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    Size,
+    Hash,
+}
+
+/// Files asked about by one script.
+const ASKED: usize = 1000;
+
+/// Sizes, and hashes if asked, of `paths` (with their indices) on the site; a path without an
+/// answer is [`Fact::Unreadable`].
 pub(super) async fn facts(
     host: &Host,
     paths: &[(usize, &Path)],
+    ask: Ask,
 ) -> Result<HashMap<usize, Fact>, LinkError> {
-    let input = listing(
-        paths
+    let mut found = HashMap::with_capacity(paths.len());
+    for chunk in paths.chunks(ASKED) {
+        let lines = chunk
             .iter()
-            .map(|(index, path)| (index.to_string(), None, *path)),
-    );
-    let output = complete(host.script_fed(FACTS, &[], Some(input.as_bytes())).await?)?;
-    Ok(read_facts(&output.stdout, paths))
+            .map(|(index, path)| (index.to_string(), None, *path));
+        let input = listing(lines);
+        let how: &[u8] = match ask {
+            Ask::Size => b"size",
+            Ask::Hash => b"hash",
+        };
+        let output = complete(
+            host.script_fed(FACTS, &[how], Some(input.as_bytes()))
+                .await?,
+        )?;
+        found.extend(read_facts(&output.stdout, chunk, ask));
+    }
+    Ok(found)
+}
+
+/// Reads directories as lines; answers the numbers (from 0) of those that are there.
+const DIRECTORIES: &str = r#"
+k=0
+while IFS= read -r d; do
+    case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
+    [ -d "$d" ] && echo "or $k there"
+    k=$((k + 1))
+done
+echo or end
+"#;
+
+/// Which of `directories` are on the site, by their places.
+pub(super) async fn directories(
+    host: &Host,
+    directories: &[&Path],
+) -> Result<HashSet<usize>, LinkError> {
+    let mut list = String::new();
+    for directory in directories {
+        escape_b(directory.as_os_str().as_bytes(), &mut list);
+        list.push('\n');
+    }
+    let output = complete(
+        host.script_fed(DIRECTORIES, &[], Some(list.as_bytes()))
+            .await?,
+    )?;
+    Ok(answers(&output.stdout).into_keys().collect())
 }
 
 impl Stage {
@@ -152,8 +219,12 @@ impl Stage {
         let output = host.script_fed(BEGIN, &args, None).await?;
         let dir = staging.join(&name);
         if output.ok() {
-            let host = host.clone();
-            return Ok(Ok(Self { host, dir }));
+            return Ok(Ok(Self {
+                host: host.clone(),
+                dir,
+                count: Arc::default(),
+                cuts: output.out().lines().any(|line| line == "or dd"),
+            }));
         }
         Ok(Err(TransferError::Write {
             path: dir,
@@ -169,6 +240,23 @@ impl Stage {
             .script_fed(r#"rm -rf -- "$1""#, &args, None)
             .await?;
         Ok(())
+    }
+
+    /// A directory that nothing else uses; not yet made.
+    pub(super) fn fresh(&self) -> PathBuf {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(format!("b{number}"))
+    }
+
+    /// A directory of this name that outlives the transfer.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.with_file_name(name)
+    }
+
+    /// A word for temporary names of this transfer.
+    pub(super) fn word(&self) -> String {
+        let name = self.dir.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// The directory of a stream.
@@ -216,13 +304,11 @@ impl Stage {
         pieces: Vec<Piece>,
         said: &str,
     ) -> Result<Vec<(Piece, Settled)>, LinkError> {
-        let lines = pieces
-            .iter()
-            .map(|p| (p.name(), Some(p.hash), p.to.as_path()));
+        let lines = pieces.iter().map(|p| (p.name(), p.hash, p.to.as_path()));
         let input = listing(lines);
         let dir = self.stream(stream);
-        let word = self.dir.file_name().unwrap_or_default().as_bytes();
-        let args: [&[u8]; 2] = [dir.as_os_str().as_bytes(), word];
+        let word = self.word();
+        let args: [&[u8]; 2] = [dir.as_os_str().as_bytes(), word.as_bytes()];
         let output = complete(
             self.host
                 .script_fed(LAND, &args, Some(input.as_bytes()))
@@ -241,9 +327,17 @@ impl Stage {
 fn settled(piece: &Piece, answer: Option<(&str, &str)>, said: &str, free: u64) -> Settled {
     let path = piece.to.clone();
     let place = Place::Site;
+    let Some(hash) = piece.hash else {
+        return Settled::Failed(TransferError::Write {
+            path,
+            place,
+            why: "it was sent without a checksum".to_owned(),
+        });
+    };
     match answer {
         Some(("done", _)) => Settled::Done {
             size: piece.size,
+            hash,
             key: None,
         },
         Some(("error", why)) => Settled::Failed(TransferError::Write {
@@ -260,7 +354,7 @@ fn settled(piece: &Piece, answer: Option<(&str, &str)>, said: &str, free: u64) -
         Some(("differs", found)) => Settled::Again(TransferError::Mismatch {
             path,
             place,
-            expected: piece.hash,
+            expected: hash,
             found: if found.is_empty() { "none" } else { found }.to_owned(),
         }),
         _ => {
@@ -304,14 +398,14 @@ fn answers(stdout: &[u8]) -> HashMap<usize, (&str, &str)> {
         .collect()
 }
 
-fn free_bytes(stdout: &[u8]) -> u64 {
+pub(super) fn free_bytes(stdout: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(stdout);
     let kib = text.lines().find_map(|line| line.strip_prefix("or free "));
     kib.and_then(|number| number.trim().parse::<u64>().ok())
         .map_or(u64::MAX, |kib| kib.saturating_mul(1024))
 }
 
-fn read_facts(stdout: &[u8], paths: &[(usize, &Path)]) -> HashMap<usize, Fact> {
+fn read_facts(stdout: &[u8], paths: &[(usize, &Path)], ask: Ask) -> HashMap<usize, Fact> {
     let mut sizes: HashMap<&[u8], u64> = HashMap::new();
     let mut hashes: HashMap<&[u8], Hash> = HashMap::new();
     for line in stdout.split(|byte| *byte == b'\n') {
@@ -326,18 +420,19 @@ fn read_facts(stdout: &[u8], paths: &[(usize, &Path)]) -> HashMap<usize, Fact> {
         Some(("missing", _)) => Fact::Missing,
         Some(("other", _)) => Fact::Unreadable("not a regular file"),
         Some(("file", rest)) => {
-            let both = rest.split_once(' ');
-            let both = both.and_then(|(size, hash)| Some((size.parse().ok()?, hash.parse().ok()?)));
-            both.map_or(Fact::Unreadable("no checksum"), |(size, hash)| Fact::File {
-                size,
-                hash,
-            })
+            let (size, hash) = rest.split_once(' ').unwrap_or((rest, ""));
+            match (size.parse(), hash.parse().ok()) {
+                (Ok(size), hash) if ask == Ask::Size || hash.is_some() => Fact::File { size, hash },
+                _ => Fact::Unreadable("no checksum"),
+            }
         },
         Some(_) => Fact::Unreadable("permission denied"),
         None => {
             let name = path.as_os_str().as_bytes();
-            match (sizes.get(name), hashes.get(name)) {
-                (Some(&size), Some(&hash)) => Fact::File { size, hash },
+            match (sizes.get(name), hashes.get(name).copied()) {
+                (Some(&size), hash) if ask == Ask::Size || hash.is_some() => {
+                    Fact::File { size, hash }
+                },
                 _ => Fact::Unreadable("no checksum"),
             }
         },
@@ -369,7 +464,7 @@ fn count_line(line: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// The output of a script that ran to its last line.
-fn complete(output: Output) -> Result<Output, LinkError> {
+pub(super) fn complete(output: Output) -> Result<Output, LinkError> {
     let mut lines = output.stdout.split(|byte| *byte == b'\n');
     if output.ok() && lines.any(|line| line == b"or end") {
         return Ok(output);
@@ -378,6 +473,14 @@ fn complete(output: Output) -> Result<Output, LinkError> {
     Err(LinkError::io("a transfer script on the site ended early")(
         io::Error::other(said),
     ))
+}
+
+/// A thread of ours that did not come to its end.
+pub(super) fn stopped(what: &'static str) -> impl FnOnce(tokio::task::JoinError) -> LinkError {
+    move |error| LinkError::Io {
+        what: what.to_owned(),
+        source: error.into(),
+    }
 }
 
 /// A path of the site must be absolute to mean one file.

@@ -67,6 +67,12 @@ impl Hash {
     }
 }
 
+impl From<Sha256> for Hash {
+    fn from(sum: Sha256) -> Self {
+        Self(sum.finalize().into())
+    }
+}
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

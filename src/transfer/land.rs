@@ -1,7 +1,7 @@
 //! From a temporary directory here to final names: verified, durable, atomic.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -16,6 +16,21 @@ use super::{
 
 const PREFIX: &str = ".or-part-";
 const LOCK: &str = ".lock";
+
+/// What came of one file on its way here.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    /// Its size in bytes and the hash of what was written, or why it was not.
+    pub(super) found: io::Result<(u64, Hash)>,
+    /// The hash that the site says it has, if it was asked.
+    pub(super) there: Option<Hash>,
+}
+
+impl From<io::Result<(u64, Hash)>> for Arrived {
+    fn from(found: io::Result<(u64, Hash)>) -> Self {
+        Self { found, there: None }
+    }
+}
 
 /// A temporary directory beside destinations. Its lock tells a living transfer's directory from
 /// one that a killed process left, which the next transfer there removes.
@@ -45,16 +60,19 @@ impl Berth {
         self.dir.path()
     }
 
-    /// Hashes what arrived, makes the good ones durable with one sync of the file system, and
-    /// renames them into place. `said` is what the carrier complained about.
-    pub(super) fn land(&self, pieces: Vec<Piece>, said: &str) -> Vec<(Piece, Settled)> {
-        let mut verdicts: Vec<(Piece, Result<u64, Settled>)> = pieces
-            .into_iter()
-            .map(|piece| {
-                let verdict = self.verify(&piece, said);
-                (piece, verdict)
-            })
-            .collect();
+    /// Makes those that arrived right durable with one sync of the file system, and renames them
+    /// into place. `said` is what the carrier complained about.
+    pub(super) fn land(
+        &self,
+        pieces: Vec<Piece>,
+        mut arrived: HashMap<usize, Arrived>,
+        said: &str,
+    ) -> Vec<(Piece, Settled)> {
+        let mut verdicts: Vec<(Piece, Result<(u64, Hash), Settled>)> = Vec::new();
+        for (place, piece) in pieces.into_iter().enumerate() {
+            let verdict = self.judge(&piece, arrived.remove(&place), said);
+            verdicts.push((piece, verdict));
+        }
         if let Err(error) = self.sync() {
             for (piece, verdict) in &mut verdicts {
                 if verdict.is_ok() {
@@ -66,7 +84,7 @@ impl Berth {
         let landed: Vec<(Piece, Settled)> = verdicts
             .into_iter()
             .map(|(piece, verdict)| {
-                let settled = match verdict.and_then(|size| self.rename(&piece, size)) {
+                let settled = match verdict.and_then(|found| self.rename(&piece, found)) {
                     Ok(settled) => {
                         parents.extend(piece.to.parent().map(Path::to_path_buf));
                         settled
@@ -83,36 +101,70 @@ impl Berth {
         landed
     }
 
-    fn verify(&self, piece: &Piece, said: &str) -> Result<u64, Settled> {
-        let arrived = self.path().join(piece.name());
-        let found = fs::metadata(&arrived).and_then(|metadata| {
-            let hash = Hash::of_file(&arrived)?;
-            Ok((metadata.len(), hash))
-        });
-        match found {
-            Ok((size, hash)) if hash == piece.hash => Ok(size),
-            Ok((size, _)) if size < piece.size && self.is_full(piece) => {
-                Err(Settled::Again(self.no_space(piece)))
-            },
-            Ok((_, hash)) => Err(Settled::Again(TransferError::Mismatch {
+    /// [`Berth::land`] for files that lie in the berth and were not hashed on the way.
+    pub(super) fn land_unhashed(&self, pieces: Vec<Piece>, said: &str) -> Vec<(Piece, Settled)> {
+        let found = |piece: &Piece| {
+            let arrived = self.path().join(piece.name());
+            let size = fs::metadata(&arrived)?.len();
+            Ok((size, Hash::of_file(&arrived)?))
+        };
+        let arrived = pieces.iter().map(|piece| Arrived::from(found(piece)));
+        let arrived = (0..).zip(arrived).collect();
+        self.land(pieces, arrived, said)
+    }
+
+    /// Why a file could not be written here.
+    pub(super) fn refused(&self, piece: &Piece, error: &io::Error) -> TransferError {
+        if error.kind() == io::ErrorKind::StorageFull || self.is_full(piece) {
+            self.no_space(piece)
+        } else {
+            write_error(&piece.to, error)
+        }
+    }
+
+    fn judge(
+        &self,
+        piece: &Piece,
+        arrived: Option<Arrived>,
+        said: &str,
+    ) -> Result<(u64, Hash), Settled> {
+        let missing = || Err(io::ErrorKind::NotFound.into());
+        let (found, there) = arrived.map_or_else(|| (missing(), None), |a| (a.found, a.there));
+        let differs = |expected: Hash, found: Hash| {
+            Err(Settled::Again(TransferError::Mismatch {
                 path: piece.to.clone(),
                 place: Place::Here,
-                expected: piece.hash,
-                found: hash.to_string(),
-            })),
-            Err(_) if said.contains("No space left") || self.is_full(piece) => {
+                expected,
+                found: found.to_string(),
+            }))
+        };
+        match (found, piece.hash.or(there)) {
+            (Ok((size, hash)), Some(expected)) if hash == expected => Ok((size, hash)),
+            (Ok((size, _)), _) if size < piece.size && self.is_full(piece) => {
                 Err(Settled::Again(self.no_space(piece)))
             },
-            Err(error) => {
+            (Ok((_, hash)), Some(expected)) => differs(expected, hash),
+            (Ok(_), None) => Err(Settled::Again(TransferError::Read {
+                path: piece.from.clone(),
+                place: Place::Site,
+                why: "it came without a checksum".to_owned(),
+            })),
+            (Err(error), _)
+                if said.contains("No space left")
+                    || error.kind() == io::ErrorKind::StorageFull
+                    || self.is_full(piece) =>
+            {
+                Err(Settled::Again(self.no_space(piece)))
+            },
+            (Err(error), _) => {
                 let name = piece.name();
-                let about = said.lines().find(|line| line.contains(&name));
+                let source = piece.from.to_string_lossy();
+                let about = |line: &&str| line.contains(&name) || line.contains(source.as_ref());
+                let line = said.lines().find(about).or(said.lines().last());
                 Err(Settled::Again(TransferError::Write {
                     path: piece.to.clone(),
                     place: Place::Here,
-                    why: match about.or(said.lines().last()) {
-                        Some(line) => line.trim().to_owned(),
-                        None => error.to_string(),
-                    },
+                    why: line.map_or_else(|| error.to_string(), |line| line.trim().to_owned()),
                 }))
             },
         }
@@ -123,7 +175,7 @@ impl Berth {
         Ok(rustix::fs::syncfs(&dir)?)
     }
 
-    fn rename(&self, piece: &Piece, size: u64) -> Result<Settled, Settled> {
+    fn rename(&self, piece: &Piece, (size, hash): (u64, Hash)) -> Result<Settled, Settled> {
         let arrived = self.path().join(piece.name());
         let failed = |error: io::Error| Settled::Failed(write_error(&piece.to, &error));
         if let Some(parent) = piece.to.parent() {
@@ -131,14 +183,14 @@ impl Berth {
         }
         match fs::rename(&arrived, &piece.to) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                across(&arrived, piece).map_err(failed)?;
+                across(&arrived, piece, hash).map_err(failed)?;
             },
             other => other.map_err(failed)?,
         }
         let key = fs::metadata(&piece.to)
             .ok()
             .map(|metadata| FileKey::of(&metadata));
-        Ok(Settled::Done { size, key })
+        Ok(Settled::Done { size, hash, key })
     }
 
     fn is_full(&self, piece: &Piece) -> bool {
@@ -161,11 +213,11 @@ impl Berth {
 }
 
 /// Lands on another file system than the berth's: by a copy beside the target, then a rename.
-fn across(arrived: &Path, piece: &Piece) -> io::Result<()> {
+fn across(arrived: &Path, piece: &Piece, hash: Hash) -> io::Result<()> {
     let parent = piece.to.parent().unwrap_or(Path::new("/"));
     let temporary = NamedTempFile::with_prefix_in(PREFIX, parent)?;
     fs::copy(arrived, temporary.path())?;
-    if Hash::of_file(temporary.path())? != piece.hash {
+    if Hash::of_file(temporary.path())? != hash {
         return Err(io::Error::other("the copy differs from what arrived"));
     }
     temporary.as_file().sync_all()?;
@@ -224,7 +276,7 @@ mod tests {
             from: PathBuf::new(),
             to: dir.path().join(index.to_string()),
             size: 4,
-            hash: Hash::of(content),
+            hash: Some(Hash::of(content)),
             key: None,
         };
         let pieces = vec![piece(0, b"good"), piece(1, b"good"), piece(2, b"good")];
@@ -232,12 +284,13 @@ mod tests {
         fs::write(dir.path().join("1"), "old").unwrap();
         fs::write(berth.path().join("00000000"), "good").unwrap();
         fs::write(berth.path().join("00000001"), "evil").unwrap();
-        let landed = berth.land(pieces, "scp: 00000002: Permission denied\n");
+        let landed = berth.land_unhashed(pieces, "scp: 00000002: Permission denied\n");
         let settled: Vec<&Settled> = landed.iter().map(|(_, settled)| settled).collect();
         let [
             Settled::Done {
                 size: 4,
                 key: Some(_),
+                ..
             },
             Settled::Again(wrong),
             Settled::Again(absent),

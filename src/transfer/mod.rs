@@ -1,28 +1,42 @@
 //! Moving files between home and a site, verified.
 //!
 //! Both directions first leave out what is already there with the right hash, then move the
-//! rest in batches over a few streams. Bytes travel under temporary names; only what has been
-//! hashed at its destination and found right is renamed into place, so a final name never holds
-//! anything else. After a lost link the same call goes on from what has landed.
+//! rest over a few long streams: small files as bundles in tar streams, large ones in ranges.
+//! Bytes travel under temporary names; only what has been hashed at its destination and found
+//! right is renamed into place, so a final name never holds anything else. After a lost link the
+//! same call goes on from what has landed, and large files from the ranges that have arrived.
 
+mod bundle;
+mod carrier;
 mod copy;
 mod drive;
 mod far;
+mod fetch;
 mod hash;
 mod land;
+mod layout;
 mod ledger;
+mod pack;
+mod part;
 mod plan;
 mod pull;
 mod push;
+mod rate;
+mod sluice;
 mod source;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::time::Instant;
 
 pub use hash::{Hash, HashError, HashLedger, NoLedger};
 pub use ledger::Ledger;
 
-use crate::connection::{Host, LinkError};
 pub use crate::state::file::FileKey;
+use crate::{
+    config::site::Site,
+    connection::{Host, LinkError},
+};
 
 /// One file to move.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,11 +173,23 @@ impl std::fmt::Display for Place {
     }
 }
 
+pub use crate::config::site::Engine;
+
 /// How to move.
 #[derive(Clone)]
 pub struct TransferOptions<'a> {
-    /// Parallel streams; never more than the host's sessions.
+    /// The site's name, for errors.
+    pub site: String,
+    /// Parallel streams on each line; never more than the host's sessions.
     pub streams: u32,
+    /// What carries the files.
+    pub engine: Engine,
+    /// Most bytes that travel as one.
+    pub bundle: u64,
+    /// Most bytes a second, all streams together; `None` for as fast as it goes.
+    pub limit: Option<u64>,
+    /// When the link ends: nothing begins that would not be done by then.
+    pub until: Option<Instant>,
     /// Directory on the site for what is under way, made if absent; absolute, best on the file
     /// system of the targets (`<scratch>/.staging`), where landing is a rename.
     pub staging: PathBuf,
@@ -171,10 +197,47 @@ pub struct TransferOptions<'a> {
     pub ledger: &'a dyn HashLedger,
 }
 
+impl<'a> TransferOptions<'a> {
+    /// As the configuration of `site` says, for a link that lives on for `left`.
+    pub fn of(
+        name: &str,
+        site: &Site,
+        left: Option<std::time::Duration>,
+        ledger: &'a dyn HashLedger,
+    ) -> Self {
+        Self {
+            site: name.to_owned(),
+            streams: site.transfer.streams,
+            engine: site.transfer.engine,
+            bundle: site.transfer.bundle.0,
+            limit: site.transfer.limit.map(|limit| limit.0),
+            until: left.map(|left| Instant::now() + left),
+            staging: site.staging(),
+            ledger,
+        }
+    }
+
+    /// Streams at once on all lines of `host`; one session of each is left for other commands.
+    fn streams_on(&self, host: &Host) -> usize {
+        let lines = host.lines();
+        let wanted = usize::try_from(self.streams.max(1)).unwrap_or(1) * lines;
+        let sessions = host.sessions().map_or(usize::MAX, |most| {
+            usize::try_from(most).unwrap_or(1).saturating_sub(lines)
+        });
+        wanted.min(sessions.max(1))
+    }
+
+    fn governor(&self) -> Arc<rate::Governor> {
+        Arc::new(rate::Governor::new(self.limit))
+    }
+}
+
 impl std::fmt::Debug for TransferOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TransferOptions")
+            .field("site", &self.site)
             .field("streams", &self.streams)
+            .field("engine", &self.engine)
             .field("staging", &self.staging)
             .finish_non_exhaustive()
     }
@@ -232,10 +295,4 @@ pub async fn pull(
     } else {
         Box::pin(pull::pull(host, items, opts, progress)).await
     }
-}
-
-/// Streams that this host bears.
-fn streams(host: &Host, opts: &TransferOptions<'_>) -> usize {
-    let most = host.sessions().unwrap_or(u32::MAX);
-    usize::try_from(opts.streams.min(most).max(1)).unwrap_or(1)
 }

@@ -1,18 +1,16 @@
 //! Site to home over ssh.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
-    Item, Outcome, Place, Progress, TransferError, TransferOptions,
-    drive::{BatchResult, Ledgered, Piece, Settled, drive},
-    far::{self, Fact, Stage},
+    Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier,
+    drive::{How, Job, Ledgered, Piece, Settled, drive, jobs},
+    far::{self, Ask, Fact, Stage},
+    fetch,
     land::Berth,
     source,
 };
 use crate::connection::{Host, LinkError};
-
-/// Files asked about by one script.
-const ASKED: usize = 1000;
 
 pub(super) async fn pull(
     host: &Host,
@@ -22,7 +20,7 @@ pub(super) async fn pull(
 ) -> Result<Vec<Outcome>, LinkError> {
     let mut outcomes = Ledgered::new(items.len(), opts.ledger, progress);
     let mut wanted = Vec::new();
-    for (index, wish) in wishes(host, items).await?.into_iter().enumerate() {
+    for (index, wish) in wishes(host, items, opts).await?.into_iter().enumerate() {
         match (wish, items.get(index)) {
             (Ok(fact), Some(item)) => wanted.push((index, item, fact)),
             (Err(error), _) => outcomes.set(index, Outcome::Failed(error)),
@@ -31,14 +29,14 @@ pub(super) async fn pull(
     }
     let present: Vec<_> = wanted
         .iter()
-        .filter(|(_, item, _)| item.local.exists())
+        .filter(|(_, item, (_, hash))| hash.is_some() && item.local.exists())
         .collect();
     let paths: Vec<PathBuf> = present
         .iter()
         .map(|(_, item, _)| item.local.clone())
         .collect();
     let known = source::known(&paths, opts.ledger).await;
-    let mut here: std::collections::HashMap<usize, source::Known> = present
+    let mut here: HashMap<usize, source::Known> = present
         .iter()
         .zip(known)
         .filter_map(|((index, ..), known)| Some((*index, known.ok()?)))
@@ -46,8 +44,8 @@ pub(super) async fn pull(
     let mut pieces = Vec::new();
     for (index, item, (size, hash)) in wanted {
         match here.remove(&index) {
-            Some(known) if known.hash == hash => {
-                let size = known.key.size;
+            Some(known) if Some(known.hash) == hash => {
+                let (size, hash) = (known.key.size, known.hash);
                 outcomes.set(index, Outcome::AlreadyThere { size, hash });
             },
             _ => pieces.push(Piece {
@@ -63,8 +61,86 @@ pub(super) async fn pull(
     if pieces.is_empty() {
         return Ok(outcomes.finish());
     }
-    let streams = super::streams(host, opts);
-    let stage = match Stage::begin(host, &opts.staging, streams).await? {
+    let streams = opts.streams_on(host);
+    let governor = opts.governor();
+    let mut how = How {
+        site: opts.site.clone(),
+        streams,
+        bundle: opts.bundle,
+        cut: false,
+        until: opts.until,
+        governor: Arc::clone(&governor),
+    };
+    if opts.engine != Engine::Tar {
+        return carried(host, pieces, opts, &how, outcomes).await;
+    }
+    // A file that comes in parts must be known by its hash.
+    how.cut = pieces.iter().all(|piece| piece.hash.is_some());
+    let planned = jobs(pieces, &how);
+    let berths = berths(&planned, &mut outcomes);
+    let work = |turn, job| {
+        let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
+        async move {
+            let berth = |piece: &Piece| berths.get(&piece.index).cloned();
+            match job {
+                Job::Bundle(pieces) => fetch::bundle(host, turn, pieces, governor).await,
+                Job::Part(piece, of) => match berth(&piece) {
+                    Some(berth) => fetch::part(host, turn, berth, piece, of, governor)
+                        .await
+                        .map(|one| vec![one]),
+                    None => Ok(vec![(piece, Settled::Part)]),
+                },
+                Job::Assemble(piece, _) => match berth(&piece) {
+                    Some(berth) => {
+                        let landing = tokio::task::spawn_blocking(move || {
+                            berth.land_unhashed(vec![piece], "")
+                        });
+                        landing.await.map_err(far::stopped("landing a file"))
+                    },
+                    None => Ok(Vec::new()),
+                },
+            }
+        }
+    };
+    drive(planned, &how, &mut outcomes, work).await?;
+    Ok(outcomes.finish())
+}
+
+/// A place for each file that comes in parts; a file that can have none has failed.
+fn berths(
+    planned: &std::collections::VecDeque<Job>,
+    outcomes: &mut Ledgered<'_>,
+) -> Arc<HashMap<usize, Arc<Berth>>> {
+    let mut berths: HashMap<usize, Option<Arc<Berth>>> = HashMap::new();
+    for job in planned {
+        if let Job::Part(piece, _) = job {
+            berths
+                .entry(piece.index)
+                .or_insert_with(|| match Berth::beside(&piece.to) {
+                    Ok(berth) => Some(Arc::new(berth)),
+                    Err(error) => {
+                        outcomes.set(piece.index, Outcome::Failed(error));
+                        None
+                    },
+                });
+        }
+    }
+    let made = berths.into_iter();
+    Arc::new(
+        made.filter_map(|(index, berth)| Some((index, berth?)))
+            .collect(),
+    )
+}
+
+/// By a program that does not hash on the way.
+async fn carried(
+    host: &Host,
+    pieces: Vec<Piece>,
+    opts: &TransferOptions<'_>,
+    how: &How,
+    mut outcomes: Ledgered<'_>,
+) -> Result<Vec<Outcome>, LinkError> {
+    let stage = match Stage::begin(host, &opts.staging, how.streams).await? {
         Ok(stage) => stage,
         Err(error) => {
             for piece in pieces {
@@ -73,76 +149,63 @@ pub(super) async fn pull(
             return Ok(outcomes.finish());
         },
     };
-    let work = |stream, batch| fetch(host.clone(), stage.clone(), stream, batch);
-    drive(pieces, streams, &mut outcomes, work).await?;
+    let engine = opts.engine;
+    let work = |turn, job| {
+        let (host, stage) = (host.clone(), stage.clone());
+        async move {
+            match job {
+                Job::Bundle(pieces) => carrier::fetch(engine, host, stage, turn, pieces).await,
+                Job::Part(..) | Job::Assemble(..) => Ok(Vec::new()),
+            }
+        }
+    };
+    drive(jobs(pieces, how), how, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())
 }
 
-/// Size (0 if not known) and hash that each item must have: the caller's, else the site's.
+/// Size (0 if not known) and hash of an item.
+type Wish = (u64, Option<Hash>);
+
+/// What each item must be: the caller's word, else the site's. The site is asked to read a file
+/// only where one is here already, or where the carrier does not bring the hash along.
 async fn wishes(
     host: &Host,
     items: &[Item],
-) -> Result<Vec<Result<(u64, crate::transfer::Hash), TransferError>>, LinkError> {
-    let unknown: Vec<(usize, &Item)> = items
+    opts: &TransferOptions<'_>,
+) -> Result<Vec<Result<Wish, TransferError>>, LinkError> {
+    let must_know = |item: &Item| opts.engine != Engine::Tar || item.local.exists();
+    let unknown = items
         .iter()
         .enumerate()
-        .filter(|(_, item)| item.hash.is_none() && item.remote.is_absolute())
-        .collect();
-    let mut facts = std::collections::HashMap::new();
-    for chunk in unknown.chunks(ASKED) {
-        let paths: Vec<_> = chunk
-            .iter()
-            .map(|(n, item)| (*n, item.remote.as_path()))
-            .collect();
-        facts.extend(far::facts(host, &paths).await?);
+        .filter(|(_, item)| item.hash.is_none() && item.remote.is_absolute());
+    let (hash, size): (Vec<_>, Vec<_>) = unknown.partition(|(_, item)| must_know(item));
+    let size = size.into_iter().filter(|(_, item)| item.size.is_none());
+    let paths = |(n, item): (usize, &'_ Item)| (n, item.remote.clone());
+    let mut facts = HashMap::new();
+    for (list, ask) in [
+        (hash.into_iter().map(paths).collect::<Vec<_>>(), Ask::Hash),
+        (size.map(paths).collect(), Ask::Size),
+    ] {
+        let list: Vec<_> = list.iter().map(|(n, path)| (*n, path.as_path())).collect();
+        facts.extend(far::facts(host, &list, ask).await?);
     }
     let wish = |(index, item): (usize, &Item)| {
         far::absolute(&item.remote)?;
         let path = item.remote.clone();
         let place = Place::Site;
         match (item.hash, facts.remove(&index)) {
-            (Some(hash), _) => Ok((item.size.unwrap_or(0), hash)),
+            (Some(hash), _) => Ok((item.size.unwrap_or(0), Some(hash))),
             (None, Some(Fact::File { size, hash })) => Ok((size, hash)),
             (None, Some(Fact::Unreadable(why))) => Err(TransferError::Read {
                 path,
                 place,
                 why: why.to_owned(),
             }),
+            (None, None) if item.size.is_some() => Ok((item.size.unwrap_or(0), None)),
             (None, _) => Err(TransferError::Missing { path, place }),
         }
     };
     Ok(items.iter().enumerate().map(wish).collect())
-}
-
-/// One batch: links on the site, one scp into a directory beside the destination, and landing.
-async fn fetch(host: Host, stage: Stage, stream: usize, batch: Vec<Piece>) -> BatchResult {
-    let mut refused = stage.link(stream, &batch).await?;
-    let mut settled = Vec::new();
-    let mut coming = Vec::new();
-    for piece in batch {
-        match refused.remove(&piece.index) {
-            Some(error) => settled.push((piece, Settled::Failed(error))),
-            None => coming.push(piece),
-        }
-    }
-    let berth = loop {
-        let Some(first) = coming.first() else {
-            return Ok(settled);
-        };
-        match Berth::beside(&first.to) {
-            Ok(berth) => break berth,
-            Err(error) => settled.push((coming.remove(0), Settled::Failed(error))),
-        }
-    };
-    let came = host.scp_from(&stage.stream(stream), berth.path()).await?;
-    let said = came.err();
-    let landing = tokio::task::spawn_blocking(move || berth.land(coming, &said));
-    let stopped = |error: tokio::task::JoinError| LinkError::Io {
-        what: "landing a batch".into(),
-        source: error.into(),
-    };
-    settled.extend(landing.await.map_err(stopped)?);
-    Ok(settled)
 }

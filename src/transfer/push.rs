@@ -1,17 +1,18 @@
 //! Home to site over ssh.
 
-use std::{os::unix::fs::symlink, path::PathBuf};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
-    Item, Outcome, Progress, TransferError, TransferOptions,
-    drive::{BatchResult, Ledgered, Piece, Settled, drive},
-    far::{self, Fact, Stage},
-    source,
+    Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
+    drive::{How, Job, Ledgered, Piece, Settled, drive, jobs},
+    far::{self, Ask, Fact, Stage},
+    part, source,
 };
 use crate::connection::{Host, LinkError};
-
-/// Files asked about by one script.
-const ASKED: usize = 1000;
 
 pub(super) async fn push(
     host: &Host,
@@ -20,98 +21,248 @@ pub(super) async fn push(
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, LinkError> {
     let mut outcomes = Ledgered::new(items.len(), opts.ledger, progress);
-    let paths: Vec<PathBuf> = items.iter().map(|item| item.local.clone()).collect();
-    let (known, there) = tokio::join!(source::known(&paths, opts.ledger), ask_all(host, items));
-    let there = there?;
-    let mut pieces = Vec::new();
-    for (index, (item, known)) in items.iter().zip(known).enumerate() {
-        let sendable = far::absolute(&item.remote)
-            .and(known)
-            .and_then(|known| source::as_expected(&item.local, item.hash, known));
-        match sendable {
-            Err(error) => outcomes.set(index, Outcome::Failed(error)),
-            Ok(known) => match there.get(index) {
-                Some(Fact::File { size, hash }) if *hash == known.hash => {
-                    let (size, hash) = (*size, *hash);
-                    outcomes.set(index, Outcome::AlreadyThere { size, hash });
-                },
-                _ => pieces.push(Piece {
-                    index,
-                    from: item.local.clone(),
-                    to: item.remote.clone(),
-                    size: known.key.size,
-                    hash: known.hash,
-                    key: Some(known.key),
-                }),
-            },
-        }
-    }
-    if pieces.is_empty() {
+    let streams = opts.streams_on(host);
+    let sendable = sendable(items, opts, &mut outcomes).await?;
+    if sendable.is_empty() {
         return Ok(outcomes.finish());
     }
-    let streams = super::streams(host, opts);
-    let stage = match Stage::begin(host, &opts.staging, streams).await? {
+    let (stage, there) = tokio::join!(
+        Stage::begin(host, &opts.staging, streams),
+        ask(host, &sendable),
+    );
+    let lacking = lacking(host, sendable, there?, opts, &mut outcomes).await?;
+    if lacking.is_empty() {
+        return Ok(outcomes.finish());
+    }
+    let stage = match stage? {
         Ok(stage) => stage,
         Err(error) => {
-            for piece in pieces {
+            for piece in lacking {
                 outcomes.set(piece.index, Outcome::Failed(error.clone()));
             }
             return Ok(outcomes.finish());
         },
     };
-    let work = |stream, batch| send(host.clone(), stage.clone(), stream, batch);
-    drive(pieces, streams, &mut outcomes, work).await?;
+    let governor = opts.governor();
+    let how = How {
+        site: opts.site.clone(),
+        streams,
+        bundle: opts.bundle,
+        cut: stage.cuts && opts.engine == Engine::Tar,
+        until: opts.until,
+        governor: Arc::clone(&governor),
+    };
+    let planned = match opts.engine {
+        Engine::Tar => go_on(host, &stage, jobs(lacking, &how)).await?,
+        Engine::Scp | Engine::Rsync => jobs(hashed(lacking, opts, &mut outcomes).await, &how),
+    };
+    let engine = opts.engine;
+    let work = |turn, job| {
+        let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
+        async move {
+            match job {
+                Job::Bundle(pieces) => match engine {
+                    Engine::Tar => bundle::send(host, stage, turn, pieces, governor).await,
+                    other => carrier::send(other, host, stage, turn, pieces).await,
+                },
+                Job::Part(piece, of) => part::send(host, stage, turn, piece, of, governor)
+                    .await
+                    .map(|one| vec![one]),
+                Job::Assemble(piece, of) => part::assemble(host, stage, piece, of)
+                    .await
+                    .map(|one| vec![one]),
+            }
+        }
+    };
+    drive(planned, &how, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())
 }
 
-/// What the site has at the items' remote paths, in their order.
-async fn ask_all(host: &Host, items: &[Item]) -> Result<Vec<Fact>, LinkError> {
-    let mut all = Vec::with_capacity(items.len());
-    for chunk in items.chunks(ASKED) {
-        let paths: Vec<_> = chunk
+/// Items whose source can be read, with its state and what is known of its hash.
+async fn sendable(
+    items: &[Item],
+    opts: &TransferOptions<'_>,
+    outcomes: &mut Ledgered<'_>,
+) -> Result<Vec<Piece>, LinkError> {
+    let paths: Vec<PathBuf> = items.iter().map(|item| item.local.clone()).collect();
+    let looking = tokio::task::spawn_blocking(move || {
+        paths
             .iter()
-            .map(|item| item.remote.as_path())
-            .enumerate()
-            .collect();
-        let mut facts = far::facts(host, &paths).await?;
-        all.extend((0..chunk.len()).map(|n| facts.remove(&n).unwrap_or(Fact::Missing)));
-    }
-    Ok(all)
-}
-
-/// One batch: one scp of links named by number, then verification and renames on the site.
-async fn send(host: Host, stage: Stage, stream: usize, batch: Vec<Piece>) -> BatchResult {
-    let links = tempfile::tempdir().map_err(LinkError::io("a temporary directory for links"))?;
-    let mut names = Vec::new();
-    for piece in &batch {
-        let target = std::path::absolute(&piece.from).unwrap_or_else(|_| piece.from.clone());
-        symlink(target, links.path().join(piece.name()))
-            .map_err(LinkError::io(format!("a link to {}", piece.from.display())))?;
-        names.push(piece.name());
-    }
-    let sent = host
-        .scp_to(links.path(), &names, &stage.stream(stream))
-        .await?;
-    let still = |piece: &Piece| match piece.key {
-        Some(key) => source::unchanged(&piece.from, key),
-        None => Ok(()),
-    };
-    let mut settled: Vec<(Piece, Settled)> = Vec::new();
-    let mut arrived = Vec::new();
-    for piece in batch {
-        match still(&piece) {
-            Ok(()) => arrived.push(piece),
-            Err(error) => settled.push((piece, Settled::Failed(error))),
+            .map(|path| source::state(path))
+            .collect::<Vec<_>>()
+    });
+    let states = looking.await.map_err(far::stopped("looking at files"))?;
+    let mut pieces = Vec::with_capacity(items.len());
+    for (index, (item, state)) in items.iter().zip(states).enumerate() {
+        let piece = far::absolute(&item.remote).and(state).and_then(|key| {
+            let known = opts.ledger.get(key);
+            if let (Some(expected), Some(known)) = (item.hash, known) {
+                source::as_expected(
+                    &item.local,
+                    Some(expected),
+                    source::Known { key, hash: known },
+                )?;
+            }
+            Ok(Piece {
+                index,
+                from: item.local.clone(),
+                to: item.remote.clone(),
+                size: key.size,
+                hash: item.hash.or(known),
+                key: Some(key),
+            })
+        });
+        match piece {
+            Ok(piece) => pieces.push(piece),
+            Err(error) => outcomes.set(index, Outcome::Failed(error)),
         }
     }
-    settled.extend(stage.land(stream, arrived, &sent.err()).await?);
-    Ok(settled.into_iter().map(source_at_fault).collect())
+    Ok(pieces)
+}
+
+/// Sizes of what the site has at the pieces' targets. Where a directory is not there, none of its
+/// files is, and they are not asked about.
+async fn ask(host: &Host, pieces: &[Piece]) -> Result<HashMap<usize, u64>, LinkError> {
+    let mut numbers: HashMap<&Path, usize> = HashMap::new();
+    let mut parents: Vec<&Path> = Vec::new();
+    let mut parent_of = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let parent = piece.to.parent().unwrap_or(Path::new("/"));
+        let number = *numbers.entry(parent).or_insert_with(|| {
+            parents.push(parent);
+            parents.len() - 1
+        });
+        parent_of.push(number);
+    }
+    let there = far::directories(host, &parents).await?;
+    let asked: Vec<(usize, &Path)> = pieces
+        .iter()
+        .zip(parent_of)
+        .filter(|(_, parent)| there.contains(parent))
+        .map(|(piece, _)| (piece.index, piece.to.as_path()))
+        .collect();
+    let facts = far::facts(host, &asked, Ask::Size).await?;
+    let sizes = facts.into_iter().filter_map(|(index, fact)| match fact {
+        Fact::File { size, .. } => Some((index, size)),
+        _ => None,
+    });
+    Ok(sizes.collect())
+}
+
+/// The pieces that the site lacks. Only where a file of the same size is there is it read, on
+/// both sides.
+async fn lacking(
+    host: &Host,
+    pieces: Vec<Piece>,
+    there: HashMap<usize, u64>,
+    opts: &TransferOptions<'_>,
+    outcomes: &mut Ledgered<'_>,
+) -> Result<Vec<Piece>, LinkError> {
+    let alike = |piece: &Piece| there.get(&piece.index) == Some(&piece.size);
+    let (alike, mut lacking): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(alike);
+    if alike.is_empty() {
+        return Ok(lacking);
+    }
+    let asked: Vec<(usize, &Path)> = alike
+        .iter()
+        .map(|piece| (piece.index, piece.to.as_path()))
+        .collect();
+    let paths: Vec<PathBuf> = alike.iter().map(|piece| piece.from.clone()).collect();
+    let (facts, known) = tokio::join!(
+        far::facts(host, &asked, Ask::Hash),
+        source::known(&paths, opts.ledger),
+    );
+    let mut facts = facts?;
+    for (mut piece, known) in alike.into_iter().zip(known) {
+        let known = known.and_then(|known| source::as_expected(&piece.from, piece.hash, known));
+        match (known, facts.remove(&piece.index)) {
+            (Err(error), _) => outcomes.set(piece.index, Outcome::Failed(error)),
+            (Ok(known), Some(Fact::File { size, hash })) if hash == Some(known.hash) => {
+                let hash = known.hash;
+                outcomes.set(piece.index, Outcome::AlreadyThere { size, hash });
+            },
+            (Ok(known), _) => {
+                piece.hash = Some(known.hash);
+                piece.key = Some(known.key);
+                piece.size = known.key.size;
+                lacking.push(piece);
+            },
+        }
+    }
+    lacking.sort_by_key(|piece| piece.index);
+    Ok(lacking)
+}
+
+/// The pieces with their hashes, for carriers that do not hash on the way.
+async fn hashed(
+    pieces: Vec<Piece>,
+    opts: &TransferOptions<'_>,
+    outcomes: &mut Ledgered<'_>,
+) -> Vec<Piece> {
+    let paths: Vec<PathBuf> = pieces.iter().map(|piece| piece.from.clone()).collect();
+    let known = source::known(&paths, opts.ledger).await;
+    let mut hashed = Vec::with_capacity(pieces.len());
+    for (mut piece, known) in pieces.into_iter().zip(known) {
+        match known.and_then(|known| source::as_expected(&piece.from, piece.hash, known)) {
+            Ok(known) => {
+                piece.hash = Some(known.hash);
+                piece.key = Some(known.key);
+                hashed.push(piece);
+            },
+            Err(error) => outcomes.set(piece.index, Outcome::Failed(error)),
+        }
+    }
+    hashed
+}
+
+/// `jobs` without the parts that an earlier transfer has brought.
+async fn go_on(
+    host: &Host,
+    stage: &Stage,
+    jobs: VecDeque<Job>,
+) -> Result<VecDeque<Job>, LinkError> {
+    let mut directories: Vec<PathBuf> = Vec::new();
+    let mut numbers: HashMap<usize, usize> = HashMap::new();
+    for job in &jobs {
+        if let Job::Part(piece, of) = job {
+            numbers.entry(piece.index).or_insert_with(|| {
+                directories.push(part::directory(stage, piece, of));
+                directories.len() - 1
+            });
+        }
+    }
+    let arrived = part::arrived(host, &directories).await?;
+    if arrived.is_empty() {
+        return Ok(jobs);
+    }
+    let mut left: HashMap<usize, u64> = HashMap::new();
+    let mut rest = VecDeque::new();
+    let mut gathered = Vec::new();
+    for job in jobs {
+        let Job::Part(piece, of) = &job else {
+            rest.push_back(job);
+            continue;
+        };
+        let left = left.entry(piece.index).or_insert(of.of);
+        let number = numbers.get(&piece.index);
+        let parts = number.and_then(|number| arrived.get(number));
+        if parts.is_some_and(|parts| parts.contains(&of.number)) {
+            *left -= 1;
+            if *left == 0 {
+                gathered.push(Job::Assemble(piece.clone(), *of));
+            }
+        } else {
+            rest.push_back(job);
+        }
+    }
+    rest.extend(gathered);
+    Ok(rest)
 }
 
 /// A source that can no longer be read is a better reason than that nothing arrived.
-fn source_at_fault((piece, settled): (Piece, Settled)) -> (Piece, Settled) {
+pub(super) fn source_at_fault((piece, settled): (Piece, Settled)) -> (Piece, Settled) {
     let settled = match settled {
         Settled::Again(TransferError::Write { .. }) => match std::fs::File::open(&piece.from) {
             Err(error) => Settled::Failed(source::unreadable(&piece.from, &error)),

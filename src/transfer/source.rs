@@ -2,12 +2,13 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use tokio::task::JoinSet;
 
-use super::{FileKey, Hash, HashLedger, Place, TransferError};
+use super::{FileKey, Hash, HashLedger, Place, TransferError, drive::Piece};
 
 /// Files hashed at once.
 const READERS: usize = 4;
@@ -118,6 +119,16 @@ pub(super) fn unchanged(path: &Path, key: FileKey) -> Result<(), TransferError> 
             place: Place::Here,
         })
     }
+}
+
+/// Whether the source of `piece` is still in the state in which it was found.
+pub(super) fn still(piece: &Piece) -> Result<(), TransferError> {
+    piece.key.map_or(Ok(()), |key| unchanged(&piece.from, key))
+}
+
+/// Permissions that the copy of a file gets.
+pub(super) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).map_or(0o644, |metadata| metadata.permissions().mode() & 0o777)
 }
 
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> TransferError {

@@ -1,0 +1,306 @@
+//! A bundle to the site: one tar stream in, verified there as a whole, renamed into place.
+
+use std::{collections::HashMap, os::unix::ffi::OsStrExt, sync::Arc};
+
+use super::{
+    Hash, Place, TransferError,
+    drive::{BatchResult, Piece, Settled},
+    far::{self, Stage},
+    layout::Layout,
+    pack,
+    rate::Governor,
+    sluice,
+};
+use crate::connection::{Host, LinkError};
+
+/// `$1` directory for the bundle, `$2` word for temporary names. Reads a tar stream: `d` lists the
+/// directories, `m` the odd names, `s` the checksums of what must land.
+///
+/// What has another checksum is removed; the rest is made durable with one sync and renamed, a
+/// directory at a time. Nothing is said of what has landed.
+const LAND: &str = r#"
+export LC_ALL=C
+mkdir -p -- "$1" && cd -- "$1" || exit 3
+tar -xomf - 2>t || sed 's/^/or tar /' t
+free() { df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; }
+if [ ! -f s ]; then free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; fi
+sha256sum -- */* 2>/dev/null | sort >g
+if ! cmp -s g s; then
+    free
+    comm -13 s g | while IFS= read -r l; do
+        echo "or bad $l"; rm -f -- "${l#*  }"
+    done
+    comm -23 s g | sed 's/^/or lost /'
+fi
+sync -f . 2>/dev/null || sync
+set -f
+set --  "$1" "$2"
+while IFS= read -r d; do
+    case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
+    [ -d "$d" ] || mkdir -p -- "$d" 2>/dev/null
+    set -- "$@" "$d"
+done <d
+top=$1 word=$2; shift 2
+mount() { df -P -- "$@" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
+here=$(mount .)
+mount "$@" >f
+if [ $(($(wc -l <f))) -ne $# ]; then
+    for d; do mount "$d" | tail -n 1 | grep . || echo; done >f
+fi
+set +f
+one() {
+    if [ -d "$2" ]; then echo "or kept $1 it is a directory"; return; fi
+    if [ "$3" = "$here" ]; then
+        m=$(mv -f -- "$1" "$2" 2>&1) || echo "or kept $1" $m
+    else
+        p=${2%/*}/.or-part-$word-${1##*/}
+        if m=$(mv -f -- "$1" "$p" 2>&1 && mv -f -- "$p" "$2" 2>&1); then :
+        else rm -f -- "$p"; echo "or kept $1" $m; fi
+    fi
+}
+k=0
+for d; do
+    k=$((k + 1))
+    read -r m <&3
+    [ -d "$k" ] || continue
+    if [ "$m" = "$here" ]; then
+        e=$(mv -f -- "$k"/* "$d/" 2>&1) && continue
+        for i in "$k"/*; do
+            [ -e "$i" ] && { echo "or kept $i $(mv -f -- "$i" "$d/" 2>&1)" | tr '\n' ' '; echo; }
+        done
+    else
+        for i in "$k"/*; do [ -e "$i" ] && one "$i" "$d/${i#*/}" "$m"; done
+    fi
+done 3<f
+while IFS='	' read -r i q; do
+    [ -f "o/$i" ] || continue
+    case $q in *\\*) q=$(printf '%b.' "$q"); q=${q%.} ;; esac
+    d=${q%/*}; d=${d:-/}
+    if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept o/$i" $m; continue; fi
+    one "o/$i" "$q" "$(mount "$d")"
+done <m
+cd / && rm -rf -- "$top"
+echo or end
+"#;
+
+/// Sends a bundle on the line whose `turn` it is.
+pub(super) async fn send(
+    host: Host,
+    stage: Stage,
+    turn: usize,
+    pieces: Vec<Piece>,
+    governor: Arc<Governor>,
+) -> BatchResult {
+    let directory = stage.fresh();
+    let word = stage.word();
+    let layout = Layout::of(&pieces);
+    let names: HashMap<String, usize> = (0..)
+        .zip(&layout.names)
+        .map(|(n, name)| (name.clone(), n))
+        .collect();
+    let (mut inlet, pumped) = sluice::inward();
+    let packing = tokio::task::spawn_blocking(move || {
+        let hashes = pack::pack(&pieces, &layout, &mut inlet);
+        (pieces, hashes)
+    });
+    let args: [&[u8]; 2] = [directory.as_os_str().as_bytes(), word.as_bytes()];
+    let streamed = host
+        .stream(
+            turn,
+            LAND,
+            &args,
+            |pipe| sluice::pour(pumped, pipe, &governor),
+            |pipe| sluice::drain(pipe),
+        )
+        .await?;
+    let (pieces, hashes) = packing.await.map_err(far::stopped("packing a bundle"))?;
+    let said = streamed
+        .taken
+        .map_err(LinkError::io("the answer of a bundle"))?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let hashes = match hashes {
+        Ok(hashes) => hashes,
+        // The far end wanted no more; it has said why.
+        Err(_) => pieces.iter().map(|_| Ok(Hash::of(b""))).collect(),
+    };
+    let complete = said.lines().any(|line| line == "or end") && streamed.fed.is_ok();
+    let stderr = String::from_utf8_lossy(&streamed.stderr).into_owned();
+    let answer = Answer::read(&said, &names, complete, streamed.code, &stderr);
+    Ok(pieces
+        .into_iter()
+        .zip(hashes)
+        .enumerate()
+        .map(|(place, (piece, hash))| {
+            let settled = match hash {
+                Err(error) => Settled::Failed(error),
+                Ok(hash) => answer.settle(&piece, place, hash),
+            };
+            (piece, settled)
+        })
+        .collect())
+}
+
+/// What the far end said of a bundle.
+#[derive(Debug)]
+struct Answer {
+    /// By place in the bundle: why a file did not land, and whether it may if tried again.
+    kept: HashMap<usize, Kept>,
+    /// Why nothing landed, if nothing did.
+    nothing: Option<String>,
+    /// Bytes free, where that was asked.
+    free: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    /// It has this hash.
+    Bad(String),
+    /// It did not arrive.
+    Lost,
+    /// It could not be renamed.
+    Refused(String),
+}
+
+impl Answer {
+    fn read(
+        said: &str,
+        names: &HashMap<String, usize>,
+        complete: bool,
+        code: i32,
+        stderr: &str,
+    ) -> Self {
+        let mut kept = HashMap::new();
+        let mut tar = Vec::new();
+        let mut nothing = None;
+        for line in said.lines() {
+            let Some((word, rest)) = line
+                .strip_prefix("or ")
+                .map(|l| l.split_once(' ').unwrap_or((l, "")))
+            else {
+                continue;
+            };
+            let summed = || {
+                let (hash, name) = rest.split_once("  ")?;
+                Some((*names.get(name)?, hash.to_owned()))
+            };
+            match word {
+                "bad" => kept.extend(summed().map(|(place, hash)| (place, Kept::Bad(hash)))),
+                "lost" => {
+                    if let Some((place, _)) = summed() {
+                        kept.entry(place).or_insert(Kept::Lost);
+                    }
+                },
+                "kept" => {
+                    let (name, why) = rest.split_once(' ').unwrap_or((rest, ""));
+                    if let Some(place) = names.get(name) {
+                        kept.insert(*place, Kept::Refused(why.trim().to_owned()));
+                    }
+                },
+                "tar" => tar.push(rest.to_owned()),
+                "cut" => nothing = Some("the stream was cut short".to_owned()),
+                _ => {},
+            }
+        }
+        if !complete && nothing.is_none() {
+            let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+            let last = last.unwrap_or("no word of why").trim();
+            nothing = Some(format!(
+                "the script on the site ended early, exit code {code}: {last}"
+            ));
+        }
+        if let (Some(why), Some(first)) = (&mut nothing, tar.first()) {
+            *why = format!("{why}: {first}");
+        }
+        Self {
+            kept,
+            nothing,
+            free: far::free_bytes(said.as_bytes()),
+        }
+    }
+
+    fn settle(&self, piece: &Piece, place: usize, hash: Hash) -> Settled {
+        let path = piece.to.clone();
+        let site = Place::Site;
+        let kept = self.kept.get(&place);
+        if self.nothing.is_none() && kept.is_none() {
+            return Settled::Done {
+                size: piece.size,
+                hash,
+                key: None,
+            };
+        }
+        if let Some(Kept::Refused(why)) = kept {
+            return Settled::Failed(TransferError::Write {
+                path,
+                place: site,
+                why: why.clone(),
+            });
+        }
+        if self.free < piece.size.max(1) {
+            return Settled::Again(TransferError::NoSpace {
+                path,
+                place: site,
+                free: self.free,
+                needed: piece.size,
+            });
+        }
+        Settled::Again(match (&self.nothing, kept) {
+            (None, Some(Kept::Bad(found))) => TransferError::Mismatch {
+                path,
+                place: site,
+                expected: hash,
+                found: found.clone(),
+            },
+            (Some(why), _) => TransferError::Write {
+                path,
+                place: site,
+                why: why.clone(),
+            },
+            _ => TransferError::Write {
+                path,
+                place: site,
+                why: "it did not arrive".to_owned(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> HashMap<String, usize> {
+        let names = ["1/a", "1/b", "o/00000002"];
+        names.iter().map(ToString::to_string).zip(0..).collect()
+    }
+
+    #[test]
+    fn what_is_not_spoken_of_has_landed() {
+        let answer = Answer::read("noise\nor end\n", &names(), true, 0, "");
+        assert!(answer.kept.is_empty() && answer.nothing.is_none());
+    }
+
+    #[test]
+    fn each_file_that_did_not_land_is_told_with_its_reason() {
+        let hash = Hash::of(b"x");
+        let said = format!(
+            "or bad {hash}  1/a\nor lost {}  1/a\nor lost {hash}  1/b\nor kept o/00000002 mv: cannot\nor free 8\nor end\n",
+            Hash::of(b"y")
+        );
+        let answer = Answer::read(&said, &names(), true, 0, "");
+        assert_eq!(answer.kept[&0], Kept::Bad(hash.to_string()));
+        assert_eq!(answer.kept[&1], Kept::Lost);
+        assert_eq!(answer.kept[&2], Kept::Refused("mv: cannot".into()));
+        assert_eq!(answer.free, 8192);
+    }
+
+    #[test]
+    fn a_script_that_ended_early_landed_nothing_that_counts() {
+        let answer = Answer::read("or tar no space\n", &names(), false, 9, "sh: killed\n");
+        let why = answer.nothing.unwrap();
+        assert!(
+            why.contains("sh: killed") && why.contains("no space"),
+            "{why}"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Files into a tar stream, hashed on the way.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+};
+
+use sha2::{Digest, Sha256};
+use tar::{EntryType, Header};
+
+use super::{Hash, TransferError, drive::Piece, layout::Layout, source};
+use crate::connection::escape_b;
+
+/// Members of the bundle beside the files: the directories, the odd names, and the checksums.
+pub(super) const DIRECTORIES: &str = "d";
+pub(super) const ODD: &str = "m";
+pub(super) const SUMS: &str = "s";
+
+const BLOCK: usize = 512;
+
+/// Writes the bundle; tells the hash of each piece, or why it must not land. A file that cannot
+/// be read is left out; one that changed meanwhile, or is not the one that was meant, is in the
+/// stream but not among the checksums, and so is thrown away at the far end.
+///
+/// # Errors
+/// Only those of `out`.
+pub(super) fn pack(
+    pieces: &[Piece],
+    layout: &Layout,
+    out: &mut impl Write,
+) -> io::Result<Vec<Result<Hash, TransferError>>> {
+    let mut directories = String::new();
+    for directory in &layout.directories {
+        escape_b(directory.as_os_str().as_bytes(), &mut directories);
+        directories.push('\n');
+    }
+    member(out, DIRECTORIES, directories.as_bytes())?;
+    let mut odd = String::new();
+    for piece in layout.odd.iter().filter_map(|place| pieces.get(*place)) {
+        // Names are made of ASCII, so writing them cannot fail.
+        let _infallible = write!(odd, "{}\t", piece.name());
+        escape_b(piece.to.as_os_str().as_bytes(), &mut odd);
+        odd.push('\n');
+    }
+    member(out, ODD, odd.as_bytes())?;
+    let mut hashes = Vec::with_capacity(pieces.len());
+    let mut sums = Vec::with_capacity(pieces.len());
+    for (piece, name) in pieces.iter().zip(&layout.names) {
+        let hash = file(out, piece, name)?;
+        if let Ok(hash) = &hash {
+            sums.push(format!("{hash}  {name}\n"));
+        }
+        hashes.push(hash);
+    }
+    sums.sort_unstable();
+    member(out, SUMS, sums.concat().as_bytes())?;
+    out.write_all(&[0; 2 * BLOCK])?;
+    out.flush()?;
+    Ok(hashes)
+}
+
+/// One file: its header, its bytes, and their hash.
+fn file(
+    out: &mut impl Write,
+    piece: &Piece,
+    name: &str,
+) -> io::Result<Result<Hash, TransferError>> {
+    let opened = File::open(&piece.from).and_then(|file| {
+        let mode = file.metadata()?.permissions().mode();
+        Ok((file, mode))
+    });
+    let (mut source, mode) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
+    };
+    header(out, name, piece.size, mode & 0o777)?;
+    let mut sum = Sha256::new();
+    let mut left = piece.size;
+    let mut failed = None;
+    let mut buffer = vec![0; usize::try_from(left.clamp(1, 1 << 18)).unwrap_or(1)];
+    while left > 0 {
+        let wanted = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let room = buffer.get_mut(..wanted).unwrap_or_default();
+        match source.read(room) {
+            Ok(n) if n > 0 => {
+                let bytes = room.get(..n).unwrap_or_default();
+                sum.update(bytes);
+                out.write_all(bytes)?;
+                left -= u64::try_from(n).unwrap_or(left);
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {},
+            ended => {
+                failed = ended.err();
+                // The header has promised so many bytes.
+                io::copy(&mut io::repeat(0).take(left), out)?;
+                break;
+            },
+        }
+    }
+    pad(out, piece.size)?;
+    if let Some(error) = failed {
+        return Ok(Err(source::unreadable(&piece.from, &error)));
+    }
+    let hash = Hash::from(sum);
+    Ok(source::still(piece).and_then(|()| match piece.hash {
+        Some(expected) if expected != hash => Err(TransferError::Mismatch {
+            path: piece.from.clone(),
+            place: super::Place::Here,
+            expected,
+            found: hash.to_string(),
+        }),
+        _ => Ok(hash),
+    }))
+}
+
+fn member(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
+    let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    header(out, name, size, 0o600)?;
+    out.write_all(content)?;
+    pad(out, size)
+}
+
+fn header(out: &mut impl Write, name: &str, size: u64, mode: u32) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_path(name)?;
+    header.set_size(size);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header.set_entry_type(EntryType::Regular);
+    header.set_cksum();
+    out.write_all(header.as_bytes())
+}
+
+fn pad(out: &mut impl Write, size: u64) -> io::Result<()> {
+    let block = u64::try_from(BLOCK).unwrap_or(1);
+    let over = size % block;
+    if over == 0 {
+        return Ok(());
+    }
+    let missing = usize::try_from(block - over).unwrap_or_default();
+    out.write_all([0; BLOCK].get(..missing).unwrap_or_default())
+}

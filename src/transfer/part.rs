@@ -1,0 +1,268 @@
+//! A large file to the site in ranges: several streams write into one file, which is verified as a
+//! whole and renamed into place.
+//!
+//! What has arrived of a file is kept at the far end under a name made of its target and the state
+//! of its source, so that a later transfer goes on from there.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{
+    Hash, Place, TransferError,
+    drive::{Piece, Settled},
+    far::{self, Stage},
+    plan::{BLOCK, Part},
+    rate::Governor,
+    sluice, source,
+};
+use crate::connection::{Host, LinkError};
+
+/// `$1` the file's directory, `$2` first block, `$3` number of the part, `$4` its bytes: writes
+/// standard input there, and marks the part if all of it came.
+const WRITE: &str = r#"
+export LC_ALL=C
+mkdir -p -- "$1" && cd -- "$1" || exit 3
+dd of=whole bs=1048576 seek="$2" conv=notrunc 2>"e$3" || { sed 's/^/or dd /' "e$3"; df -Pk . | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; exit 4; }
+n=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "e$3")
+rm -f "e$3"
+[ "$n" = "$4" ] && : >"done.$3"
+echo or end
+"#;
+
+/// `$1` the file's directory, `$2` its hash, `$3` its target, `$4` word for temporary names,
+/// `$5` its mode: verifies the file and renames it into place.
+const ASSEMBLE: &str = r#"
+export LC_ALL=C
+cd -- "$1" || exit 3
+h=$(sha256sum <whole) || exit 4
+h=${h%% *}
+if [ "$h" != "$2" ]; then echo "or differs $h"; cd / && rm -rf -- "$1"; echo or end; exit; fi
+chmod "$5" whole 2>/dev/null
+sync -f whole 2>/dev/null || sync
+d=${3%/*}; d=${d:-/}
+mount() { df -P -- "$1" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
+if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept" $m; echo or end; exit; fi
+if [ -d "$3" ]; then echo "or kept it is a directory"; echo or end; exit; fi
+from=whole
+if [ "$(mount .)" != "$(mount "$d")" ]; then
+    from=$d/.or-part-$4
+    if ! m=$(mv -f -- whole "$from" 2>&1); then rm -f -- "$from"; echo "or kept" $m; echo or end; exit; fi
+fi
+if m=$(mv -f -- "$from" "$3" 2>&1); then echo "or landed"; cd / && rm -rf -- "$1"
+else [ "$from" = whole ] || rm -f -- "$from"; echo "or kept" $m; fi
+echo or end
+"#;
+
+/// Reads directories as lines; answers which parts of each have arrived.
+const ARRIVED: &str = r#"
+k=0
+while IFS= read -r d; do
+    case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
+    for f in "$d"/done.*; do [ -e "$f" ] && echo "or $k ${f##*.}"; done
+    k=$((k + 1))
+done
+echo or end
+"#;
+
+/// Where the parts of a file are gathered, the same for every transfer of the same state of the
+/// source to the same target in parts of the same length.
+pub(super) fn directory(stage: &Stage, piece: &Piece, part: &Part) -> PathBuf {
+    let mut name = Vec::new();
+    name.extend_from_slice(piece.to.as_os_str().as_bytes());
+    if let Some(key) = piece.key {
+        let state = (key.device, key.inode, key.size, key.mtime_ns);
+        name.extend_from_slice(format!("\0{state:?}").as_bytes());
+    }
+    name.extend_from_slice(format!("\0{}", part.of).as_bytes());
+    let hash = Hash::of(&name).to_string();
+    let short = hash.get(..16).unwrap_or(&hash);
+    stage.beside(&format!("or-k{short}"))
+}
+
+/// Which parts of `files` have arrived already.
+pub(super) async fn arrived(
+    host: &Host,
+    directories: &[PathBuf],
+) -> Result<HashMap<usize, HashSet<u64>>, LinkError> {
+    if directories.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut list = String::new();
+    for directory in directories {
+        crate::connection::escape_b(directory.as_os_str().as_bytes(), &mut list);
+        list.push('\n');
+    }
+    let output = host.script_fed(ARRIVED, &[], Some(list.as_bytes())).await?;
+    let output = far::complete(output)?;
+    let mut found: HashMap<usize, HashSet<u64>> = HashMap::new();
+    for line in output.out().lines() {
+        let mut words = line.split(' ');
+        if let (Some("or"), Some(file), Some(part)) = (words.next(), words.next(), words.next())
+            && let (Ok(file), Ok(part)) = (file.parse(), part.parse())
+        {
+            found.entry(file).or_default().insert(part);
+        }
+    }
+    Ok(found)
+}
+
+/// Sends one part of a file.
+pub(super) async fn send(
+    host: Host,
+    stage: Stage,
+    turn: usize,
+    piece: Piece,
+    part: Part,
+    governor: Arc<Governor>,
+) -> Result<(Piece, Settled), LinkError> {
+    let directory = directory(&stage, &piece, &part);
+    let (mut inlet, pumped) = sluice::inward();
+    let reading = tokio::task::spawn_blocking(move || {
+        let read = read(&piece, part, &mut inlet);
+        (piece, read)
+    });
+    let (from, number) = (part.from.to_string(), part.number.to_string());
+    let bytes = part.bytes.to_string();
+    let args: [&[u8]; 4] = [
+        directory.as_os_str().as_bytes(),
+        from.as_bytes(),
+        number.as_bytes(),
+        bytes.as_bytes(),
+    ];
+    let streamed = host
+        .stream(
+            turn,
+            WRITE,
+            &args,
+            |pipe| sluice::pour(pumped, pipe, &governor),
+            sluice::drain,
+        )
+        .await?;
+    let (piece, read) = reading.await.map_err(far::stopped("reading a file"))?;
+    let said = streamed.taken.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let wrote = streamed.code == 0 && said.lines().any(|line| line == "or end");
+    let settled = match read {
+        Ok(Err(error)) => Settled::Failed(error),
+        Ok(Ok(())) if wrote => Settled::Part,
+        _ => {
+            let free = far::free_bytes(said.as_bytes());
+            let path = piece.to.clone();
+            let place = Place::Site;
+            Settled::Again(if free < part.bytes {
+                TransferError::NoSpace {
+                    path,
+                    place,
+                    free,
+                    needed: piece.size,
+                }
+            } else {
+                let why = said.lines().find_map(|line| line.strip_prefix("or dd "));
+                let stderr = String::from_utf8_lossy(&streamed.stderr);
+                let why = why.or(stderr.lines().last());
+                TransferError::Write {
+                    path,
+                    place,
+                    why: why.unwrap_or("a part did not arrive").to_owned(),
+                }
+            })
+        },
+    };
+    Ok((piece, settled))
+}
+
+/// Verifies a file whose parts have all arrived, and renames it into place.
+pub(super) async fn assemble(
+    host: Host,
+    stage: Stage,
+    piece: Piece,
+    part: Part,
+) -> Result<(Piece, Settled), LinkError> {
+    let from = piece.from.clone();
+    let known = piece.hash;
+    let hashing = tokio::task::spawn_blocking(move || match known {
+        Some(hash) => Ok(hash),
+        None => Hash::of_file(&from).map_err(|error| source::unreadable(&from, &error)),
+    });
+    let hash = hashing.await.map_err(far::stopped("hashing a file"))?;
+    let hash = match hash.and_then(|hash| source::still(&piece).map(|()| hash)) {
+        Ok(hash) => hash,
+        Err(error) => return Ok((piece, Settled::Failed(error))),
+    };
+    let directory = directory(&stage, &piece, &part);
+    let (text, word, mode) = (hash.to_string(), stage.word(), source::mode(&piece.from));
+    let mode = format!("{mode:o}");
+    let args: [&[u8]; 5] = [
+        directory.as_os_str().as_bytes(),
+        text.as_bytes(),
+        piece.to.as_os_str().as_bytes(),
+        word.as_bytes(),
+        mode.as_bytes(),
+    ];
+    let output = host.script_fed(ASSEMBLE, &args, None).await?;
+    let said = output.out();
+    let path = piece.to.clone();
+    let place = Place::Site;
+    let mut lines = said.lines();
+    let settled = if lines.clone().any(|line| line == "or landed") {
+        let size = piece.size;
+        Settled::Done {
+            size,
+            hash,
+            key: None,
+        }
+    } else if let Some(found) = lines.find_map(|line| line.strip_prefix("or differs ")) {
+        Settled::Again(TransferError::Mismatch {
+            path,
+            place,
+            expected: hash,
+            found: found.to_owned(),
+        })
+    } else {
+        let why = said.lines().find_map(|line| line.strip_prefix("or kept "));
+        let why = why.map_or_else(|| output.err().trim().to_owned(), str::to_owned);
+        Settled::Failed(TransferError::Write { path, place, why })
+    };
+    Ok((piece, settled))
+}
+
+/// The bytes of a part into `out`. The inner error is the source's.
+fn read(piece: &Piece, part: Part, out: &mut impl Write) -> io::Result<Result<(), TransferError>> {
+    let opened = File::open(&piece.from).and_then(|mut file| {
+        file.seek(SeekFrom::Start(part.from * BLOCK))?;
+        Ok(file)
+    });
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
+    };
+    let mut file = file.take(part.bytes);
+    let mut buffer = vec![0; 1 << 18];
+    let mut left = part.bytes;
+    loop {
+        let n = match file.read(&mut buffer) {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
+        };
+        if n == 0 {
+            break;
+        }
+        out.write_all(buffer.get(..n).unwrap_or_default())?;
+        left = left.saturating_sub(u64::try_from(n).unwrap_or_default());
+    }
+    out.flush()?;
+    if left > 0 {
+        return Ok(Err(TransferError::Changed {
+            path: piece.from.clone(),
+            place: Place::Here,
+        }));
+    }
+    Ok(source::still(piece))
+}
