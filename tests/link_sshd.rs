@@ -26,8 +26,8 @@ use outrigger::{
     },
     engine::clock::{Clock, ManualClock, SystemClock},
     transfer::{
-        self, Engine, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress, Quiet, TransferError,
-        TransferOptions,
+        self, Engine, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress, Quiet,
+        TransferError, TransferOptions,
     },
 };
 use sshd::Sshd;
@@ -186,7 +186,7 @@ async fn without_a_master_the_link_is_down_and_says_how_to_open_it() {
         "{text}"
     );
     assert!(
-        text.contains("open the master with: /usr/bin/ssh -M -S"),
+        text.contains("log in with: outrigger connection start lab"),
         "{text}"
     );
     drop(std::os::unix::net::UnixListener::bind(sshd.socket()).unwrap());
@@ -480,27 +480,45 @@ async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
     }
 }
 
-/// An scp that spoils the first file of what it carried, as long as a file `spoil` says so.
-fn spoiling_scp(sshd: &Sshd, count: u32) -> PathBuf {
+/// Carriers that spoil the first file of what they carried, as long as a file `spoil` says so.
+fn spoiling_carriers(sshd: &Sshd, count: u32) -> PathBuf {
     fs::write(sshd.path().join("spoil"), count.to_string()).unwrap();
-    let text = r#"#!/bin/sh
-cd "$(dirname "$0")"; top=$PWD; cd "$OLDPWD"
-/usr/bin/scp "$@" || exit
+    let rest = r#"
 left=$(cat "$top/spoil")
 [ "$left" -gt 0 ] || exit 0
 echo $((left - 1)) >"$top/spoil"
+"#;
+    let scp = r#"#!/bin/sh
+cd "$(dirname "$0")"; top=$PWD; cd "$OLDPWD"
+/usr/bin/scp "$@" || exit"#;
+    let files = r#"
 for f in "$top"/site/staging/or-*/*/00000000 "$top"/home/.or-part-*/00000000; do
     [ -h "$f" ] || [ ! -f "$f" ] || echo spoilt >>"$f"
 done
 "#;
-    sshd.script("scp", text)
+    // On the site `tar` is found in the home directory first; what it sends has another letter.
+    let tar = r#"#!/bin/sh
+top=$HOME
+case $* in
+    *-c*) left=$(cat "$top/spoil")
+        [ "$left" -gt 0 ] || exec /usr/bin/tar "$@"
+        echo $((left - 1)) >"$top/spoil"
+        /usr/bin/tar "$@" | sed 's/content/contemt/'; exit ;;
+esac
+/usr/bin/tar "$@" || exit"#;
+    let bundle = "\necho spoilt >>1/target\n";
+    fs::create_dir_all(sshd.path().join("bin")).unwrap();
+    sshd.script("bin/tar", &[tar, rest, bundle].concat());
+    fs::write(sshd.path().join(".bashrc"), "PATH=$HOME/bin:$PATH\n").unwrap();
+    sshd.script("scp", &[scp, rest, files].concat())
 }
 
 #[rstest::rstest]
-#[case::once(1)]
-#[case::always(9)]
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(#[case] count: u32) {
+async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(
+    #[values(1, 9)] count: u32,
+    #[values(Engine::Tar, Engine::Scp)] engine: Engine,
+) {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let mut ssh = sshd.connection(5);
@@ -510,20 +528,24 @@ async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(#[case] count: u3
     fs::create_dir_all(&site).unwrap();
     fs::copy(&source, site.join("source")).unwrap();
     for pulling in [false, true] {
-        ssh.scp = spoiling_scp(&sshd, count);
+        ssh.scp = spoiling_carriers(&sshd, count);
         let host = Host::attach("lab", &ssh).await.unwrap();
+        let opts = TransferOptions {
+            engine,
+            ..options(&site)
+        };
         let (outcomes, target) = if pulling {
             let items = [item(home.join("target"), site.join("source"))];
-            let came = transfer::pull(&host, &items, &options(&site), &Quiet)
-                .await
-                .unwrap();
-            (came, home.join("target"))
+            let came = transfer::pull(&host, &items, &opts, &Quiet).await;
+            (came.unwrap(), home.join("target"))
         } else {
             let items = [item(&source, site.join("target"))];
-            let sent = transfer::push(&host, &items, &options(&site), &Quiet)
-                .await
-                .unwrap();
-            (sent, site.join("target"))
+            let sent = transfer::push(&host, &items, &opts, &Quiet).await;
+            (sent.unwrap(), site.join("target"))
+        };
+        let spoilt: &[u8] = match (engine, pulling) {
+            (Engine::Tar, true) => b"contemt",
+            _ => b"contentspoilt\n",
         };
         if count == 1 {
             assert!(done(&outcomes[0]), "{outcomes:?}");
@@ -531,11 +553,17 @@ async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(#[case] count: u3
         } else {
             assert!(
                 matches!(&outcomes[0], Outcome::Failed(TransferError::Mismatch { expected, found, .. })
-                    if *expected == Hash::of(b"content") && *found == Hash::of(b"contentspoilt\n").to_string()),
+                    if *expected == Hash::of(b"content") && *found == Hash::of(spoilt).to_string()),
                 "{outcomes:?}"
             );
             assert!(!target.exists());
         }
+        assert_ne!(
+            fs::read_to_string(sshd.path().join("spoil"))
+                .unwrap()
+                .trim(),
+            count.to_string()
+        );
     }
     assert_eq!(leftovers(sshd.path()), [sshd.path()]);
 }
@@ -690,19 +718,18 @@ async fn a_transfer_cut_short_goes_on_from_what_has_landed() {
     assert_eq!(sshd.logins(), 3);
 }
 
-/// Writes to the file whose hash it is told, once: between hashing and sending.
+/// Writes to the file whose hash it is asked for, once: after it was looked at.
 struct Meddler(Mutex<Option<PathBuf>>);
 
 impl HashLedger for Meddler {
     fn get(&self, _: FileKey) -> Option<Hash> {
-        None
-    }
-
-    fn put(&self, _: FileKey, _: Hash) {
         if let Some(path) = self.0.lock().unwrap().take() {
             fs::write(path, "changed meanwhile").unwrap();
         }
+        None
     }
+
+    fn put(&self, _: FileKey, _: Hash) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -787,7 +814,12 @@ async fn without_a_master_doctor_tries_the_nearest_hop_and_says_how_to_open_one(
     let mut site = site(&sshd, 5, "");
     let checks = examined(&site, &SystemClock).await;
     assert_eq!(named(&checks, "hop site").ok, Verdict::Pass);
-    assert_fails(&checks, "master", "no master", "open the master with: ");
+    assert_fails(
+        &checks,
+        "master",
+        "no master",
+        "log in with: outrigger connection start lab",
+    );
     assert_eq!(named(&checks, "scratch").ok, Verdict::Skipped);
     let Connection::Ssh(ssh) = &mut site.connection else {
         panic!("over ssh");

@@ -14,7 +14,8 @@ use super::{
 use crate::connection::{Host, LinkError};
 
 /// `$1` directory for the bundle, `$2` word for temporary names. Reads a tar stream: `d` lists the
-/// directories, `m` the odd names, `s` the checksums of what must land.
+/// directories, `m` the odd names, `s` the checksums of what must land, `e` how long `s` is: on a
+/// full disk it may be short.
 ///
 /// What has another checksum is removed; the rest is made durable with one sync and renamed, a
 /// directory at a time. Nothing is said of what has landed.
@@ -23,14 +24,17 @@ export LC_ALL=C
 mkdir -p -- "$1" && cd -- "$1" || exit 3
 tar -xomf - 2>t || sed 's/^/or tar /' t
 free() { df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; }
-if [ ! -f s ]; then free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; fi
-sha256sum -- */* 2>/dev/null | sort >g
+cut() { free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; }
+[ -s e ] && [ "$(wc -c <s)" -eq "$(cat e)" ] || cut "$1"
+{ sha256sum -- */* 2>/dev/null; :; } | sort >g || cut "$1"
 if ! cmp -s g s; then
     free
     comm -13 s g | while IFS= read -r l; do
         echo "or bad $l"; rm -f -- "${l#*  }"
     done
-    comm -23 s g | sed 's/^/or lost /'
+    comm -23 s g | while IFS= read -r l; do
+        echo "or lost $l"; rm -f -- "${l#*  }"
+    done
 fi
 sync -f . 2>/dev/null || sync
 set -f

@@ -70,7 +70,7 @@ pub(super) async fn copy(
     let work = |_, job| async move {
         match job {
             Job::Bundle(batch) => carry(batch).await,
-            Job::Part(..) | Job::Assemble(..) => Ok(Vec::new()),
+            Job::Part(..) | Job::Assemble(..) | Job::Discard(..) => Ok(Vec::new()),
         }
     };
     drive(jobs(pieces, &how), &how, &mut outcomes, work).await?;

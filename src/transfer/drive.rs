@@ -49,6 +49,8 @@ pub(super) enum Job {
     /// Verify a file whose parts have all arrived, and rename it into place; any of its parts
     /// tells how it was cut.
     Assemble(Piece, Part),
+    /// Remove what has arrived of a file that cannot land.
+    Discard(Piece, Part),
 }
 
 /// What a job made of one piece.
@@ -242,6 +244,7 @@ where
         }
     }
     let mut again = Vec::new();
+    let mut useless = Vec::new();
     let mut held = false;
     let mut free: Vec<usize> = (0..streams.max(1)).rev().collect();
     let mut running = JoinSet::new();
@@ -262,13 +265,16 @@ where
             }
             let stream = free.pop().unwrap_or_default();
             let part = match &job {
-                Job::Part(_, part) | Job::Assemble(_, part) => Some(*part),
+                Job::Part(_, part) | Job::Assemble(_, part) | Job::Discard(_, part) => Some(*part),
                 Job::Bundle(_) => None,
             };
             let moving = work(stream, job);
             running.spawn(async move { (stream, part, moving.await) });
         }
         let Some(joined) = running.join_next().await else {
+            for (piece, part) in useless {
+                work(0, Job::Discard(piece, part)).await?;
+            }
             return if held {
                 Err(how.ending(&queue))
             } else {
@@ -286,15 +292,25 @@ where
                         queue.push_front(Job::Assemble(piece, part));
                     }
                 },
-                (Settled::Again(error), _) => {
-                    if cut.lost.insert(piece.index) || part.is_none() {
-                        again.push((piece, error));
+                // The first bad end of a part is that of its file.
+                (_, Some(_)) if cut.lost.contains(&piece.index) => {},
+                (Settled::Again(error), part) => {
+                    if let Some(part) = part {
+                        cut.lost.insert(piece.index);
+                        if matches!(error, TransferError::NoSpace { .. }) {
+                            useless.push((piece.clone(), part));
+                        }
                     }
+                    again.push((piece, error));
                 },
-                (settled, _) => {
-                    if part.is_none() || cut.lost.insert(piece.index) {
-                        outcomes.settle(&piece, settled);
+                (settled, part) => {
+                    if let Some(part) = part {
+                        cut.lost.insert(piece.index);
+                        if matches!(settled, Settled::Failed(_)) {
+                            useless.push((piece.clone(), part));
+                        }
                     }
+                    outcomes.settle(&piece, settled);
                 },
             }
         }
@@ -328,7 +344,7 @@ impl Job {
         match self {
             Self::Bundle(pieces) => pieces.iter().map(|piece| piece.size).sum(),
             Self::Part(_, part) => part.bytes,
-            Self::Assemble(..) => 0,
+            Self::Assemble(..) | Self::Discard(..) => 0,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Files from the site: a tar stream or a range, hashed on the way.
 
 use std::{
-    collections::HashMap,
-    fs::{File, OpenOptions},
+    collections::{HashMap, HashSet},
+    fs::OpenOptions,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::Path,
     sync::Arc,
 };
 
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Hash, Place, TransferError,
     drive::{BatchResult, Piece, Settled},
-    far,
+    far::{self, Ask, Fact},
     land::{Arrived, Berth},
     plan::{BLOCK, Part},
     rate::Governor,
@@ -27,13 +28,18 @@ const SEND: &str = r#"
 export LC_ALL=C
 cd / || exit 3
 set --  "$1"
+quoted=
 while IFS= read -r p; do
     case $p in *\\*) p=$(printf '%b.' "$p"); p=${p%.} ;; esac
+    case $p in *\\*) quoted=yes ;; esac
     [ -f "$p" ] && [ -r "$p" ] && set -- "$@" ".$p"
 done
 sums=$1; shift
 [ $# -gt 0 ] || exit 0
-tar -chf - -- "$@"
+# GNU tar reads backslashes in names as its own escapes unless told not to.
+[ -z "$quoted" ] || ! tar --no-unquote --version >/dev/null 2>&1 || quoted=--no-unquote
+[ "$quoted" != yes ] || quoted=
+tar $quoted -chf - -- "$@"
 [ "$sums" != sums ] || sha256sum -- "$@"
 "#;
 
@@ -58,7 +64,8 @@ pub(super) async fn bundle(
         }
     };
     let mut list = String::new();
-    for piece in &pieces {
+    let mut listed = HashSet::new();
+    for piece in pieces.iter().filter(|piece| listed.insert(&piece.from)) {
         escape_b(piece.from.as_os_str().as_bytes(), &mut list);
         list.push('\n');
     }
@@ -80,10 +87,55 @@ pub(super) async fn bundle(
         .await?;
     let stopped = far::stopped("unpacking a bundle");
     let (pieces, berth, unpacked) = unpacking.await.map_err(stopped)?;
+    let (pieces, unpacked) = absent(&host, pieces, unpacked, &mut settled).await?;
     let said = String::from_utf8_lossy(&streamed.stderr).into_owned();
     let landing = tokio::task::spawn_blocking(move || berth.land(pieces, unpacked, &said));
     settled.extend(landing.await.map_err(far::stopped("landing a bundle"))?);
     Ok(settled)
+}
+
+/// Settles pieces that did not come since the site does not have them, or may not read them.
+async fn absent(
+    host: &Host,
+    pieces: Vec<Piece>,
+    mut unpacked: HashMap<usize, Arrived>,
+    settled: &mut Vec<(Piece, Settled)>,
+) -> Result<(Vec<Piece>, HashMap<usize, Arrived>), LinkError> {
+    let asked: Vec<(usize, &Path)> = pieces
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| !unpacked.contains_key(place))
+        .map(|(place, piece)| (place, piece.from.as_path()))
+        .collect();
+    if asked.is_empty() {
+        return Ok((pieces, unpacked));
+    }
+    let facts = far::facts(host, &asked, Ask::Size).await?;
+    let mut kept = Vec::new();
+    let mut arrived = HashMap::new();
+    for (place, piece) in pieces.into_iter().enumerate() {
+        let path = piece.from.clone();
+        let site = Place::Site;
+        match facts.get(&place) {
+            Some(Fact::Missing) => {
+                let error = TransferError::Missing { path, place: site };
+                settled.push((piece, Settled::Failed(error)));
+            },
+            Some(Fact::Unreadable(why)) => {
+                let why = (*why).to_owned();
+                let place = site;
+                let error = TransferError::Read { path, place, why };
+                settled.push((piece, Settled::Failed(error)));
+            },
+            _ => {
+                if let Some(one) = unpacked.remove(&place) {
+                    arrived.insert(kept.len(), one);
+                }
+                kept.push(piece);
+            },
+        }
+    }
+    Ok((kept, arrived))
 }
 
 /// Brings one part of a file into its place in the berth's file.
@@ -178,6 +230,9 @@ fn entries(
         };
         let mut first: Option<usize> = linked.copied();
         for place in places {
+            if arrived.contains_key(place) {
+                continue;
+            }
             let Some(piece) = pieces.get(*place) else {
                 continue;
             };
@@ -199,12 +254,15 @@ fn entries(
 }
 
 /// The entry's bytes into `target`, with their hash.
-fn take(
-    entry: &mut tar::Entry<'_, impl Read>,
-    target: &std::path::Path,
-) -> io::Result<(u64, Hash)> {
+fn take(entry: &mut tar::Entry<'_, impl Read>, target: &Path) -> io::Result<(u64, Hash)> {
     let expected = entry.size();
-    let mut file = File::create(target)?;
+    let mode = entry.header().mode().unwrap_or(0o644) & 0o777;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode | 0o200)
+        .open(target)?;
     let mut sum = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; 1 << 18];
@@ -224,7 +282,7 @@ fn take(
     Ok((size, Hash::from(sum)))
 }
 
-fn again(from: &std::path::Path, target: &std::path::Path) -> io::Result<(u64, Hash)> {
+fn again(from: &Path, target: &Path) -> io::Result<(u64, Hash)> {
     let size = std::fs::copy(from, target)?;
     Ok((size, Hash::of_file(target)?))
 }

@@ -113,6 +113,11 @@ impl Berth {
         self.land(pieces, arrived, said)
     }
 
+    /// Removes what has arrived of a file.
+    pub(super) fn forget(&self, piece: &Piece) {
+        drop(fs::remove_file(self.path().join(piece.name())));
+    }
+
     /// Why a file could not be written here.
     pub(super) fn refused(&self, piece: &Piece, error: &io::Error) -> TransferError {
         if error.kind() == io::ErrorKind::StorageFull || self.is_full(piece) {

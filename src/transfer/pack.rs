@@ -13,10 +13,12 @@ use tar::{EntryType, Header};
 use super::{Hash, TransferError, drive::Piece, layout::Layout, source};
 use crate::connection::escape_b;
 
-/// Members of the bundle beside the files: the directories, the odd names, and the checksums.
-pub(super) const DIRECTORIES: &str = "d";
-pub(super) const ODD: &str = "m";
-pub(super) const SUMS: &str = "s";
+/// Members of the bundle beside the files: the directories, the odd names, the checksums, and
+/// their length.
+const DIRECTORIES: &str = "d";
+const ODD: &str = "m";
+const SUMS: &str = "s";
+const END: &str = "e";
 
 const BLOCK: usize = 512;
 
@@ -55,7 +57,9 @@ pub(super) fn pack(
         hashes.push(hash);
     }
     sums.sort_unstable();
-    member(out, SUMS, sums.concat().as_bytes())?;
+    let sums = sums.concat();
+    member(out, SUMS, sums.as_bytes())?;
+    member(out, END, sums.len().to_string().as_bytes())?;
     out.write_all(&[0; 2 * BLOCK])?;
     out.flush()?;
     Ok(hashes)

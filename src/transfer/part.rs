@@ -232,6 +232,19 @@ pub(super) async fn assemble(
     Ok((piece, settled))
 }
 
+/// Removes what has arrived of a file.
+pub(super) async fn discard(
+    host: Host,
+    stage: Stage,
+    piece: Piece,
+    part: Part,
+) -> Result<(), LinkError> {
+    let directory = directory(&stage, &piece, &part);
+    let args: [&[u8]; 1] = [directory.as_os_str().as_bytes()];
+    host.script_fed(r#"rm -rf -- "$1""#, &args, None).await?;
+    Ok(())
+}
+
 /// The bytes of a part into `out`. The inner error is the source's.
 fn read(piece: &Piece, part: Part, out: &mut impl Write) -> io::Result<Result<(), TransferError>> {
     let opened = File::open(&piece.from).and_then(|mut file| {

@@ -99,6 +99,12 @@ pub(super) async fn pull(
                     },
                     None => Ok(Vec::new()),
                 },
+                Job::Discard(piece, _) => {
+                    if let Some(berth) = berth(&piece) {
+                        berth.forget(&piece);
+                    }
+                    Ok(Vec::new())
+                },
             }
         }
     };
@@ -155,7 +161,7 @@ async fn carried(
         async move {
             match job {
                 Job::Bundle(pieces) => carrier::fetch(engine, host, stage, turn, pieces).await,
-                Job::Part(..) | Job::Assemble(..) => Ok(Vec::new()),
+                Job::Part(..) | Job::Assemble(..) | Job::Discard(..) => Ok(Vec::new()),
             }
         }
     };

@@ -31,10 +31,11 @@ pub(super) async fn push(
         ask(host, &sendable),
     );
     let lacking = lacking(host, sendable, there?, opts, &mut outcomes).await?;
-    if lacking.is_empty() {
-        return Ok(outcomes.finish());
-    }
     let stage = match stage? {
+        Ok(stage) if lacking.is_empty() => {
+            drop(stage.end().await);
+            return Ok(outcomes.finish());
+        },
         Ok(stage) => stage,
         Err(error) => {
             for piece in lacking {
@@ -71,6 +72,9 @@ pub(super) async fn push(
                 Job::Assemble(piece, of) => part::assemble(host, stage, piece, of)
                     .await
                     .map(|one| vec![one]),
+                Job::Discard(piece, of) => part::discard(host, stage, piece, of)
+                    .await
+                    .map(|()| Vec::new()),
             }
         }
     };
