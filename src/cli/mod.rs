@@ -16,6 +16,7 @@ mod schema;
 mod script;
 mod status;
 mod table;
+mod transfer;
 mod workplace;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -87,6 +88,9 @@ enum Verb {
     /// The links to sites: log in once, see who did and how long it lasts, log in anew.
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
+    /// Files to and from a site: fast, verified, resumed after a cut.
+    #[command(subcommand)]
+    Transfer(transfer::TransferCommand),
     /// Runs on batch clusters: define, prepare, exec, poll, and what an operator does to them.
     Remote(remote::RemoteArgs),
     /// Where everything stands: runs, components and products by stage.
@@ -188,6 +192,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Explain(arguments) => explain::run(&global, &arguments),
         Verb::Doctor(arguments) => doctor::run(&global, &arguments),
         Verb::Connection(command) => connection::run(&global, &command),
+        Verb::Transfer(command) => transfer::run(&global, &command),
         Verb::Remote(arguments) => remote::run(&global, arguments),
         Verb::Status(arguments) => status::run(&global, &arguments),
         Verb::Alloc(arguments) => alloc::run(&global, &arguments),

@@ -16,6 +16,7 @@ mod hash;
 mod land;
 mod layout;
 mod ledger;
+pub mod list;
 mod pack;
 mod part;
 mod plan;
@@ -24,6 +25,7 @@ mod push;
 mod rate;
 mod sluice;
 mod source;
+mod verify;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -31,6 +33,8 @@ use tokio::time::Instant;
 
 pub use hash::{Hash, HashError, HashLedger, NoLedger};
 pub use ledger::Ledger;
+pub use plan::{Load, Part};
+pub use verify::{Verdict, verify};
 
 pub use crate::state::file::FileKey;
 use crate::{
@@ -295,4 +299,10 @@ pub async fn pull(
     } else {
         Box::pin(pull::pull(host, items, opts, progress)).await
     }
+}
+
+/// What each stream would be given in turn to move files of these sizes (bytes).
+pub fn plan(sizes: &[u64], lines: usize, opts: &TransferOptions<'_>) -> Vec<Load> {
+    let streams = usize::try_from(opts.streams.max(1)).unwrap_or(1) * lines.max(1);
+    plan::loads(sizes, streams, opts.bundle, opts.engine == Engine::Tar)
 }

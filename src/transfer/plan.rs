@@ -1,5 +1,7 @@
 //! Which files travel together, and which are cut into ranges.
 
+use serde::Serialize;
+
 /// Bytes of the blocks in which a file is cut: what `dd` at the far end counts in.
 pub(super) const BLOCK: u64 = 1 << 20;
 /// Most bytes that travel as one, unless the site says otherwise.
@@ -11,8 +13,9 @@ const FEW_BYTES: u64 = 2 << 20;
 const MOST_FILES: usize = 2000;
 
 /// What one session carries: indices are into the sizes that were planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Load {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Load {
     /// Whole files.
     Bundle(Vec<usize>),
     /// Part of one file.
@@ -20,16 +23,16 @@ pub(super) enum Load {
 }
 
 /// A range of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Part {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Part {
     /// Its number, from 0.
-    pub(super) number: u64,
+    pub number: u64,
     /// How many parts the file has.
-    pub(super) of: u64,
+    pub of: u64,
     /// Where it begins, in blocks.
-    pub(super) from: u64,
+    pub from: u64,
     /// Its length in bytes; a whole number of blocks but for the last part.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 /// Loads for `streams` streams that take the next one whenever they are free. Large files are cut

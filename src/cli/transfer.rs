@@ -1,0 +1,365 @@
+//! `outrigger transfer …`: files to and from a site, by hand.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, Subcommand};
+use indicatif::{HumanBytes, HumanDuration};
+use serde_json::json;
+
+use super::{
+    Global,
+    exit::{CliError, Exit},
+    progress::Screen,
+    table::{note, print, print_json},
+    workplace::block_on,
+};
+use crate::{
+    config::{
+        self,
+        site::{Connection, Engine, Site},
+        units::Bytes,
+    },
+    connection::{Host, LinkError, Sockets, life::Link},
+    engine::clock::{Clock, SystemClock},
+    state::Store,
+    transfer::{
+        self, HashLedger, Item, Ledger, Load, NoLedger, Outcome, Progress, TransferOptions,
+        Verdict,
+        list::{self, ListError},
+    },
+};
+
+/// Files to and from a site: verified, resumed after a cut, never half-written.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example:
+  outrigger transfer push mustang night1/raw --into /scratch/survey/raw
+  outrigger transfer pull mustang /scratch/survey/products --into products
+  outrigger transfer verify mustang night1/raw --into /scratch/survey/raw")]
+pub(super) enum TransferCommand {
+    /// Bring files and directories to a site; what is there already is left alone.
+    #[command(
+        after_help = "Example:\n  outrigger transfer push mustang night1/raw --into /scratch/survey/raw"
+    )]
+    Push(MoveArgs),
+    /// Bring files and directories of a site here; what is here already is left alone.
+    #[command(
+        after_help = "Example:\n  outrigger transfer pull mustang /scratch/survey/products --into products"
+    )]
+    Pull(MoveArgs),
+    /// Tell in which bundles and ranges a push would travel, without a link.
+    #[command(
+        after_help = "Example:\n  outrigger transfer plan mustang night1/raw --into /scratch/survey/raw"
+    )]
+    Plan(MoveArgs),
+    /// Read files on both sides and compare; exit code 1 if any differs.
+    #[command(
+        after_help = "Example:\n  outrigger transfer verify mustang night1/raw --into /scratch/survey/raw"
+    )]
+    Verify(MoveArgs),
+}
+
+/// What to move, and how.
+#[derive(Debug, Args)]
+pub(super) struct MoveArgs {
+    /// The site.
+    site: String,
+    /// Files and directories; each keeps its name.
+    #[arg(required = true, value_name = "FROM")]
+    sources: Vec<PathBuf>,
+    /// The directory that they go into; absolute on the site.
+    #[arg(long, value_name = "DIRECTORY")]
+    into: PathBuf,
+    /// Parallel streams on each line, instead of the site's.
+    #[arg(long)]
+    streams: Option<u32>,
+    /// What carries the files, instead of the site's: tar, scp or rsync.
+    #[arg(long, value_parser = engine)]
+    engine: Option<Engine>,
+    /// Most bytes a second, such as 20 MB.
+    #[arg(long, value_name = "SIZE")]
+    limit: Option<Bytes>,
+    /// Print what would be moved, and move nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+fn engine(word: &str) -> Result<Engine, String> {
+    match word {
+        "tar" => Ok(Engine::Tar),
+        "scp" => Ok(Engine::Scp),
+        "rsync" => Ok(Engine::Rsync),
+        _ => Err("there are `tar`, `scp` and `rsync`".to_owned()),
+    }
+}
+
+pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, CliError> {
+    let (arguments, way) = match command {
+        TransferCommand::Push(arguments) => (arguments, Way::Push),
+        TransferCommand::Pull(arguments) => (arguments, Way::Pull),
+        TransferCommand::Plan(arguments) => (arguments, Way::Plan),
+        TransferCommand::Verify(arguments) => (arguments, Way::Verify),
+    };
+    let loaded = config::load(&global.config)?;
+    let site = loaded.site(&arguments.site)?.clone();
+    if way != Way::Pull && !arguments.into.is_absolute() {
+        return Err(CliError::Usage(format!(
+            "--into {}: a directory on the site must be absolute",
+            arguments.into.display()
+        )));
+    }
+    let mut store = match Store::open(&loaded.state_file()) {
+        Ok(store) => Some(store),
+        Err(crate::state::StateError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let ledger = store.as_ref().map(Ledger::new).transpose()?;
+    let hashes: &dyn HashLedger = match &ledger {
+        Some(ledger) => ledger,
+        None => &NoLedger,
+    };
+    let options = options(arguments, &site, hashes);
+    let exit = match way {
+        Way::Plan => plan(arguments, &site, &options),
+        Way::Push if arguments.dry_run => plan(arguments, &site, &options),
+        Way::Push | Way::Pull => block_on(transfer(global, arguments, &site, way, &options))?,
+        Way::Verify => block_on(verify(arguments, &site, hashes))?,
+    };
+    if let (Some(store), Some(ledger)) = (&mut store, ledger) {
+        store.remember_hashes(&ledger.into_fresh())?;
+    }
+    exit
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Push,
+    Pull,
+    Plan,
+    Verify,
+}
+
+fn options<'a>(
+    arguments: &MoveArgs,
+    site: &Site,
+    hashes: &'a dyn HashLedger,
+) -> TransferOptions<'a> {
+    let left = match &site.connection {
+        Connection::Ssh(ssh) => Sockets::here(&arguments.site, ssh)
+            .ok()
+            .and_then(|sockets| Link::look(ssh, &sockets).left(SystemClock.now())),
+        Connection::None => None,
+    };
+    let mut options = TransferOptions::of(&arguments.site, site, left, hashes);
+    options.streams = arguments.streams.unwrap_or(options.streams);
+    options.engine = arguments.engine.unwrap_or(options.engine);
+    options.limit = arguments.limit.map(|limit| limit.0).or(options.limit);
+    options
+}
+
+async fn transfer(
+    global: &Global,
+    arguments: &MoveArgs,
+    site: &Site,
+    way: Way,
+    options: &TransferOptions<'_>,
+) -> Result<Exit, CliError> {
+    let host = open(arguments, site).await?;
+    let items = match way {
+        Way::Push => list::outward(&arguments.sources, &arguments.into)?,
+        _ => list::homeward(&host, &arguments.sources, &arguments.into).await?,
+    };
+    if arguments.dry_run {
+        return show(&items, 1, options, arguments.json);
+    }
+    let screen = Screen::new(global.quiet);
+    let bytes = items.iter().filter_map(|item| item.size).sum();
+    screen.expect(items.len() as u64, bytes);
+    let begin = Instant::now();
+    let outcomes = match way {
+        Way::Push => transfer::push(&host, &items, options, &screen).await,
+        _ => transfer::pull(&host, &items, options, &screen).await,
+    };
+    drop(screen);
+    report(
+        &items,
+        &outcomes.map_err(link)?,
+        begin.elapsed(),
+        arguments.json,
+    )
+}
+
+fn report(
+    items: &[Item],
+    outcomes: &[Outcome],
+    spent: Duration,
+    as_json: bool,
+) -> Result<Exit, CliError> {
+    let (mut moved, mut bytes, mut already) = (0u64, 0u64, 0u64);
+    let mut failed = Vec::new();
+    for (item, outcome) in items.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Done { size, .. } => {
+                moved += 1;
+                bytes += size;
+            },
+            Outcome::AlreadyThere { .. } => already += 1,
+            Outcome::Failed(error) => {
+                note(&format!("failed: {error}"));
+                failed.push(json!({
+                    "local": item.local.to_string_lossy(),
+                    "remote": item.remote.to_string_lossy(),
+                    "why": error.to_string(),
+                }));
+            },
+        }
+    }
+    let seconds = spent.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
+    let rate = bytes as f64 / seconds;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is shown in whole bytes"
+    )]
+    let shown = HumanBytes(rate as u64);
+    note(&format!(
+        "{moved} files moved, {} in {}, {shown}/s; {already} were there; {} failed",
+        HumanBytes(bytes),
+        HumanDuration(spent),
+        failed.len()
+    ));
+    let good = failed.is_empty();
+    if as_json {
+        print_json(
+            "transfer",
+            json!({
+                "moved": moved,
+                "bytes": bytes,
+                "already": already,
+                "failed": failed,
+                "seconds": seconds,
+                "bytes_per_second": rate,
+            }),
+        )?;
+    }
+    Ok(if good { Exit::Done } else { Exit::Failed })
+}
+
+fn plan(
+    arguments: &MoveArgs,
+    site: &Site,
+    options: &TransferOptions<'_>,
+) -> Result<Exit, CliError> {
+    let items = list::outward(&arguments.sources, &arguments.into)?;
+    let lines = match &site.connection {
+        Connection::Ssh(ssh) => ssh.logins * ssh.lines,
+        Connection::None => 1,
+    };
+    show(&items, lines, options, arguments.json)
+}
+
+fn show(
+    items: &[Item],
+    lines: u32,
+    options: &TransferOptions<'_>,
+    as_json: bool,
+) -> Result<Exit, CliError> {
+    let sizes: Vec<u64> = items.iter().map(|item| item.size.unwrap_or(0)).collect();
+    let bytes: u64 = sizes.iter().sum();
+    let lines = usize::try_from(lines.max(1)).unwrap_or(1);
+    let loads = transfer::plan(&sizes, lines, options);
+    let is_part = |load: &&Load| matches!(load, Load::Part(..));
+    let parts = loads.iter().filter(is_part).count();
+    if as_json {
+        let files: Vec<_> = items
+            .iter()
+            .map(|item| {
+                json!({
+                    "local": item.local.to_string_lossy(),
+                    "remote": item.remote.to_string_lossy(),
+                    "size": item.size,
+                })
+            })
+            .collect();
+        print_json(
+            "plan",
+            json!({"files": files, "bytes": bytes, "loads": loads}),
+        )?;
+        return Ok(Exit::Done);
+    }
+    print(&format!(
+        "{} files, {}: {} bundles and {parts} parts of large files, over {lines} lines with {} streams each\n",
+        items.len(),
+        HumanBytes(bytes),
+        loads.len() - parts,
+        options.streams,
+    ))?;
+    Ok(Exit::Done)
+}
+
+async fn verify(
+    arguments: &MoveArgs,
+    site: &Site,
+    hashes: &dyn HashLedger,
+) -> Result<Exit, CliError> {
+    let items = list::outward(&arguments.sources, &arguments.into)?;
+    let host = open(arguments, site).await?;
+    let verdicts = transfer::verify(&host, &items, hashes)
+        .await
+        .map_err(link)?;
+    let good = |verdict: &&Verdict| matches!(verdict, Verdict::Same { .. });
+    let same = verdicts.iter().filter(good).count();
+    if arguments.json {
+        let all: Vec<_> = items
+            .iter()
+            .zip(&verdicts)
+            .map(|(item, verdict)| {
+                json!({
+                    "local": item.local.to_string_lossy(),
+                    "remote": item.remote.to_string_lossy(),
+                    "verdict": verdict,
+                })
+            })
+            .collect();
+        print_json("files", all)?;
+    }
+    for (item, verdict) in items.iter().zip(&verdicts) {
+        let what = match verdict {
+            Verdict::Same { .. } => continue,
+            Verdict::Differs { .. } => "differs".to_owned(),
+            Verdict::NotThere => "is not on the site".to_owned(),
+            Verdict::NotHere => "is not here".to_owned(),
+            Verdict::Unreadable { why } => why.clone(),
+        };
+        note(&format!("{}: {what}", item.local.display()));
+    }
+    note(&format!("{same} of {} files are the same", items.len()));
+    Ok(if same == items.len() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+async fn open(arguments: &MoveArgs, site: &Site) -> Result<Host, CliError> {
+    Host::open(&arguments.site, site).await.map_err(link)
+}
+
+fn link(error: LinkError) -> CliError {
+    CliError::Link(error.into())
+}
+
+impl From<ListError> for CliError {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Link(error) => link(error),
+            other => Self::Usage(other.to_string()),
+        }
+    }
+}
