@@ -4,6 +4,7 @@
 //! again, and before a submission in doubt is repeated the scheduler is asked by the token.
 
 mod refuse;
+pub mod scratch;
 mod stage_in;
 mod submit;
 

@@ -1,0 +1,322 @@
+//! What is on a site's scratch: whether it is still there, how much it is, what may go.
+//!
+//! What decides is pure ([`age`], [`budget`], [`rule`]); here is what asks the site and state.db.
+
+pub mod age;
+pub mod budget;
+pub(crate) mod look;
+pub mod rule;
+
+use std::{
+    collections::BTreeSet,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use look::{LookError, Question, look};
+use rule::{Candidate, Keep, candidates, enough, is_over};
+
+use crate::{
+    config::site::{ScratchClean, Site},
+    connection::{Host, LinkError, escape_b},
+    state::{
+        StateError, Store,
+        event::Act,
+        run::{Run, RunEvent, RunFilter, RunState, Stage, Step},
+        run_dir::{self, files},
+        staged::{Staged, StagedKind},
+    },
+};
+
+/// Removes the directory `$1`, if it is not empty, and the files of its input, a line each.
+const REMOVE: &str = r#"
+[ -z "$1" ] || rm -rf -- "$1" || exit 1
+set --
+while IFS= read -r p; do
+    case $p in *\\*) q=$(printf '%b.' "$p"); q=${q%.} ;; *) q=$p ;; esac
+    set -- "$@" "$q"
+    if [ $# -ge 200 ]; then rm -f -- "$@" || exit 1; set --; fi
+done
+[ $# -eq 0 ] || rm -f -- "$@" || exit 1
+echo or end
+"#;
+
+/// Why scratch could not be looked at or cleaned.
+#[derive(Debug, thiserror::Error)]
+pub enum ScratchError {
+    /// state.db refuses.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The link is down.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The files of a run do not fit.
+    #[error(transparent)]
+    Over(#[from] budget::OverBudget),
+    /// It is not known what a run needs, so nothing may go.
+    #[error(
+        "run {run}, which is not over, has no list of files that can be read ({why}), so nothing can be told to be free; mend that, or `outrigger remote cancel {run}`"
+    )]
+    Unknown {
+        /// The run.
+        run: i64,
+        /// What reading its manifest met.
+        why: String,
+    },
+    /// The site said no.
+    #[error("{0}")]
+    Site(String),
+}
+
+impl From<LookError> for ScratchError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Link(error) => Self::Link(error),
+            cut @ LookError::Cut { .. } => Self::Site(cut.to_string()),
+        }
+    }
+}
+
+/// The scratch of a site.
+#[derive(Debug, Clone, Copy)]
+pub struct Scratch<'a> {
+    /// The site's name.
+    pub name: &'a str,
+    /// Its settings.
+    pub site: &'a Site,
+    /// Directory of outrigger.yaml.
+    pub root: &'a Path,
+    /// Directory of the run directories.
+    pub runs: &'a Path,
+}
+
+impl Scratch<'_> {
+    /// The runs whose files may go, the one that was over first before the others.
+    ///
+    /// # Errors
+    /// When state.db refuses, or it cannot be told what a run that is not over needs.
+    pub fn candidates(&self, store: &Store) -> Result<Vec<Candidate>, ScratchError> {
+        let ledger = store.staged(self.name)?;
+        let runs = store.runs(&RunFilter {
+            site: Some(self.name.to_owned()),
+            ..RunFilter::default()
+        })?;
+        let mut needed = BTreeSet::new();
+        for run in runs.iter().filter(|run| !is_over(run.state)) {
+            needed.extend(self.named_by(run)?);
+        }
+        let at_home = at_home(store, self.name, &ledger)?;
+        let keep = Keep {
+            site: self.site,
+            needed: &needed,
+            at_home: &at_home,
+        };
+        Ok(candidates(&ledger, &runs, &keep))
+    }
+
+    /// The paths on the site that a run names in its manifest; none before it is prepared.
+    fn named_by(&self, run: &Run) -> Result<Vec<PathBuf>, ScratchError> {
+        let unprepared = matches!(
+            run.state,
+            RunState::Active(Stage::New)
+                | RunState::Hold(Stage::New)
+                | RunState::Error(Step::Prepare)
+        );
+        let directory = run_dir::place(self.root, self.runs, &run.path_base);
+        if unprepared {
+            return Ok(Vec::new());
+        }
+        let files = files::manifest(&directory).map_err(|error| ScratchError::Unknown {
+            run: run.run_id,
+            why: error.to_string(),
+        })?;
+        Ok(files.into_iter().map(|file| file.remote).collect())
+    }
+
+    /// Sees to it that `wanted` paths with their sizes fit into the budget. If they do not by the
+    /// ledger, the site is asked what of it is still there; if they still do not, what may go is
+    /// cleaned as `scratch_clean` says. Tells what was cleaned.
+    ///
+    /// # Errors
+    /// [`ScratchError::Over`] if it does not fit; then nothing was removed.
+    pub(crate) async fn make_room(
+        &self,
+        store: &mut Store,
+        host: &Host,
+        wanted: &[(PathBuf, u64)],
+        now: Timestamp,
+    ) -> Result<Vec<Candidate>, ScratchError> {
+        if self.over(store, wanted)?.1 == 0 {
+            return Ok(Vec::new());
+        }
+        self.forget_what_is_gone(store, host).await?;
+        let (after, over) = self.over(store, wanted)?;
+        if over == 0 {
+            return Ok(Vec::new());
+        }
+        let found = self.candidates(store);
+        if self.site.scratch_clean == ScratchClean::OldestFinished
+            && let Ok(found) = &found
+        {
+            let own: Vec<Candidate> = found
+                .iter()
+                .filter(|candidate| candidate.state != RunState::Cancelled)
+                .cloned()
+                .collect();
+            if let Some(chosen) = enough(&own, over) {
+                for candidate in chosen {
+                    self.clean(store, host, candidate, now).await?;
+                }
+                return Ok(chosen.to_vec());
+            }
+        }
+        Err(ScratchError::Over(budget::OverBudget {
+            site: self.name.to_owned(),
+            after,
+            over,
+            budget: self.site.scratch_budget.unwrap_or_default(),
+            mend: match &found {
+                Ok(found) => mend(found, over),
+                Err(error) => error.to_string(),
+            },
+        }))
+    }
+
+    /// Bytes that would be there, and how many of them are over the budget.
+    fn over(&self, store: &Store, wanted: &[(PathBuf, u64)]) -> Result<(u64, u64), StateError> {
+        let ledger = store.staged(self.name)?;
+        let wanted = wanted.iter().map(|(path, size)| (path.as_path(), *size));
+        let after = budget::afterwards(&self.site.scratch, &ledger, wanted);
+        Ok((after, budget::over(after, self.site.scratch_budget)))
+    }
+
+    async fn forget_what_is_gone(
+        &self,
+        store: &mut Store,
+        host: &Host,
+    ) -> Result<(), ScratchError> {
+        let ledger = store.staged(self.name)?;
+        let questions: Vec<Question<'_>> = ledger
+            .iter()
+            .map(|row| Question {
+                path: &row.remote,
+                touch: false,
+            })
+            .collect();
+        let seen = look(host, &questions).await?;
+        let gone = ledger.iter().zip(&seen).filter(|(_, seen)| seen.is_none());
+        store.forget_staged(self.name, gone.map(|(row, _)| row.remote.as_path()))?;
+        Ok(())
+    }
+
+    /// Removes what `candidate` names from the site and the ledger; a run that has lost its
+    /// directory so is cleaned.
+    ///
+    /// # Errors
+    /// When the link is down, or the site cannot remove something.
+    pub async fn clean(
+        &self,
+        store: &mut Store,
+        host: &Host,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> Result<(), ScratchError> {
+        let mut lines = String::new();
+        for file in &candidate.files {
+            escape_b(file.as_os_str().as_bytes(), &mut lines);
+            lines.push('\n');
+        }
+        let directory = candidate.directory.as_deref().unwrap_or(Path::new(""));
+        let arguments: [&[u8]; 1] = [directory.as_os_str().as_bytes()];
+        let answer = host
+            .script_fed(REMOVE, &arguments, Some(lines.as_bytes()))
+            .await?;
+        if !answer.out().ends_with("or end\n") {
+            return Err(ScratchError::Site(format!(
+                "files of run {} cannot be removed from site {}: {}",
+                candidate.run_id,
+                self.name,
+                answer.err().trim()
+            )));
+        }
+        self.forget(store, candidate)?;
+        if candidate.directory.is_some() && candidate.state != RunState::Cleaned {
+            let why = format!(
+                "cleaned: {} bytes of scratch are free again",
+                candidate.bytes
+            );
+            match store.advance(
+                candidate.run_id,
+                RunEvent::Clean,
+                Act::new(now, "clean", &why),
+            ) {
+                // Another program has cleaned it meanwhile.
+                Ok(_) | Err(StateError::Illegal(_)) => {},
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was removed out of the ledger.
+    fn forget(&self, store: &mut Store, candidate: &Candidate) -> Result<(), StateError> {
+        let ledger = store.staged(self.name)?;
+        let within = |path: &Path| {
+            let directory = candidate.directory.as_deref();
+            directory.is_some_and(|directory| path.starts_with(directory))
+        };
+        let below = ledger.iter().map(|row| row.remote.as_path());
+        let below = below.filter(|path| within(path));
+        let files = candidate.files.iter().map(PathBuf::as_path);
+        store.forget_staged(self.name, below.chain(files))
+    }
+}
+
+/// The products of which the verified copy here is still there, of its size.
+fn at_home(store: &Store, site: &str, ledger: &[Staged]) -> Result<BTreeSet<PathBuf>, StateError> {
+    let mut found = BTreeSet::new();
+    for row in ledger.iter().filter(|row| row.kind == StagedKind::Product) {
+        let home = store.product_on(site, &row.remote)?;
+        let is_there = home.is_some_and(|product| {
+            product.hash == row.hash
+                && std::fs::metadata(&product.path)
+                    .is_ok_and(|found| found.is_file() && found.len() == product.size)
+        });
+        if is_there {
+            found.insert(row.remote.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// What an operator can do about `over` bytes too many.
+fn mend(candidates: &[Candidate], over: u64) -> String {
+    /// Runs named at most.
+    const NAMED: usize = 20;
+    let chosen = enough(candidates, over).unwrap_or(candidates);
+    if chosen.is_empty() {
+        return "no run that is over has files there that may go; wait until one is, or raise the budget".to_owned();
+    }
+    let bytes = chosen
+        .iter()
+        .fold(0_u64, |sum, candidate| sum.saturating_add(candidate.bytes));
+    let runs: Vec<String> = chosen
+        .iter()
+        .take(NAMED)
+        .map(|candidate| candidate.run_id.to_string())
+        .collect();
+    let more = if chosen.len() > NAMED { " …" } else { "" };
+    let short = if bytes < over {
+        ", which is not enough: raise the budget, or wait until other runs are over"
+    } else {
+        ""
+    };
+    format!(
+        "`outrigger remote clean {}{more}` frees {bytes} bytes{short}; then `outrigger remote revert` this run",
+        runs.join(" ")
+    )
+}
+
+#[cfg(test)]
+mod tests;
