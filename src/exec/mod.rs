@@ -3,12 +3,15 @@
 //! Each step can be interrupted anywhere and repeated: what is on the site already is not sent
 //! again, and before a submission in doubt is repeated the scheduler is asked by the token.
 
+mod inputs;
 mod refuse;
 pub mod scratch;
 mod stage_in;
 mod submit;
 
 use std::{fmt, path::Path};
+
+use scratch::ScratchError;
 
 use crate::{
     batch::Scheduler,
@@ -35,6 +38,10 @@ pub struct Exec<'a> {
     pub scheduler: &'a dyn Scheduler,
     /// Its settings.
     pub site: &'a Site,
+    /// Directory of outrigger.yaml.
+    pub root: &'a Path,
+    /// Directory of the run directories here.
+    pub runs: &'a Path,
     /// The time.
     pub clock: &'a dyn Clock,
     /// Who is told how far it is.
@@ -116,6 +123,16 @@ impl<E: Into<ExecError>> From<E> for Stop {
 impl From<LinkError> for Stop {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
+    }
+}
+
+impl From<ScratchError> for Stop {
+    fn from(error: ScratchError) -> Self {
+        match error {
+            ScratchError::State(error) => Self::Error(error.into()),
+            ScratchError::Link(error) => Self::Link(error),
+            error => Self::Fail(error.to_string()),
+        }
     }
 }
 

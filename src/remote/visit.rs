@@ -161,10 +161,13 @@ impl Workplace {
             self.fail(visit, run, Step::Exec, &error.to_string())?;
             return Ok(true);
         }
+        let runs = self.loaded.runs_directory();
         let exec = Exec {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
             site: &visit.site,
+            root: &self.loaded.root,
+            runs: &runs,
             clock: self.clock.as_ref(),
             progress: visit.observer,
         };

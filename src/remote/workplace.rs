@@ -12,7 +12,7 @@ use crate::{
     },
     connection::LinkError,
     engine::clock::{Clock, SystemClock},
-    exec::ExecError,
+    exec::{ExecError, scratch::ScratchError},
     poll::PollError,
     prepare::PrepareError,
     state::{StateError, Store, run::Run, run_dir},
@@ -57,6 +57,9 @@ pub enum RemoteError {
     /// Exec stopped.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// Scratch could not be looked at or cleaned.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// Poll stopped.
     #[error(transparent)]
     Poll(#[from] PollError),
@@ -81,6 +84,7 @@ impl RemoteError {
             Self::State(error)
             | Self::Prepare(PrepareError::State(error))
             | Self::Exec(ExecError::State(error))
+            | Self::Scratch(ScratchError::State(error))
             | Self::Poll(PollError::State(error)) => Some(error),
             _ => None,
         }

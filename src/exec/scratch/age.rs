@@ -32,9 +32,13 @@ impl Age {
     }
 }
 
-/// When the site may purge a file last touched at `touched`; nothing if it never does.
+/// When the site may purge a file last touched at `touched`; nothing if it never does. The
+/// beginning of 1970 stands for a time that is not known.
 pub fn purged_at(touched: Timestamp, purge: Option<Seconds>) -> Option<Timestamp> {
     let purge = i64::try_from(purge?.0).ok()?;
+    if touched == Timestamp::UNIX_EPOCH {
+        return Some(touched);
+    }
     touched.checked_add(SignedDuration::from_secs(purge)).ok()
 }
 

@@ -4,6 +4,7 @@
 
 pub mod age;
 pub mod budget;
+pub(crate) mod fresh;
 pub(crate) mod look;
 pub mod rule;
 
@@ -13,9 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jiff::Timestamp;
 use look::{LookError, Question, look};
-use rule::{Candidate, Keep, candidates, enough, is_over};
+use rule::{Candidate, Keep, Sorted, enough, is_over};
 
 use crate::{
     config::site::{ScratchClean, Site},
@@ -92,11 +92,11 @@ pub struct Scratch<'a> {
 }
 
 impl Scratch<'_> {
-    /// The runs whose files may go, the one that was over first before the others.
+    /// What may go and what must stay.
     ///
     /// # Errors
     /// When state.db refuses, or it cannot be told what a run that is not over needs.
-    pub fn candidates(&self, store: &Store) -> Result<Vec<Candidate>, ScratchError> {
+    pub fn sort_out(&self, store: &Store) -> Result<Sorted, ScratchError> {
         let ledger = store.staged(self.name)?;
         let runs = store.runs(&RunFilter {
             site: Some(self.name.to_owned()),
@@ -112,7 +112,7 @@ impl Scratch<'_> {
             needed: &needed,
             at_home: &at_home,
         };
-        Ok(candidates(&ledger, &runs, &keep))
+        Ok(keep.sort_out(&ledger, &runs))
     }
 
     /// The paths on the site that a run names in its manifest; none before it is prepared.
@@ -136,7 +136,7 @@ impl Scratch<'_> {
 
     /// Sees to it that `wanted` paths with their sizes fit into the budget. If they do not by the
     /// ledger, the site is asked what of it is still there; if they still do not, what may go is
-    /// cleaned as `scratch_clean` says. Tells what was cleaned.
+    /// cleaned as `scratch_clean` says, because of `act`. Tells what was cleaned.
     ///
     /// # Errors
     /// [`ScratchError::Over`] if it does not fit; then nothing was removed.
@@ -145,7 +145,7 @@ impl Scratch<'_> {
         store: &mut Store,
         host: &Host,
         wanted: &[(PathBuf, u64)],
-        now: Timestamp,
+        act: Act<'_>,
     ) -> Result<Vec<Candidate>, ScratchError> {
         if self.over(store, wanted)?.1 == 0 {
             return Ok(Vec::new());
@@ -155,7 +155,7 @@ impl Scratch<'_> {
         if over == 0 {
             return Ok(Vec::new());
         }
-        let found = self.candidates(store);
+        let found = self.sort_out(store).map(|sorted| sorted.candidates);
         if self.site.scratch_clean == ScratchClean::OldestFinished
             && let Ok(found) = &found
         {
@@ -166,7 +166,8 @@ impl Scratch<'_> {
                 .collect();
             if let Some(chosen) = enough(&own, over) {
                 for candidate in chosen {
-                    self.clean(store, host, candidate, now).await?;
+                    self.clean(store, host, candidate).await?;
+                    note_cleaned(store, candidate, act)?;
                 }
                 return Ok(chosen.to_vec());
             }
@@ -210,8 +211,7 @@ impl Scratch<'_> {
         Ok(())
     }
 
-    /// Removes what `candidate` names from the site and the ledger; a run that has lost its
-    /// directory so is cleaned.
+    /// Removes what `candidate` names from the site and the ledger.
     ///
     /// # Errors
     /// When the link is down, or the site cannot remove something.
@@ -220,7 +220,6 @@ impl Scratch<'_> {
         store: &mut Store,
         host: &Host,
         candidate: &Candidate,
-        now: Timestamp,
     ) -> Result<(), ScratchError> {
         let mut lines = String::new();
         for file in &candidate.files {
@@ -241,21 +240,6 @@ impl Scratch<'_> {
             )));
         }
         self.forget(store, candidate)?;
-        if candidate.directory.is_some() && candidate.state != RunState::Cleaned {
-            let why = format!(
-                "cleaned: {} bytes of scratch are free again",
-                candidate.bytes
-            );
-            match store.advance(
-                candidate.run_id,
-                RunEvent::Clean,
-                Act::new(now, "clean", &why),
-            ) {
-                // Another program has cleaned it meanwhile.
-                Ok(_) | Err(StateError::Illegal(_)) => {},
-                Err(error) => return Err(error.into()),
-            }
-        }
         Ok(())
     }
 
@@ -270,6 +254,18 @@ impl Scratch<'_> {
         let below = below.filter(|path| within(path));
         let files = candidate.files.iter().map(PathBuf::as_path);
         store.forget_staged(self.name, below.chain(files))
+    }
+}
+
+/// A run that has lost its directory is cleaned.
+fn note_cleaned(store: &mut Store, candidate: &Candidate, act: Act<'_>) -> Result<(), StateError> {
+    if candidate.directory.is_none() || candidate.state == RunState::Cleaned {
+        return Ok(());
+    }
+    match store.advance(candidate.run_id, RunEvent::Clean, act) {
+        // Another program has cleaned it meanwhile.
+        Ok(_) | Err(StateError::Illegal(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The rule of cleaning: which runs' files may go from scratch, and in which order. Pure.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     path::{Component, Path, PathBuf},
 };
 
@@ -33,7 +35,38 @@ pub struct Candidate {
     pub files: Vec<PathBuf>,
 }
 
-/// What must stay.
+impl Candidate {
+    /// Nothing of `run`.
+    pub(crate) fn nothing(run: &Run) -> Self {
+        Self {
+            run_id: run.run_id,
+            state: run.state,
+            ended_at: run.changed_at,
+            bytes: 0,
+            directory: None,
+            files: Vec::new(),
+        }
+    }
+}
+
+/// What may go from scratch, and what may not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sorted {
+    /// The runs that are over and have something there that may go, the one that was over first
+    /// before the others.
+    pub candidates: Vec<Candidate>,
+    /// Files that must stay.
+    pub staying: BTreeSet<PathBuf>,
+}
+
+impl Sorted {
+    /// A file in `directory` that must stay.
+    pub fn stays_in(&self, directory: &Path) -> Option<&Path> {
+        first_in(&self.staying, directory)
+    }
+}
+
+/// What decides what must stay.
 #[derive(Debug)]
 pub(crate) struct Keep<'a> {
     /// The site, whose scratch bounds what may go and whose `resident` paths stay.
@@ -42,32 +75,6 @@ pub(crate) struct Keep<'a> {
     pub(crate) needed: &'a BTreeSet<PathBuf>,
     /// Products of which the copy here has been looked at.
     pub(crate) at_home: &'a BTreeSet<PathBuf>,
-}
-
-/// The runs that are over and have something on scratch that may go, the one that was over first
-/// before the others.
-///
-/// Stays: what a run that is not over names in its manifest, what is resident, what is outside
-/// the scratch, what the jobs wrote and is not here too, and a directory with any of these in it.
-pub(crate) fn candidates(ledger: &[Staged], runs: &[Run], keep: &Keep<'_>) -> Vec<Candidate> {
-    let staying: BTreeSet<&Path> = ledger
-        .iter()
-        .filter(|row| row.kind != StagedKind::Directory && !keep.lets_go(row))
-        .map(|row| row.remote.as_path())
-        .chain(keep.needed.iter().map(PathBuf::as_path))
-        .collect();
-    let mut rows: BTreeMap<i64, Vec<&Staged>> = BTreeMap::new();
-    for row in ledger {
-        rows.entry(row.run_id).or_default().push(row);
-    }
-    let mut found: Vec<Candidate> = runs
-        .iter()
-        .filter(|run| is_over(run.state))
-        .filter_map(|run| candidate(run, rows.get(&run.run_id)?, &staying, keep))
-        .filter(|found| found.bytes > 0)
-        .collect();
-    found.sort_by_key(|found| (found.ended_at, found.run_id));
-    found
 }
 
 fn candidate(
@@ -84,10 +91,7 @@ fn candidate(
             let path = row.remote.as_path();
             is_run_directory(path, &own)
                 && !keep.is_resident(path)
-                && !staying
-                    .range(path..)
-                    .next()
-                    .is_some_and(|next| next.starts_with(path))
+                && first_in(staying, path).is_none()
         });
     let within = |row: &Staged| directory.is_some_and(|dir| row.remote.starts_with(&dir.remote));
     let goes = |row: &&&Staged| within(row) || keep.lets_go(row);
@@ -98,7 +102,7 @@ fn candidate(
         .iter()
         .filter(goes)
         .fold(0_u64, |sum, row| sum.saturating_add(row.size));
-    (directory.is_some() || !files.is_empty()).then(|| Candidate {
+    (directory.is_some() || !files.is_empty()).then_some(Candidate {
         run_id: run.run_id,
         state: run.state,
         ended_at: run.changed_at,
@@ -106,6 +110,17 @@ fn candidate(
         directory,
         files,
     })
+}
+
+/// The first of `paths` that is `directory` or in it. Paths are in the order of their parts, so
+/// all of these follow one another.
+fn first_in<'p, P: Ord + Borrow<Path>>(
+    paths: &'p BTreeSet<P>,
+    directory: &Path,
+) -> Option<&'p Path> {
+    let from = (Bound::Included(directory), Bound::Unbounded);
+    let next = paths.range::<Path, _>(from).next()?.borrow();
+    next.starts_with(directory).then_some(next)
 }
 
 /// The fewest of `candidates`, from the first on, that free `over` bytes; nothing if all of them
@@ -141,6 +156,35 @@ fn is_plain(path: &Path) -> bool {
 }
 
 impl Keep<'_> {
+    /// Sorts out what is on scratch.
+    ///
+    /// Stays: what a run that is not over names in its manifest, what is resident, what is outside
+    /// the scratch, what the jobs wrote and is not here too, and a directory with any of these in
+    /// it.
+    pub(crate) fn sort_out(&self, ledger: &[Staged], runs: &[Run]) -> Sorted {
+        let staying: BTreeSet<&Path> = ledger
+            .iter()
+            .filter(|row| row.kind != StagedKind::Directory && !self.lets_go(row))
+            .map(|row| row.remote.as_path())
+            .chain(self.needed.iter().map(PathBuf::as_path))
+            .collect();
+        let mut rows: BTreeMap<i64, Vec<&Staged>> = BTreeMap::new();
+        for row in ledger {
+            rows.entry(row.run_id).or_default().push(row);
+        }
+        let mut candidates: Vec<Candidate> = runs
+            .iter()
+            .filter(|run| is_over(run.state))
+            .filter_map(|run| candidate(run, rows.get(&run.run_id)?, &staying, self))
+            .filter(|found| found.bytes > 0)
+            .collect();
+        candidates.sort_by_key(|found| (found.ended_at, found.run_id));
+        Sorted {
+            candidates,
+            staying: staying.into_iter().map(Path::to_owned).collect(),
+        }
+    }
+
     /// Whether a file, not a directory, may go.
     fn lets_go(&self, row: &Staged) -> bool {
         let path = row.remote.as_path();

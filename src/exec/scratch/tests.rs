@@ -1,5 +1,7 @@
 //! What the tests of this room share, and what an operator is told.
 
+use jiff::Timestamp;
+
 use super::*;
 
 /// A row of the ledger.

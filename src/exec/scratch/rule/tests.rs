@@ -44,7 +44,7 @@ fn found(ledger: &[Staged], runs: &[Run], needed: &[&str], home: &[&str]) -> Vec
         needed: &paths(needed),
         at_home: &paths(home),
     };
-    candidates(ledger, runs, &keep)
+    keep.sort_out(ledger, runs).candidates
 }
 
 use StagedKind::{Directory, Input, Kept, Product};
