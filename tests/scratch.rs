@@ -8,6 +8,7 @@
 )]
 
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -85,7 +86,7 @@ impl Work {
     fn things(&self, last: usize) {
         let mut list = String::from("stage_id\n");
         for thing in 1..=last {
-            list.push_str(&format!("{thing}\n"));
+            writeln!(list, "{thing}").unwrap();
             self.write(&format!("raw/{thing}"), &thing.to_string().repeat(RAW));
         }
         self.write("things.csv", &list);

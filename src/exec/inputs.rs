@@ -17,6 +17,7 @@ use super::{
         ScratchError,
         age::Age,
         fresh::{Here, is_same, is_to_touch},
+        guard::Guard,
         look::{Question, Seen, look},
         rule::Candidate,
     },
@@ -82,7 +83,11 @@ impl Exec<'_> {
 
         let mut staging = Staging::default();
         for sending in 0..=SENDINGS {
+            let guard = Guard::look(store.path(), &run.site)
+                .await
+                .map_err(ScratchError::from)?;
             self.look_at(&mut inputs, &mut staging, now).await?;
+            drop(guard);
             let mut lacking: Vec<&mut Input<'_>> = inputs
                 .iter_mut()
                 .filter(|input| !input.is_there && !staging.missing.contains_key(&input.file.id))

@@ -13,6 +13,7 @@ use crate::{
     connection::Host,
     exec::scratch::{
         ScratchError,
+        guard::Guard,
         rule::{Candidate, Sorted, is_run_directory},
     },
     state::{
@@ -167,6 +168,8 @@ impl Workplace {
         let site = self.loaded.site(&name)?.clone();
         let runs = self.loaded.runs_directory();
         let scratch = scratch_of(&self.loaded, &name, &site, &runs);
+        let guard = Guard::remove(self.store.path(), &name).await;
+        let _guard = guard.map_err(ScratchError::from)?;
         let sorted = match scratch.sort_out(&self.store) {
             // Only its directory, which is nobody else's, may go then.
             Err(ScratchError::Unknown { .. }) => Sorted::default(),

@@ -5,6 +5,7 @@
 pub mod age;
 pub mod budget;
 pub(crate) mod fresh;
+pub mod guard;
 pub(crate) mod look;
 pub mod rule;
 
@@ -14,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use guard::Guard;
 use look::{LookError, Question, look};
 use rule::{Candidate, Keep, Sorted, enough, is_over};
 
@@ -64,6 +66,9 @@ pub enum ScratchError {
         /// What reading its manifest met.
         why: String,
     },
+    /// What keeps removals and looks apart.
+    #[error(transparent)]
+    Guard(#[from] guard::GuardError),
     /// The site said no.
     #[error("{0}")]
     Site(String),
@@ -150,6 +155,7 @@ impl Scratch<'_> {
         if self.over(store, wanted)?.1 == 0 {
             return Ok(Vec::new());
         }
+        let _guard = Guard::remove(store.path(), self.name).await?;
         self.forget_what_is_gone(store, host).await?;
         let (after, over) = self.over(store, wanted)?;
         if over == 0 {
@@ -211,7 +217,8 @@ impl Scratch<'_> {
         Ok(())
     }
 
-    /// Removes what `candidate` names from the site and the ledger.
+    /// Removes what `candidate` names from the site and the ledger. A [`Guard`] must have been
+    /// held since it was [found out](Self::sort_out) what may go.
     ///
     /// # Errors
     /// When the link is down, or the site cannot remove something.
