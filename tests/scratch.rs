@@ -7,6 +7,9 @@
     reason = "a failed test says where"
 )]
 
+#[expect(dead_code, reason = "not every test uses every part")]
+mod sshd;
+
 use std::{
     fmt::Write,
     fs,
@@ -16,6 +19,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sshd::Sshd;
 
 /// Each component has a raw file of its own, and all share a flat. Each leaves a product that comes
 /// home and a file that stays.
@@ -363,4 +367,52 @@ fn the_scratch_is_told_for_people_too() {
     assert_eq!(kinds, ["input", "product", "kept", "directory"]);
     assert_eq!(heaps[0]["files"], 2);
     assert_eq!(heaps[0]["bytes"], 100_004);
+}
+
+/// Runs what a session asks for with a `sha256sum` before the others that notes what it reads.
+const NOTING: &str = r#"#!/bin/sh
+PATH=${0%/*}/bin:$PATH; export PATH
+exec sh -c "$SSH_ORIGINAL_COMMAND"
+"#;
+
+const NOTED: &str = r#"#!/bin/sh
+printf '%s\n' "$@" >>"${0%/*}/../hashed"
+exec /usr/bin/sha256sum "$@"
+"#;
+
+#[test]
+fn what_a_far_site_has_unchanged_is_not_read_there_again() {
+    let sshd = Sshd::start("Subsystem sftp /usr/lib/openssh/sftp-server");
+    let at = |name: &str| sshd.path().join(name);
+    fs::create_dir(at("bin")).unwrap();
+    sshd.script("noting", NOTING);
+    sshd.script("bin/sha256sum", NOTED);
+    let key = fs::read_to_string(at("id.pub")).unwrap();
+    let forced = format!("command=\"{}\" {key}", at("noting").display());
+    fs::write(at("authorized"), forced).unwrap();
+    sshd.open_master();
+    let work = Work::new(&format!(
+        "    connection: {{host: site, socket: {}, config_file: {}}}\n    purge_age: 14d\n",
+        sshd.socket().display(),
+        at("ssh_config").display()
+    ));
+    let hashed = || {
+        let noted = fs::read_to_string(at("hashed")).unwrap_or_default();
+        noted.matches("detrend/flat").count()
+    };
+    work.drive_to(1);
+    assert_eq!(work.staged(1), "2 of 2 inputs sent, the others were there");
+    work.drive_to(2);
+    assert_eq!(work.staged(2), "1 of 2 inputs sent, the others were there");
+    work.ask("UPDATE staged SET touched_at = touched_at - 4 * 86400000 RETURNING kind");
+    work.drive_to(3);
+    work.drive_to(4);
+    assert_eq!(hashed(), 0);
+
+    fs::write(work.path("scratch/detrend/flat"), "FLAT").unwrap();
+    work.drive_to(5);
+    assert_eq!(work.staged(5), "2 of 2 inputs sent, the others were there");
+    assert_eq!(hashed(), 1, "only what was in doubt");
+    assert_eq!(work.ask("SELECT DISTINCT state FROM runs"), ["full"]);
+    assert_eq!(sshd.logins(), 1);
 }

@@ -37,7 +37,7 @@ impl Guard {
     /// Waits until nobody looks at, or removes anything from, the scratch of `site`.
     ///
     /// # Errors
-    /// As [`Guard::look`].
+    /// When the lock's file, which lies beside `state`, cannot be made or locked.
     pub async fn remove(state: &Path, site: &str) -> Result<Self, GuardError> {
         Self::take(state, site, File::lock).await
     }
