@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a failed test says where"
@@ -293,6 +294,30 @@ fn the_run_that_finished_first_is_cleaned_first_and_no_more_than_needed() {
     assert_eq!(work.directories(), 2);
     let store = outrigger::state::Store::open(&work.path("state.db")).unwrap();
     assert_eq!(store.check().unwrap(), []);
+}
+
+#[test]
+fn where_runs_are_cleaned_by_rule_one_that_does_not_fit_yet_waits_for_those_under_way() {
+    let work = Work::new("    scratch_budget: 300 kB\n    scratch_clean: oldest-finished\n");
+    work.things(3);
+    for _ in 0..3 {
+        work.done(&["remote", "define", "a", "--label", "t", "--limit", "1"]);
+    }
+    let all = work.drive();
+    assert!(all.status.success(), "{}", text(&all));
+    assert!(text(&all).contains("waits for room"), "{}", text(&all));
+    assert_eq!(
+        work.ask("SELECT state FROM runs WHERE run_id = 3"),
+        ["full"]
+    );
+    assert_eq!(
+        work.ask("SELECT state FROM runs WHERE run_id = 1"),
+        ["cleaned"]
+    );
+    assert!(work.staged(3).contains("cleaned for"), "{}", work.staged(3));
+    for thing in ["products/1", "products/2", "products/3"] {
+        assert!(work.path(thing).exists(), "{thing}");
+    }
 }
 
 #[test]

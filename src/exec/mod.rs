@@ -66,6 +66,11 @@ pub enum Executed {
         /// What the scheduler said.
         why: String,
     },
+    /// There is no room for its inputs yet; the next exec tries again.
+    Waits {
+        /// How much is lacking.
+        why: String,
+    },
     /// It is in error.
     Failed {
         /// Why.
@@ -79,6 +84,7 @@ impl fmt::Display for Executed {
             Self::Submitted { job_id } => write!(f, "submitted as {job_id}"),
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
             Self::InDoubt { why } => write!(f, "in doubt: {why}"),
+            Self::Waits { why } => write!(f, "waits for room: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -111,6 +117,7 @@ enum Stop {
     Link(LinkError),
     Fail(String),
     Doubt(String),
+    Wait(String),
     Error(ExecError),
 }
 
@@ -131,6 +138,7 @@ impl From<ScratchError> for Stop {
         match error {
             ScratchError::State(error) => Self::Error(error.into()),
             ScratchError::Link(error) => Self::Link(error),
+            ScratchError::Later(error) => Self::Wait(error.to_string()),
             error => Self::Fail(error.to_string()),
         }
     }
@@ -159,6 +167,10 @@ impl Exec<'_> {
             Err(Stop::Doubt(why)) => {
                 store.set_fault(run.run_id, 4, &why)?;
                 Ok(Executed::InDoubt { why })
+            },
+            Err(Stop::Wait(why)) => {
+                store.set_fault(run.run_id, 4, &why)?;
+                Ok(Executed::Waits { why })
             },
             Err(Stop::Error(error @ ExecError::State(_))) => Err(error),
             Err(Stop::Error(error)) => self.fail(store, run, error.to_string()),

@@ -181,12 +181,17 @@ impl Workplace {
             Err(error) => return Err(error.into()),
         };
         let waited = matches!(run.state, RunState::Auth(_));
-        if !(waited && matches!(executed, Executed::Auth { .. })) {
+        let told = match &executed {
+            Executed::Auth { .. } => waited,
+            Executed::Waits { why } => *why == run.reason,
+            _ => false,
+        };
+        if !told {
             visit.observer.note(Some(run), &executed.to_string());
         }
         match executed {
             Executed::Submitted { .. } | Executed::Failed { .. } => Ok(true),
-            Executed::InDoubt { .. } => Ok(false),
+            Executed::InDoubt { .. } | Executed::Waits { .. } => Ok(false),
             Executed::Auth { why } => {
                 if !waited {
                     self.tell(visit.name, &why, visit.observer).await;

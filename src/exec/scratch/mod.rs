@@ -56,6 +56,9 @@ pub enum ScratchError {
     /// The files of a run do not fit.
     #[error(transparent)]
     Over(#[from] budget::OverBudget),
+    /// The files of a run do not fit yet; runs under way may make room.
+    #[error(transparent)]
+    Later(budget::OverBudget),
     /// It is not known what a run needs, so nothing may go.
     #[error(
         "run {run}, which is not over, has no list of files that can be read ({why}), so nothing can be told to be free; mend that, or `outrigger remote cancel {run}`"
@@ -144,7 +147,8 @@ impl Scratch<'_> {
     /// cleaned as `scratch_clean` says, because of `act`. Tells what was cleaned.
     ///
     /// # Errors
-    /// [`ScratchError::Over`] if it does not fit; then nothing was removed.
+    /// [`ScratchError::Over`] if it does not fit, [`ScratchError::Later`] if it will once runs under
+    /// way are over and can be cleaned; then nothing was removed.
     pub(crate) async fn make_room(
         &self,
         store: &mut Store,
@@ -162,9 +166,18 @@ impl Scratch<'_> {
             return Ok(Vec::new());
         }
         let found = self.sort_out(store).map(|sorted| sorted.candidates);
-        if self.site.scratch_clean == ScratchClean::OldestFinished
-            && let Ok(found) = &found
-        {
+        let refusal = |mend: String| budget::OverBudget {
+            site: self.name.to_owned(),
+            after,
+            over,
+            budget: self.site.scratch_budget.unwrap_or_default(),
+            mend,
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return Err(ScratchError::Over(refusal(error.to_string()))),
+        };
+        if self.site.scratch_clean == ScratchClean::OldestFinished {
             let own: Vec<Candidate> = found
                 .iter()
                 .filter(|candidate| candidate.state != RunState::Cancelled)
@@ -177,24 +190,36 @@ impl Scratch<'_> {
                 }
                 return Ok(chosen.to_vec());
             }
+            let alone = budget::afterwards(&self.site.scratch, &[], borrowed(wanted));
+            if budget::over(alone, self.site.scratch_budget) == 0 && self.is_busy(store)? {
+                let mend = "it waits until a run under way there is over".to_owned();
+                return Err(ScratchError::Later(refusal(mend)));
+            }
         }
-        Err(ScratchError::Over(budget::OverBudget {
-            site: self.name.to_owned(),
-            after,
-            over,
-            budget: self.site.scratch_budget.unwrap_or_default(),
-            mend: match &found {
-                Ok(found) => mend(found, over),
-                Err(error) => error.to_string(),
-            },
-        }))
+        Err(ScratchError::Over(refusal(mend(&found, over))))
+    }
+
+    /// Whether the batch job of a run is there, which will be over by itself.
+    fn is_busy(&self, store: &Store) -> Result<bool, StateError> {
+        let stages = [
+            Stage::Submitting,
+            Stage::Run,
+            Stage::Returning,
+            Stage::Importing,
+        ];
+        let runs = store.runs(&RunFilter {
+            site: Some(self.name.to_owned()),
+            states: stages.map(RunState::Active).to_vec(),
+            limit: 1,
+            ..RunFilter::default()
+        })?;
+        Ok(!runs.is_empty())
     }
 
     /// Bytes that would be there, and how many of them are over the budget.
     fn over(&self, store: &Store, wanted: &[(PathBuf, u64)]) -> Result<(u64, u64), StateError> {
         let ledger = store.staged(self.name)?;
-        let wanted = wanted.iter().map(|(path, size)| (path.as_path(), *size));
-        let after = budget::afterwards(&self.site.scratch, &ledger, wanted);
+        let after = budget::afterwards(&self.site.scratch, &ledger, borrowed(wanted));
         Ok((after, budget::over(after, self.site.scratch_budget)))
     }
 
@@ -262,6 +287,10 @@ impl Scratch<'_> {
         let files = candidate.files.iter().map(PathBuf::as_path);
         store.forget_staged(self.name, below.chain(files))
     }
+}
+
+fn borrowed(wanted: &[(PathBuf, u64)]) -> impl Iterator<Item = (&Path, u64)> {
+    wanted.iter().map(|(path, size)| (path.as_path(), *size))
 }
 
 /// A run that has lost its directory is cleaned.
