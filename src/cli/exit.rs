@@ -5,6 +5,7 @@ use std::{fmt, process::ExitCode};
 use crate::{
     config::problem::{Look, Problem, render},
     connection::operator::OperatorError,
+    exec::scratch::ScratchError,
     remote::RemoteError,
     state::StateError,
 };
@@ -66,7 +67,9 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Remote(RemoteError::Link(_)) => Exit::Login,
+            Self::Remote(RemoteError::Link(_) | RemoteError::Scratch(ScratchError::Link(_))) => {
+                Exit::Login
+            },
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },

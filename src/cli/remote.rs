@@ -2,6 +2,7 @@
 
 mod list;
 mod operate;
+mod scratch;
 mod work;
 
 use clap::{Args, Subcommand};
@@ -59,9 +60,11 @@ enum RemoteVerb {
     /// Let held runs go on.
     #[command(after_help = "Example:\n  outrigger remote release 17 18")]
     Release(operate::RunsArgs),
-    /// Remove the directories that runs which are over have on their sites.
+    /// Remove what runs that are over have on their sites and nobody else needs.
     #[command(after_help = "Example:\n  outrigger remote clean 17 --dry-run")]
     Clean(operate::RunsArgs),
+    /// Tell what is on the scratch of sites by our ledger.
+    Scratch(scratch::ScratchArgs),
 }
 
 pub(super) fn run(global: &Global, arguments: RemoteArgs) -> Result<Exit, CliError> {
@@ -78,5 +81,6 @@ pub(super) fn run(global: &Global, arguments: RemoteArgs) -> Result<Exit, CliErr
         RemoteVerb::Hold(arguments) => operate::hold(global, &arguments),
         RemoteVerb::Release(arguments) => operate::release(global, &arguments),
         RemoteVerb::Clean(arguments) => operate::clean(global, &arguments),
+        RemoteVerb::Scratch(arguments) => scratch::scratch(global, &arguments),
     }
 }

@@ -109,6 +109,16 @@ pub struct Site {
     /// Paths that are permanent on the site: checked before a submission, never shipped.
     #[serde(default)]
     pub resident: Vec<PathBuf>,
+    /// Most bytes that we may have on its scratch; a run that would need more is refused before
+    /// anything is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch_budget: Option<Bytes>,
+    /// What is done when a run does not fit into the budget.
+    #[serde(default)]
+    pub scratch_clean: ScratchClean,
+    /// How long the site keeps files that nobody uses; inputs are touched well before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_age: Option<Seconds>,
     /// How often a failed component is bundled again by itself.
     #[serde(default = "default_retries")]
     pub retries: u32,
@@ -125,6 +135,18 @@ pub enum SchedulerKind {
     Slurm,
     /// `msub`, `showq`, `checkjob`, `canceljob`.
     Moab,
+}
+
+/// What is done when a run does not fit into a site's scratch budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScratchClean {
+    /// The run is refused, and the runs that could be cleaned are named.
+    #[default]
+    Never,
+    /// Runs that are over are cleaned, the one that finished first before the others, until it
+    /// fits.
+    OldestFinished,
 }
 
 /// What starts jobs inside an allocation (design §6).

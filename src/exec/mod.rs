@@ -3,11 +3,15 @@
 //! Each step can be interrupted anywhere and repeated: what is on the site already is not sent
 //! again, and before a submission in doubt is repeated the scheduler is asked by the token.
 
+mod inputs;
 mod refuse;
+pub mod scratch;
 mod stage_in;
 mod submit;
 
 use std::{fmt, path::Path, time::Duration};
+
+use scratch::ScratchError;
 
 use crate::{
     batch::Scheduler,
@@ -38,6 +42,10 @@ pub struct Exec<'a> {
     pub site: &'a Site,
     /// How long the link still lives, if that is known.
     pub left: Option<Duration>,
+    /// Directory of outrigger.yaml.
+    pub root: &'a Path,
+    /// Directory of the run directories here.
+    pub runs: &'a Path,
     /// The time.
     pub clock: &'a dyn Clock,
     /// Who is told how far it is.
@@ -67,6 +75,11 @@ pub enum Executed {
         /// What the scheduler said.
         why: String,
     },
+    /// There is no room for its inputs yet; the next exec tries again.
+    Waits {
+        /// How much is lacking.
+        why: String,
+    },
     /// It is in error.
     Failed {
         /// Why.
@@ -81,6 +94,7 @@ impl fmt::Display for Executed {
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
             Self::Held { why } => write!(f, "held: {why}"),
             Self::InDoubt { why } => write!(f, "in doubt: {why}"),
+            Self::Waits { why } => write!(f, "waits for room: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -113,6 +127,7 @@ enum Stop {
     Link(LinkError),
     Fail(String),
     Doubt(String),
+    Wait(String),
     Error(ExecError),
 }
 
@@ -125,6 +140,17 @@ impl<E: Into<ExecError>> From<E> for Stop {
 impl From<LinkError> for Stop {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
+    }
+}
+
+impl From<ScratchError> for Stop {
+    fn from(error: ScratchError) -> Self {
+        match error {
+            ScratchError::State(error) => Self::Error(error.into()),
+            ScratchError::Link(error) => Self::Link(error),
+            ScratchError::Later(error) => Self::Wait(error.to_string()),
+            error => Self::Fail(error.to_string()),
+        }
     }
 }
 
@@ -155,6 +181,10 @@ impl Exec<'_> {
             Err(Stop::Doubt(why)) => {
                 store.set_fault(run.run_id, 4, &why)?;
                 Ok(Executed::InDoubt { why })
+            },
+            Err(Stop::Wait(why)) => {
+                store.set_fault(run.run_id, 4, &why)?;
+                Ok(Executed::Waits { why })
             },
             Err(Stop::Error(error @ ExecError::State(_))) => Err(error),
             Err(Stop::Error(error)) => self.fail(store, run, error.to_string()),

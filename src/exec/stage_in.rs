@@ -1,35 +1,25 @@
 //! Stage-in: what the site lacks is sent; what must be there already is looked for.
 
-use std::{
-    collections::BTreeMap,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use super::{Exec, Stop, refuse};
+use super::{
+    Exec, Stop,
+    inputs::Staging,
+    refuse,
+    scratch::{
+        Scratch, ScratchError,
+        look::{Question, look},
+    },
+};
 use crate::{
     state::{
         Store,
         run::Run,
-        run_dir::{
-            self,
-            decision::Decision,
-            files,
-            manifest::{FileKind, ManifestLine},
-        },
+        run_dir::{self, decision::Decision, files, manifest::FileKind},
+        staged::{Staged, StagedKind},
     },
     transfer::{self, Item, Outcome, TransferOptions},
 };
-
-/// Prints the place (from 0) of each NUL-ended path of its input that is not there. `read -d` is
-/// not POSIX, so the list comes as one quoted line a path, made by us.
-const LOOK: &str = r#"i=0
-while IFS= read -r line; do
-  path=$(printf '%b.' "$line"); path=${path%.}
-  [ -e "$path" ] || printf '%s\n' "$i"
-  i=$((i + 1))
-done
-printf 'looked at %s\n' "$i""#;
 
 impl Exec<'_> {
     /// Sends the run directory and the inputs, verified; tells what was sent.
@@ -43,10 +33,16 @@ impl Exec<'_> {
         let files = files::manifest(run_dir)?;
         let jobs = files::jobs(run_dir)?;
 
-        let gone = self
-            .absent(decision.resident.iter().map(PathBuf::as_path))
-            .await?;
-        if let Some(path) = gone.first().and_then(|at| decision.resident.get(*at)) {
+        let questions: Vec<Question<'_>> = decision
+            .resident
+            .iter()
+            .map(|path| Question { path, touch: false })
+            .collect();
+        let seen = look(self.host, &questions)
+            .await
+            .map_err(ScratchError::from)?;
+        let mut gone = decision.resident.iter().zip(&seen);
+        if let Some((path, _)) = gone.find(|(_, seen)| seen.is_none()) {
             let path = path.display();
             return Err(Stop::Fail(format!(
                 "resident path {path} is not on site {}; put it there, or take it out of `resident`",
@@ -54,68 +50,62 @@ impl Exec<'_> {
             )));
         }
 
-        let mut missing: BTreeMap<u64, String> = BTreeMap::new();
-        let there: Vec<&ManifestLine> =
-            files.iter().filter(|f| f.kind == FileKind::There).collect();
-        for at in self
-            .absent(there.iter().map(|f| f.remote.as_path()))
-            .await?
-        {
-            if let Some(file) = there.get(at) {
-                missing.insert(
-                    file.id,
-                    format!("input {} is no longer on the site", file.remote.display()),
-                );
-            }
-        }
-
-        let inputs: Vec<&ManifestLine> = files.iter().filter(|f| f.kind == FileKind::In).collect();
-        let mut items: Vec<Item> = inputs
+        let run_items = run_files(run_dir, &decision);
+        let size = run_items
             .iter()
-            .map(|file| Item {
-                local: file.local.clone().unwrap_or_default(),
-                remote: file.remote.clone(),
-                size: None,
-                hash: None,
-            })
-            .collect();
-        let bytes = inputs.iter().filter_map(|file| file.size).sum();
-        self.progress.expect(inputs.len() as u64, bytes);
-        let sent = self.push(store, &items).await?;
-        for (file, outcome) in inputs.iter().zip(&sent) {
-            if let Outcome::Failed(error) = outcome {
-                missing.insert(file.id, error.to_string());
-            }
-        }
+            .filter_map(|item| std::fs::metadata(&item.local).ok())
+            .map(|metadata| metadata.len())
+            .sum();
+        let besides = (decision.remote_dir.clone(), size);
+        let staging = self.bring_inputs(store, run, &files, besides).await?;
 
-        let refused = refuse::refused(&jobs, &missing);
+        let refused = refuse::refused(&jobs, &staging.missing);
         if !jobs.is_empty() && refused.len() == jobs.len() {
             let why = refused.values().next().cloned().unwrap_or_default();
             return Err(Stop::Fail(format!("no job has all its inputs: {why}")));
         }
         files::write(run_dir, refuse::REFUSED, refuse::list(&refused).as_bytes())?;
-        items = run_files(run_dir, &decision);
-        for (item, outcome) in items.iter().zip(self.push(store, &items).await?) {
-            if let Outcome::Failed(error) = outcome {
-                return Err(Stop::Fail(format!("{}: {error}", item.local.display())));
+        let mut bytes = 0_u64;
+        for (item, outcome) in run_items.iter().zip(self.push(store, &run_items).await?) {
+            match outcome {
+                Outcome::Failed(error) => {
+                    return Err(Stop::Fail(format!("{}: {error}", item.local.display())));
+                },
+                Outcome::Done { size, .. } | Outcome::AlreadyThere { size, .. } => bytes += size,
             }
         }
-        let fresh = sent
-            .iter()
-            .filter(|o| matches!(o, Outcome::Done { .. }))
-            .count();
-        let mut why = format!(
-            "{fresh} of {} inputs sent, the others were there",
-            sent.len()
-        );
-        if !refused.is_empty() {
-            let refused = refused.len();
-            why = format!("{why}; {refused} jobs refused for want of inputs");
-        }
-        Ok(why)
+        let now = self.clock.now();
+        let directory = Staged {
+            remote: decision.remote_dir,
+            kind: StagedKind::Directory,
+            run_id: run.run_id,
+            size: bytes,
+            hash: String::new(),
+            stamp: String::new(),
+            sent_at: now,
+            touched_at: now,
+            used_at: now,
+        };
+        store.remember_staged(&run.site, &[directory])?;
+        let inputs = files.iter().filter(|file| file.kind == FileKind::In);
+        Ok(told(&staging, inputs.count(), refused.len()))
     }
 
-    async fn push(&self, store: &mut Store, items: &[Item]) -> Result<Vec<Outcome>, Stop> {
+    /// The scratch of the site.
+    pub(super) fn scratch<'s>(&'s self, name: &'s str) -> Scratch<'s> {
+        Scratch {
+            name,
+            site: self.site,
+            root: self.root,
+            runs: self.runs,
+        }
+    }
+
+    pub(super) async fn push(
+        &self,
+        store: &mut Store,
+        items: &[Item],
+    ) -> Result<Vec<Outcome>, Stop> {
         let ledger = transfer::Ledger::new(store)?;
         let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
         let outcomes = transfer::push(self.host, items, &options, self.progress).await;
@@ -123,32 +113,26 @@ impl Exec<'_> {
         store.remember_hashes(&fresh)?;
         Ok(outcomes?)
     }
+}
 
-    /// Places in `paths` of those that are not on the site.
-    async fn absent<'p>(&self, paths: impl Iterator<Item = &'p Path>) -> Result<Vec<usize>, Stop> {
-        let mut list = String::new();
-        let mut count = 0_usize;
-        for path in paths {
-            list.push_str(&octal(path.as_os_str().as_bytes()));
-            list.push('\n');
-            count += 1;
-        }
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let answer = self
-            .host
-            .script_fed(LOOK, &[], Some(list.as_bytes()))
-            .await?;
-        let out = answer.out();
-        if !out.ends_with(&format!("looked at {count}\n")) {
-            return Err(Stop::Fail(format!(
-                "the site did not answer whether {count} files are there: {}",
-                answer.err().trim()
-            )));
-        }
-        Ok(out.lines().filter_map(|line| line.parse().ok()).collect())
+/// What stage-in did, for the run's story.
+fn told(staging: &Staging, inputs: usize, refused: usize) -> String {
+    let sent = staging.sent;
+    let mut why = format!("{sent} of {inputs} inputs sent, the others were there");
+    if !staging.cleaned.is_empty() {
+        let runs = staging.cleaned.iter().map(|run| run.run_id.to_string());
+        let runs: Vec<String> = runs.collect();
+        let bytes: u64 = staging.cleaned.iter().map(|run| run.bytes).sum();
+        why = format!("{why}; run {} cleaned for {bytes} bytes", runs.join(", "));
     }
+    if staging.untouched > 0 {
+        let untouched = staging.untouched;
+        why = format!("{why}; {untouched} old inputs cannot be touched and may be purged");
+    }
+    if refused > 0 {
+        why = format!("{why}; {refused} jobs refused for want of inputs");
+    }
+    why
 }
 
 /// The files of the run directory that the batch job needs.
@@ -170,27 +154,4 @@ fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
         hash: None,
     })
     .collect()
-}
-
-/// Bytes as `printf %b` reads them back, one line whatever they are.
-fn octal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_graphic() && byte != b'\\' {
-            text.push(char::from(byte));
-        } else {
-            text.extend(["\\0", &format!("{byte:03o}")]);
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_name_is_one_plain_line() {
-        assert_eq!(octal(b"/a b\n\\\xff"), "/a\\0040b\\0012\\0134\\0377");
-    }
 }

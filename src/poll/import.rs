@@ -1,8 +1,10 @@
 //! Import: the verdicts on all jobs go into state.db in one transaction.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{ACTOR, Poll, PollError, Stop, harvest, legacy, outcome};
+use jiff::Timestamp;
+
+use super::{ACTOR, Brought, Poll, PollError, Stop, harvest, legacy, outcome};
 use crate::state::{
     Store,
     event::Act,
@@ -15,8 +17,10 @@ use crate::state::{
         self,
         decision::{Decision, Report},
         files::{self, RunDirError},
-        journal,
+        journal::{self, OutputRecord},
+        manifest::ManifestLine,
     },
+    staged::{Staged, StagedKind},
 };
 
 impl Poll<'_> {
@@ -55,6 +59,10 @@ impl Poll<'_> {
                 })
             })
             .collect();
+        let on_site = on_site(&files, &journal, &brought, run.run_id, self.clock.now());
+        store
+            .remember_staged(&run.site, &on_site)
+            .map_err(PollError::from)?;
         let import = Import {
             run_id: run.run_id,
             schema: decision
@@ -132,6 +140,42 @@ impl Poll<'_> {
             },
         )
     }
+}
+
+/// What the jobs of a run left on the site, for the ledger of its scratch: products that are home
+/// too, and files that are nowhere else.
+fn on_site(
+    files: &[ManifestLine],
+    journal: &journal::Journal,
+    brought: &Brought,
+    run_id: i64,
+    now: Timestamp,
+) -> Vec<Staged> {
+    let ids: BTreeMap<u64, &ManifestLine> = files.iter().map(|file| (file.id, file)).collect();
+    let left = |(file, output): (&ManifestLine, &OutputRecord), written: Timestamp| Staged {
+        remote: file.remote.clone(),
+        kind: if brought.get(&file.id).is_some_and(Result::is_ok) {
+            StagedKind::Product
+        } else {
+            StagedKind::Kept
+        },
+        run_id,
+        size: output.size,
+        hash: output.hash.clone(),
+        stamp: String::new(),
+        sent_at: written,
+        touched_at: written,
+        used_at: now,
+    };
+    let jobs = journal.jobs.values();
+    jobs.flat_map(|job| {
+        let end = job.end.as_ref().map(|end| end.end);
+        let written = end.and_then(|end| Timestamp::from_second(end).ok());
+        let outputs = job.outputs.iter();
+        let known = outputs.filter_map(|output| Some((*ids.get(&output.id)?, output)));
+        known.map(move |pair| left(pair, written.unwrap_or(now)))
+    })
+    .collect()
 }
 
 /// Why a legacy dbinfo line did not take effect.

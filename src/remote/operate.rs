@@ -1,14 +1,21 @@
 //! What an operator does to runs and components: revert, hold, release, cancel, clean.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::{
     define::secret,
+    scratch::scratch_of,
     workplace::{RemoteError, Workplace},
 };
 use crate::{
     batch::JobId,
+    config::site::Site,
     connection::Host,
+    exec::scratch::{
+        ScratchError,
+        guard::Guard,
+        rule::{Candidate, Sorted, is_run_directory},
+    },
     state::{
         StateError,
         component::{ComponentEvent, ComponentState},
@@ -24,9 +31,16 @@ const ACTOR: &str = "operator";
 /// What cleaning a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cleaned {
-    /// Its directory on the site is gone.
-    Removed(String),
-    /// It never had one.
+    /// What it had there is gone.
+    Removed {
+        /// Its directory on the site.
+        directory: Option<PathBuf>,
+        /// Files that it was the last to use.
+        files: usize,
+        /// Bytes of which the ledger knew.
+        bytes: u64,
+    },
+    /// It never had anything there.
     Nothing,
 }
 
@@ -145,38 +159,74 @@ impl Workplace {
         Ok(self.store.give_up(run_id, act)?)
     }
 
-    /// Removes a run's directory on the site. Products that stay on the site are elsewhere and
-    /// are not touched.
+    /// Removes what a run that is over has on the site: its directory, and what it was the last to
+    /// use, that no run which is not over needs and that is here too. Files that the jobs left
+    /// only on the site are not touched.
     pub async fn clean(&mut self, run_id: i64) -> Result<Cleaned, RemoteError> {
         let run = self.store.run(run_id)?;
-        run.state.after(RunEvent::Clean).map_err(StateError::from)?;
-        let act = Act::new(self.clock.now(), ACTOR, "cleaned");
-        let site = self.loaded.site(&run.site)?.clone();
-        let run_dir = self.run_dir(&run);
-        if run.job_id.is_none() && !run_dir.join(run_dir::DECISION).exists() {
-            self.store.advance(run_id, RunEvent::Clean, act)?;
-            return Ok(Cleaned::Nothing);
+        let name = run.site.clone();
+        let site = self.loaded.site(&name)?.clone();
+        let runs = self.loaded.runs_directory();
+        let scratch = scratch_of(&self.loaded, &name, &site, &runs);
+        let guard = Guard::remove(self.store.path(), &name).await;
+        let _guard = guard.map_err(ScratchError::from)?;
+        let sorted = match scratch.sort_out(&self.store) {
+            // Only its directory, which is nobody else's, may go then.
+            Err(ScratchError::Unknown { .. }) => Sorted::default(),
+            sorted => sorted?,
+        };
+        let mut candidates = sorted.candidates.iter();
+        let left = candidates.find(|one| one.run_id == run_id).cloned();
+        if run.state != RunState::Cleaned || left.is_none() {
+            run.state.after(RunEvent::Clean).map_err(StateError::from)?;
         }
-        let decision = Decision::read(&run_dir)?;
-        if !is_ours(&decision.remote_dir, &site.own_directory()) {
+        let directory = self.remote_directory(&run, &site)?;
+        if let Some(path) = &directory
+            && let Some(file) = sorted.stays_in(path)
+        {
+            return Err(RemoteError::Site(format!(
+                "{} is in its directory, and another run needs it, or it is nowhere else: not removed",
+                file.display()
+            )));
+        }
+        let cleaned = if directory.is_none() && left.is_none() {
+            Cleaned::Nothing
+        } else {
+            let found = Candidate {
+                directory: directory.clone(),
+                ..left.unwrap_or_else(|| Candidate::nothing(&run))
+            };
+            let host = Host::open(&name, &site).await?;
+            scratch.clean(&mut self.store, &host, &found).await?;
+            Cleaned::Removed {
+                directory,
+                files: found.files.len(),
+                bytes: found.bytes,
+            }
+        };
+        if run.state != RunState::Cleaned {
+            let act = Act::new(self.clock.now(), ACTOR, "cleaned");
+            self.store.advance(run_id, RunEvent::Clean, act)?;
+        }
+        Ok(cleaned)
+    }
+
+    /// The directory of a run on the site, unless it never had one or has it no longer.
+    fn remote_directory(&self, run: &Run, site: &Site) -> Result<Option<PathBuf>, RemoteError> {
+        let run_dir = self.run_dir(run);
+        let never = run.job_id.is_none() && !run_dir.join(run_dir::DECISION).exists();
+        if never || run.state == RunState::Cleaned {
+            return Ok(None);
+        }
+        let directory = Decision::read(&run_dir)?.remote_dir;
+        if !is_run_directory(&directory, &site.own_directory()) {
             return Err(RemoteError::Site(format!(
                 "{} is not a run directory below {}: not removed",
-                decision.remote_dir.display(),
+                directory.display(),
                 site.own_directory().display()
             )));
         }
-        let directory = decision.remote_dir.to_string_lossy().into_owned();
-        let host = Host::open(&run.site, &site).await?;
-        let argv = ["rm", "-rf", "--", &directory].map(str::to_owned);
-        let answer = host.run(&argv, None).await?;
-        if !answer.ok() {
-            return Err(RemoteError::Site(format!(
-                "{directory}: {}",
-                answer.err().trim()
-            )));
-        }
-        self.store.advance(run_id, RunEvent::Clean, act)?;
-        Ok(Cleaned::Removed(directory))
+        Ok(Some(directory))
     }
 }
 
@@ -188,29 +238,4 @@ fn may_be_queued(run: &Run) -> bool {
         _ => Stage::Submitting,
     };
     matches!(stage, Stage::Submitting | Stage::Run)
-}
-
-/// Whether a directory is one that we made for a run: below our own directory in scratch.
-fn is_ours(directory: &Path, own: &Path) -> bool {
-    directory.parent() == Some(own)
-        && directory
-            .components()
-            .all(|part| part != std::path::Component::ParentDir)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_run_directory_may_be_removed() {
-        let own = Path::new("/scratch/us/outrigger");
-        assert!(is_ours(
-            Path::new("/scratch/us/outrigger/chip.1.0a1b2c3d"),
-            own
-        ));
-        assert!(!is_ours(Path::new("/scratch/us"), own));
-        assert!(!is_ours(Path::new("/scratch/us/outrigger/x/.."), own));
-        assert!(!is_ours(Path::new("/home/us/outrigger/chip.1"), own));
-    }
 }

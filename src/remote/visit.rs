@@ -184,12 +184,15 @@ impl Workplace {
             self.fail(visit, run, Step::Exec, &error.to_string())?;
             return Ok(true);
         }
+        let runs = self.loaded.runs_directory();
         let exec = Exec {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
             site_name: visit.name,
             site: &visit.site,
             left: visit.left(self.clock.now()),
+            root: &self.loaded.root,
+            runs: &runs,
             clock: self.clock.as_ref(),
             progress: visit.observer,
         };
@@ -203,12 +206,17 @@ impl Workplace {
             Err(error) => return Err(error.into()),
         };
         let waited = matches!(run.state, RunState::Auth(_));
-        if !(waited && matches!(executed, Executed::Auth { .. })) {
+        let told = match &executed {
+            Executed::Auth { .. } => waited,
+            Executed::Waits { why } => *why == run.reason,
+            _ => false,
+        };
+        if !told {
             visit.observer.note(Some(run), &executed.to_string());
         }
         match executed {
             Executed::Submitted { .. } | Executed::Failed { .. } => Ok(true),
-            Executed::InDoubt { .. } => Ok(false),
+            Executed::InDoubt { .. } | Executed::Waits { .. } => Ok(false),
             Executed::Held { .. } => {
                 self.held.insert(run.run_id, visit.opened_at());
                 Ok(!waited)

@@ -1,9 +1,6 @@
 //! An open workplace: the configuration, state.db, and who we are in it.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 
@@ -17,10 +14,10 @@ use crate::{
     },
     connection::LinkError,
     engine::clock::{Clock, SystemClock},
-    exec::ExecError,
+    exec::{ExecError, scratch::ScratchError},
     poll::PollError,
     prepare::PrepareError,
-    state::{StateError, Store, run::Run},
+    state::{StateError, Store, run::Run, run_dir},
 };
 
 /// Seconds for which a run is claimed. It counts only for holders on other hosts: here one that
@@ -64,12 +61,15 @@ pub enum RemoteError {
     /// Exec stopped.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// Scratch could not be looked at or cleaned.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
     /// Poll stopped.
     #[error(transparent)]
     Poll(#[from] PollError),
     /// A run directory cannot be read.
     #[error(transparent)]
-    Decision(#[from] crate::state::run_dir::decision::DecisionError),
+    Decision(#[from] run_dir::decision::DecisionError),
     /// A label that cannot be part of a path.
     #[error("`{0}` cannot be a label: use letters, digits, `.`, `_` and `-`")]
     Label(String),
@@ -88,6 +88,7 @@ impl RemoteError {
             Self::State(error)
             | Self::Prepare(PrepareError::State(error))
             | Self::Exec(ExecError::State(error))
+            | Self::Scratch(ScratchError::State(error))
             | Self::Poll(PollError::State(error)) => Some(error),
             _ => None,
         }
@@ -129,13 +130,8 @@ impl Workplace {
 
     /// Where a run's directory is here. A run whose base is a URI has it below `runs`.
     pub fn run_dir(&self, run: &Run) -> PathBuf {
-        match run.path_base.rsplit_once("://") {
-            Some((_, path)) => {
-                let name = Path::new(path).file_name().unwrap_or_default();
-                self.loaded.runs_directory().join(name)
-            },
-            None => self.loaded.root.join(&run.path_base),
-        }
+        let runs = self.loaded.runs_directory();
+        run_dir::place(&self.loaded.root, &runs, &run.path_base)
     }
 
     /// The scheduler of a site.

@@ -84,6 +84,7 @@ impl From<RemoteError> for Failure {
                 StateError::Illegal(_) | StateError::NoRow { .. } | StateError::Held { .. },
             )
             | RemoteError::Link(_)
+            | RemoteError::Scratch(_)
             | RemoteError::Exec(_)
             | RemoteError::Poll(_)
             | RemoteError::Site(_) => Exit::Unknown,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{StateError, Store};
@@ -87,16 +87,20 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT seq, path, remote, size, hash FROM files WHERE run_id = ? ORDER BY seq, path",
         )?;
-        let rows = statement.query_map([run_id], |row| {
-            Ok(Product {
-                seq: row.get(0)?,
-                path: path(&row.get::<_, Vec<u8>>(1)?),
-                remote: path(&row.get::<_, Vec<u8>>(2)?),
-                size: row.get(3)?,
-                hash: row.get(4)?,
-            })
-        })?;
+        let rows = statement.query_map([run_id], product)?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The product of a run on `site` that was at `remote` there, if it came home.
+    pub fn product_on(&self, site: &str, remote: &Path) -> Result<Option<Product>, StateError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT f.seq, f.path, f.remote, f.size, f.hash FROM files f JOIN runs USING (run_id)
+                 WHERE f.remote = ? AND runs.site = ? ORDER BY f.at DESC LIMIT 1",
+            )?
+            .query_row(params![remote.as_os_str().as_bytes(), site], product)
+            .optional()?)
     }
 
     /// Remembers hashes of local files, in one transaction.
@@ -120,6 +124,16 @@ impl Store {
     }
 }
 
-fn path(bytes: &[u8]) -> PathBuf {
+fn product(row: &Row<'_>) -> rusqlite::Result<Product> {
+    Ok(Product {
+        seq: row.get(0)?,
+        path: path(&row.get::<_, Vec<u8>>(1)?),
+        remote: path(&row.get::<_, Vec<u8>>(2)?),
+        size: row.get(3)?,
+        hash: row.get(4)?,
+    })
+}
+
+pub(super) fn path(bytes: &[u8]) -> PathBuf {
     Path::new(OsStr::from_bytes(bytes)).to_owned()
 }

@@ -21,6 +21,7 @@ pub mod run;
 pub mod run_dir;
 pub mod schema;
 pub mod script;
+pub mod staged;
 mod store;
 
 pub use store::{IllegalMove, StateError, Store};

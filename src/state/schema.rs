@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 15] = [
+pub const RESERVED: [&str; 16] = [
     "runs",
     "components",
     "jobs",
@@ -22,10 +22,11 @@ pub const RESERVED: [&str; 15] = [
     "script_jobs",
     "script_controllers",
     "links",
+    "staged",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -34,6 +35,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(SCRIPTS),
         M::up(SCRIPT_JOBS),
         M::up(LINKS),
+        M::up(STAGED),
     ])
 }
 
@@ -218,6 +220,26 @@ CREATE TABLE script_controllers (
     session  TEXT NOT NULL PRIMARY KEY,
     identity TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What is on the scratch of the sites. `run_id` is the last run that had to do with a file, `stamp`
+/// what the site's `stat` said of it when its content was known.
+const STAGED: &str = "
+CREATE TABLE staged (
+    site       TEXT NOT NULL,
+    remote     BLOB NOT NULL,
+    kind       TEXT NOT NULL CHECK (kind IN ('input', 'product', 'kept', 'directory')),
+    run_id     INTEGER NOT NULL,
+    size       INTEGER NOT NULL,
+    hash       TEXT NOT NULL,
+    stamp      TEXT NOT NULL,
+    sent_at    INTEGER NOT NULL,
+    touched_at INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL,
+    PRIMARY KEY (site, remote)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX files_by_remote ON files (remote);
 ";
 
 #[cfg(test)]

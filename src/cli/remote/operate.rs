@@ -82,7 +82,15 @@ pub(super) fn cancel(global: &Global, arguments: &RunsArgs) -> Result<Exit, CliE
 pub(super) fn clean(global: &Global, arguments: &RunsArgs) -> Result<Exit, CliError> {
     arguments.each(global, RunEvent::Clean, |workplace, id, _| {
         Ok(match block_on(workplace.clean(id))?? {
-            Cleaned::Removed(directory) => format!("removed {directory}"),
+            Cleaned::Removed {
+                directory,
+                files,
+                bytes,
+            } => {
+                let directory = directory.map(|path| format!("{} and ", path.display()));
+                let directory = directory.unwrap_or_default();
+                format!("removed {directory}{files} files ({bytes} bytes by our ledger)")
+            },
             Cleaned::Nothing => "it had nothing on its site".to_owned(),
         })
     })

@@ -8,9 +8,12 @@ use super::{
 };
 use crate::config::{
     document::KeyPath,
-    site::{ChunkLimits, Config, Connection, Site, SshConnection},
-    units::Bytes,
+    site::{ChunkLimits, Config, Connection, ScratchClean, Site, SshConnection},
+    units::{Bytes, Seconds},
 };
+
+/// Shorter than any purge: a batch job waits longer for its turn.
+const SHORTEST_PURGE: Seconds = Seconds(3600);
 
 /// Longest control socket: ssh appends 17 characters of its own while it connects.
 const MAX_SOCKET: usize = 79;
@@ -95,6 +98,25 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     for (index, resident) in site.resident.iter().enumerate() {
         absolute(report, resident, &path.key("resident").index(index));
     }
+    report.require(
+        site.scratch_budget.is_none_or(|budget| budget > Bytes(0)),
+        &path.key("scratch_budget"),
+        "`scratch_budget` must be more than nothing",
+        "leave it out if nothing limits the scratch",
+    );
+    report.require(
+        site.purge_age.is_none_or(|age| age >= SHORTEST_PURGE),
+        &path.key("purge_age"),
+        "`purge_age` must be at least an hour",
+        "leave it out if the site purges nothing",
+    );
+    let cleans = site.scratch_clean != ScratchClean::Never;
+    report.require(
+        !cleans || site.scratch_budget.is_some(),
+        &path.key("scratch_clean"),
+        "`scratch_clean` without `scratch_budget` cleans nothing",
+        "say how much may be there: `scratch_budget: 100 TB`",
+    );
     if let Some(directory) = &site.scheduler_path {
         absolute(report, directory, &path.key("scheduler_path"));
     }

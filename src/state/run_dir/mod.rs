@@ -21,6 +21,8 @@ pub mod journal;
 pub mod manifest;
 pub mod tsv;
 
+use std::path::{Path, PathBuf};
+
 /// Name of the decision file.
 pub const DECISION: &str = "run.yaml";
 /// Name of the list of jobs.
@@ -39,6 +41,15 @@ pub const JOURNAL: &str = "journal.tsv";
 pub const RETURNED: &str = "returned.tsv";
 /// Name of the scheduler's output file.
 pub const BATCH_OUTPUT: &str = "batch.out";
+
+/// Where the directory of a run is here, from its recorded base: `root` is the directory of
+/// outrigger.yaml, `runs` that of the run directories. One whose base is a URI is below `runs`.
+pub fn place(root: &Path, runs: &Path, path_base: &str) -> PathBuf {
+    match path_base.rsplit_once("://") {
+        Some((_, path)) => runs.join(Path::new(path).file_name().unwrap_or_default()),
+        None => root.join(path_base),
+    }
+}
 
 /// Name of a multi-prog config.
 pub fn chunk_name(index: usize) -> String {

@@ -79,6 +79,18 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:18: error: `fill_factor` must be a number, not `.nan`"
 )]
 #[case(
+    "scratch_budget: 0",
+    "4:21: error: `scratch_budget` must be more than nothing (leave it out if nothing limits the scratch)"
+)]
+#[case(
+    "scratch_clean: oldest-finished",
+    "4:20: error: `scratch_clean` without `scratch_budget` cleans nothing (say how much may be there: `scratch_budget: 100 TB`)"
+)]
+#[case(
+    "purge_age: 5m",
+    "4:16: error: `purge_age` must be at least an hour (leave it out if the site purges nothing)"
+)]
+#[case(
     "resident: [refcat]",
     "4:16: error: `refcat` is not an absolute path (begin with `/`)"
 )]

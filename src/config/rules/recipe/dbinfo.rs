@@ -10,15 +10,22 @@ use crate::config::{
 };
 
 /// Tables that the database needs for itself.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 16] = [
     "runs",
     "components",
     "jobs",
     "files",
     "hashes",
     "results",
+    "outbox",
     "events",
     "queue",
+    "script_variables",
+    "script_books",
+    "script_pages",
+    "script_jobs",
+    "script_controllers",
+    "staged",
     "meta",
 ];
 
