@@ -150,8 +150,7 @@ fn start(loaded: &Loaded, arguments: &SiteArgs, anew: bool) -> Result<Exit, CliE
     let (site, ssh) = one(loaded, arguments.site.as_deref())?;
     let operator = Operator::of(site, ssh).map_err(OperatorError::from)?;
     if arguments.dry_run {
-        let lines: Vec<String> = operator
-            .commands()
+        let lines: Vec<String> = block_on(operator.commands())?
             .iter()
             .filter_map(|argv| shlex::try_join(argv.iter().map(String::as_str)).ok())
             .collect();

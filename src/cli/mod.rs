@@ -148,6 +148,14 @@ enum Verb {
         after_help = "Example:\n  outrigger sky png stack.fits --output stack.png"
     )]
     Sky(SkyCommand),
+    /// Connects a login's ssh (called by ssh).
+    #[command(hide = true)]
+    Dial {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -211,6 +219,9 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Pcontrol(words) => return pcontrol::program::main(&global.config, &words.words),
         Verb::Pclient(words) => return pclient::program::main(&global.config, &words.words),
         Verb::Sky(command) => return sky::main(command),
+        Verb::Dial { host, port } => crate::connection::dial(&host, port)
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(format!("{host} port {port}: {error}"))),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };

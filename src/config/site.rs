@@ -395,7 +395,7 @@ impl Default for ChunkLimits {
 impl Default for Transfer {
     fn default() -> Self {
         Self {
-            streams: 3,
+            streams: 2,
             engine: Engine::default(),
             bundle: Bytes(64 << 20),
             limit: None,

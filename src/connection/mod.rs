@@ -5,6 +5,7 @@
 //! way to the site (design §4.8). A dead link is [`LinkError::Down`], a state to wait in, and its
 //! text says how to bring the link back.
 
+mod dial;
 pub mod doctor;
 mod error;
 mod far_line;
@@ -24,6 +25,7 @@ mod scp;
 mod socket;
 mod status;
 
+pub use dial::dial;
 pub use error::LinkError;
 pub(crate) use far_line::escape_b;
 pub use host::Host;

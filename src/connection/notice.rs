@@ -167,8 +167,7 @@ mod tests {
         assert_eq!(again.unwrap(), [""; 0]);
         let request = hook.join().unwrap();
         assert!(request.starts_with("POST /hook"), "{request}");
-        let said: Value =
-            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let said: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!(said["site"], "mustang");
         assert!(request.contains(r#""site":"mustang""#), "{request}");
     }

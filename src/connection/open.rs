@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    dial,
     opening::Opening,
     refusal::{OpenError, Refusal},
     socket::of_generation,
@@ -48,7 +49,7 @@ pub(super) async fn open(
     };
     let program = |error: std::io::Error| failed(Refusal::Program, error.to_string());
     let socket = of_generation(&opening.path, generation);
-    let mut argv = opening.argv(ssh, generation).into_iter();
+    let mut argv = command_line(opening, ssh, generation).await.into_iter();
     let mut command = Command::new(argv.next().unwrap_or_default());
     if asking == Asking::Nobody {
         command.env("SSH_ASKPASS_REQUIRE", "never");
@@ -84,6 +85,19 @@ pub(super) async fn open(
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     let last = last.unwrap_or_default().trim().to_owned();
     Err(failed(Refusal::of(&said), last))
+}
+
+/// The argv that opens a master; its TCP connection is ours to make, where ssh would make one.
+pub(super) async fn command_line(
+    opening: &Opening,
+    ssh: &SshConnection,
+    generation: u32,
+) -> Vec<String> {
+    let more = match (opening.question(ssh), std::env::current_exe()) {
+        (Some(question), Ok(program)) => dial::options(ssh, &question, &program).await,
+        _ => Vec::new(),
+    };
+    opening.argv(ssh, generation, &more)
 }
 
 /// Hears all that comes, and never ends: the end of ssh itself is what counts.

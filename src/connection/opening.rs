@@ -27,11 +27,28 @@ impl Opening {
         self.through.is_some()
     }
 
-    /// The argv that opens it at its path of `generation`, and what carries it at its own.
+    /// What `ssh -G` is asked to learn how it would connect by itself; `None` where it does not:
+    /// it rides, or passes other machines.
+    pub(super) fn question(&self, ssh: &SshConnection) -> Option<Vec<String>> {
+        if self.rides() || self.jump.is_some() {
+            return None;
+        }
+        let mut words = config(ssh);
+        words.push(self.target.clone());
+        Some(words)
+    }
+
+    /// The argv that opens it at its path of `generation`, and what carries it at its own. `more`:
+    /// further options.
     ///
     /// ssh puts itself in the background, but its child that speaks to the bastion would die
     /// with the terminal, hence `nohup`.
-    pub(super) fn argv(&self, ssh: &SshConnection, generation: u32) -> Vec<String> {
+    pub(super) fn argv(
+        &self,
+        ssh: &SshConnection,
+        generation: u32,
+        more: &[String],
+    ) -> Vec<String> {
         let mut argv = vec!["nohup".to_owned(), text(&ssh.ssh)];
         argv.extend(["-M".into(), "-S".into()]);
         argv.push(percent(&of_generation(&self.path, generation)));
@@ -45,6 +62,7 @@ impl Opening {
             argv.extend(["-o".into(), option.into()]);
         }
         argv.push("-fN".into());
+        argv.extend_from_slice(more);
         argv.extend(config(ssh));
         if let Some(jump) = &self.jump {
             argv.extend(["-J".into(), jump.clone()]);
@@ -193,7 +211,7 @@ mod tests {
         let ssh: SshConnection = serde_yaml::from_str(yaml).unwrap();
         let sockets = Sockets::of("x", &ssh, Some(Path::new("/h")), "ipp0").unwrap();
         let shown = |opening: Opening| {
-            let argv = opening.argv(&ssh, 3);
+            let argv = opening.argv(&ssh, 3, &[]);
             let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
             let line = words.join(" ");
             let line = line.replace("-o ControlMaster=yes -o ControlPersist=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o ConnectTimeout=60 ", "");

@@ -19,7 +19,7 @@ use tokio::process::Command;
 use super::{
     LinkError, Patience,
     master::Master,
-    open::{Asking, open},
+    open::{Asking, command_line, open},
     opening::{Opening, lines, openings, percent},
     record::{Record, person},
     refusal::OpenError,
@@ -150,13 +150,14 @@ impl<'a> Operator<'a> {
     }
 
     /// The commands that a refresh would run, in their order.
-    pub fn commands(&self) -> Vec<Vec<String>> {
+    pub async fn commands(&self) -> Vec<Vec<String>> {
         let before = Record::read(&self.sockets.record()).map_or(0, |record| record.generation);
         let generation = next_generation(before);
-        openings(self.ssh, &self.sockets)
-            .iter()
-            .map(|opening| opening.argv(self.ssh, generation))
-            .collect()
+        let mut commands = Vec::new();
+        for opening in openings(self.ssh, &self.sockets) {
+            commands.push(command_line(&opening, self.ssh, generation).await);
+        }
+        commands
     }
 
     /// Opens new masters beside the old ones and switches to them.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::connection::{Host, LinkError};
 
-/// `$1` directory for the bundle, `$2` word for temporary names. Reads a tar stream: `d` lists the
+/// `$1` directory for the bundle, `$2` word for temporary names, `$3` bytes of the files. Reads a tar stream: `d` lists the
 /// directories, `m` the odd names, `s` the checksums of what must land, `e` how long `s` is: on a
 /// full disk it may be short.
 ///
@@ -25,8 +25,19 @@ mkdir -p -- "$1" && cd -- "$1" || exit 3
 tar -xomf - 2>t || sed 's/^/or tar /' t
 free() { df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; }
 cut() { free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; }
-[ -s e ] && [ "$(wc -c <s)" -eq "$(cat e)" ] || cut "$1"
-{ sha256sum -- */* 2>/dev/null; :; } | sort >g || cut "$1"
+n=
+read -r n <e 2>/dev/null
+[ -n "$n" ] && [ "$(wc -c <s)" -eq "$n" ] || cut "$1"
+sums() {
+    if [ "$bytes" -gt 16000000 ] && command -v openssl >/dev/null; then
+        openssl dgst -sha256 -r "$@" 2>/dev/null | sed 's/^\([0-9a-f]*\) \*/\1  /'
+    else
+        sha256sum -- "$@" 2>/dev/null
+    fi
+    :
+}
+bytes=$3
+sums */* | sort >g || cut "$1"
 if ! cmp -s g s; then
     free
     comm -13 s g | while IFS= read -r l; do
@@ -38,19 +49,22 @@ if ! cmp -s g s; then
 fi
 sync -f . 2>/dev/null || sync
 set -f
-set --  "$1" "$2"
+word=$2
+set -- .
 while IFS= read -r d; do
     case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
     [ -d "$d" ] || mkdir -p -- "$d" 2>/dev/null
     set -- "$@" "$d"
 done <d
-top=$1 word=$2; shift 2
 mount() { df -P -- "$@" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
-here=$(mount .)
 mount "$@" >f
-if [ $(($(wc -l <f))) -ne $# ]; then
+n=0
+while read -r m; do n=$((n + 1)); done <f
+if [ $n -ne $# ]; then
     for d; do mount "$d" | tail -n 1 | grep . || echo; done >f
 fi
+read -r here <f
+shift
 set +f
 one() {
     if [ -d "$2" ]; then echo "or kept $1 it is a directory"; return; fi
@@ -75,7 +89,9 @@ for d; do
     else
         for i in "$k"/*; do [ -e "$i" ] && one "$i" "$d/${i#*/}" "$m"; done
     fi
-done 3<f
+done 3<<END
+$(sed 1d f)
+END
 while IFS='	' read -r i q; do
     [ -f "o/$i" ] || continue
     case $q in *\\*) q=$(printf '%b.' "$q"); q=${q%.} ;; esac
@@ -83,7 +99,6 @@ while IFS='	' read -r i q; do
     if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept o/$i" $m; continue; fi
     one "o/$i" "$q" "$(mount "$d")"
 done <m
-cd / && rm -rf -- "$top"
 echo or end
 "#;
 
@@ -103,11 +118,18 @@ pub(super) async fn send(
         .map(|(n, name)| (name.clone(), n))
         .collect();
     let (mut inlet, pumped) = sluice::inward();
+    let bytes: u64 = pieces.iter().map(|piece| piece.size).sum();
+    let bytes = bytes.to_string();
     let packing = tokio::task::spawn_blocking(move || {
         let hashes = pack::pack(&pieces, &layout, &mut inlet);
         (pieces, hashes)
     });
-    let args: [&[u8]; 2] = [directory.as_os_str().as_bytes(), word.as_bytes()];
+
+    let args: [&[u8]; 3] = [
+        directory.as_os_str().as_bytes(),
+        word.as_bytes(),
+        bytes.as_bytes(),
+    ];
     let streamed = host
         .stream(
             turn,

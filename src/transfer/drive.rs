@@ -144,6 +144,12 @@ impl<'a> Ledgered<'a> {
     }
 }
 
+/// Streams that `pieces` are worth, of the `most` that there may be over `lines`.
+pub(super) fn enough(pieces: &[Piece], most: usize, lines: usize) -> usize {
+    let bytes = pieces.iter().map(|piece| piece.size).sum();
+    plan::streams(bytes, most, lines)
+}
+
 /// Jobs that move `pieces`.
 pub(super) fn jobs(pieces: Vec<Piece>, how: &How) -> VecDeque<Job> {
     let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();

@@ -56,13 +56,15 @@ echo or end
 "#;
 
 /// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
-/// each stream, and removes what other transfers left long ago.
+/// each stream, removes what other transfers left long ago, and tells what parts of large files
+/// are there.
 const BEGIN: &str = r#"
 mkdir -p -- "$1" || exit 3
 umask 077
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
 mkdir -- "$1/$2" || exit 3
 command -v dd >/dev/null && echo "or dd"
+for f in "$1"/or-k*/done.*; do [ -e "$f" ] && d=${f%/*} && echo "or part ${f##*.} ${d##*/}"; done
 n=0
 while [ $n -lt "$3" ]; do mkdir -- "$1/$2/$n" || exit 3; n=$((n + 1)); done
 "#;
@@ -125,6 +127,7 @@ pub(super) struct Stage {
     host: Host,
     dir: PathBuf,
     count: Arc<AtomicU64>,
+    arrived: Arc<HashSet<(String, u64)>>,
     /// Whether large files can be cut there.
     pub(super) cuts: bool,
 }
@@ -223,6 +226,7 @@ impl Stage {
                 host: host.clone(),
                 dir,
                 count: Arc::default(),
+                arrived: Arc::new(parts(&output.out())),
                 cuts: output.out().lines().any(|line| line == "or dd"),
             }));
         }
@@ -251,6 +255,13 @@ impl Stage {
     /// A directory of this name that outlives the transfer.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.dir.with_file_name(name)
+    }
+
+    /// Whether an earlier transfer has brought this part of the file that is gathered there.
+    pub(super) fn has_arrived(&self, directory: &Path, part: u64) -> bool {
+        let name = directory.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        self.arrived.contains(&(name, part))
     }
 
     /// A word for temporary names of this transfer.
@@ -322,6 +333,17 @@ impl Stage {
         };
         Ok(pieces.into_iter().map(settle).collect())
     }
+}
+
+/// Parts of large files that are there: the directory's name and the part's number.
+fn parts(said: &str) -> HashSet<(String, u64)> {
+    let lines = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("or part "));
+    let pairs = lines.filter_map(|line| line.split_once(' '));
+    pairs
+        .filter_map(|(number, name)| Some((name.to_owned(), number.parse().ok()?)))
+        .collect()
 }
 
 fn settled(piece: &Piece, answer: Option<(&str, &str)>, said: &str, free: u64) -> Settled {

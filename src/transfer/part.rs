@@ -5,7 +5,6 @@
 //! of its source, so that a later transfer goes on from there.
 
 use std::{
-    collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::ffi::OsStrExt,
@@ -21,7 +20,7 @@ use super::{
     rate::Governor,
     sluice, source,
 };
-use crate::connection::{Host, LinkError};
+use crate::connection::{Host, LinkError, Output};
 
 /// `$1` the file's directory, `$2` first block, `$3` number of the part, `$4` its bytes: writes
 /// standard input there, and marks the part if all of it came.
@@ -35,40 +34,34 @@ rm -f "e$3"
 echo or end
 "#;
 
-/// `$1` the file's directory, `$2` its hash, `$3` its target, `$4` word for temporary names,
-/// `$5` its mode: verifies the file and renames it into place.
+/// `$1` the file's directory, `$2` its target, `$3` word for temporary names, `$4` its mode; its
+/// hash is read from standard input once the file itself has been read: verifies the file and
+/// renames it into place.
 const ASSEMBLE: &str = r#"
 export LC_ALL=C
 cd -- "$1" || exit 3
-h=$(sha256sum <whole) || exit 4
+if command -v openssl >/dev/null; then h=$(openssl dgst -sha256 -r <whole); else h=$(sha256sum <whole); fi || exit 4
 h=${h%% *}
-if [ "$h" != "$2" ]; then echo "or differs $h"; cd / && rm -rf -- "$1"; echo or end; exit; fi
-chmod "$5" whole 2>/dev/null
+read -r want
+if [ "$h" != "$want" ]; then echo "or differs $h"; cd / && rm -rf -- "$1"; echo or end; exit; fi
+chmod "$4" whole 2>/dev/null
 sync -f whole 2>/dev/null || sync
-d=${3%/*}; d=${d:-/}
+d=${2%/*}; d=${d:-/}
 mount() { df -P -- "$1" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
 if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept" $m; echo or end; exit; fi
-if [ -d "$3" ]; then echo "or kept it is a directory"; echo or end; exit; fi
+if [ -d "$2" ]; then echo "or kept it is a directory"; echo or end; exit; fi
 from=whole
 if [ "$(mount .)" != "$(mount "$d")" ]; then
-    from=$d/.or-part-$4
+    from=$d/.or-part-$3
     if ! m=$(mv -f -- whole "$from" 2>&1); then rm -f -- "$from"; echo "or kept" $m; echo or end; exit; fi
 fi
-if m=$(mv -f -- "$from" "$3" 2>&1); then echo "or landed"; cd / && rm -rf -- "$1"
+if m=$(mv -f -- "$from" "$2" 2>&1); then echo "or landed"; cd / && rm -rf -- "$1"
 else [ "$from" = whole ] || rm -f -- "$from"; echo "or kept" $m; fi
 echo or end
 "#;
 
-/// Reads directories as lines; answers which parts of each have arrived.
-const ARRIVED: &str = r#"
-k=0
-while IFS= read -r d; do
-    case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
-    for f in "$d"/done.*; do [ -e "$f" ] && echo "or $k ${f##*.}"; done
-    k=$((k + 1))
-done
-echo or end
-"#;
+/// How the name of a directory begins in which the parts of a file are gathered.
+pub(super) const GATHERED: &str = "or-k";
 
 /// Where the parts of a file are gathered, the same for every transfer of the same state of the
 /// source to the same target in parts of the same length.
@@ -82,34 +75,7 @@ pub(super) fn directory(stage: &Stage, piece: &Piece, part: &Part) -> PathBuf {
     name.extend_from_slice(format!("\0{}", part.of).as_bytes());
     let hash = Hash::of(&name).to_string();
     let short = hash.get(..16).unwrap_or(&hash);
-    stage.beside(&format!("or-k{short}"))
-}
-
-/// Which parts of `files` have arrived already.
-pub(super) async fn arrived(
-    host: &Host,
-    directories: &[PathBuf],
-) -> Result<HashMap<usize, HashSet<u64>>, LinkError> {
-    if directories.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut list = String::new();
-    for directory in directories {
-        crate::connection::escape_b(directory.as_os_str().as_bytes(), &mut list);
-        list.push('\n');
-    }
-    let output = host.script_fed(ARRIVED, &[], Some(list.as_bytes())).await?;
-    let output = far::complete(output)?;
-    let mut found: HashMap<usize, HashSet<u64>> = HashMap::new();
-    for line in output.out().lines() {
-        let mut words = line.split(' ');
-        if let (Some("or"), Some(file), Some(part)) = (words.next(), words.next(), words.next())
-            && let (Ok(file), Ok(part)) = (file.parse(), part.parse())
-        {
-            found.entry(file).or_default().insert(part);
-        }
-    }
-    Ok(found)
+    stage.beside(&format!("{GATHERED}{short}"))
 }
 
 /// Sends one part of a file.
@@ -181,6 +147,7 @@ pub(super) async fn send(
 pub(super) async fn assemble(
     host: Host,
     stage: Stage,
+    turn: usize,
     piece: Piece,
     part: Part,
 ) -> Result<(Piece, Settled), LinkError> {
@@ -190,22 +157,43 @@ pub(super) async fn assemble(
         Some(hash) => Ok(hash),
         None => Hash::of_file(&from).map_err(|error| source::unreadable(&from, &error)),
     });
-    let hash = hashing.await.map_err(far::stopped("hashing a file"))?;
-    let hash = match hash.and_then(|hash| source::still(&piece).map(|()| hash)) {
-        Ok(hash) => hash,
-        Err(error) => return Ok((piece, Settled::Failed(error))),
-    };
     let directory = directory(&stage, &piece, &part);
-    let (text, word, mode) = (hash.to_string(), stage.word(), source::mode(&piece.from));
+    let (word, mode) = (stage.word(), source::mode(&piece.from));
     let mode = format!("{mode:o}");
-    let args: [&[u8]; 5] = [
+    let args: [&[u8]; 4] = [
         directory.as_os_str().as_bytes(),
-        text.as_bytes(),
         piece.to.as_os_str().as_bytes(),
         word.as_bytes(),
         mode.as_bytes(),
     ];
-    let output = host.script_fed(ASSEMBLE, &args, None).await?;
+    // Both sides read the file at the same time.
+    let streamed = host
+        .stream(
+            turn,
+            ASSEMBLE,
+            &args,
+            |pipe| async {
+                let hash = hashing.await.map_err(io::Error::other)?;
+                let hash = hash.and_then(|hash| source::still(&piece).map(|()| hash));
+                let line = hash
+                    .as_ref()
+                    .map_or(String::new(), |hash| format!("{hash}\n"));
+                sluice::feed(pipe, line.as_bytes()).await?;
+                Ok(hash)
+            },
+            sluice::drain,
+        )
+        .await?;
+    let reading = LinkError::io(format!("reading {}", piece.from.display()));
+    let hash = match streamed.fed.map_err(reading)? {
+        Ok(hash) => hash,
+        Err(error) => return Ok((piece, Settled::Failed(error))),
+    };
+    let output = Output {
+        code: streamed.code,
+        stdout: streamed.taken.unwrap_or_default(),
+        stderr: streamed.stderr,
+    };
     let said = output.out();
     let path = piece.to.clone();
     let place = Place::Site;

@@ -8,7 +8,7 @@ pub(super) const BLOCK: u64 = 1 << 20;
 #[cfg(test)]
 pub(super) const BUNDLE: u64 = 64 << 20;
 /// Below this a load is not worth a session's start.
-const FEW_BYTES: u64 = 2 << 20;
+const FEW_BYTES: u64 = 4 << 20;
 /// Most files that travel as one.
 const MOST_FILES: usize = 2000;
 
@@ -33,6 +33,13 @@ pub struct Part {
     pub from: u64,
     /// Its length in bytes; a whole number of blocks but for the last part.
     pub bytes: u64,
+}
+
+/// Streams that so many `bytes` are worth, of the `most` that there may be: each should have a few
+/// loads, so that one lands while another travels.
+pub(super) fn streams(bytes: u64, most: usize, lines: usize) -> usize {
+    let worth = usize::try_from(bytes / (3 * FEW_BYTES)).unwrap_or(usize::MAX);
+    worth.max(lines).clamp(1, most.max(1))
 }
 
 /// Loads for `streams` streams that take the next one whenever they are free. Large files are cut
@@ -65,7 +72,7 @@ pub(super) fn loads(sizes: &[u64], streams: usize, bundle: u64, cut: bool) -> Ve
     let mut bytes = 0u64;
     let most_files = |left: usize| {
         let share = left / usize::try_from(streams * 3).unwrap_or(1);
-        share.clamp(64, MOST_FILES)
+        share.clamp(200, MOST_FILES)
     };
     for n in small {
         let full = bytes.saturating_add(size(sizes, n)) > share(left + bytes)

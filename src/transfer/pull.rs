@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier,
-    drive::{How, Job, Ledgered, Piece, Settled, drive, jobs},
+    drive::{How, Job, Ledgered, Piece, Settled, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
     land::Berth,
@@ -65,7 +65,7 @@ pub(super) async fn pull(
     let governor = opts.governor();
     let mut how = How {
         site: opts.site.clone(),
-        streams,
+        streams: enough(&pieces, streams, host.lines()),
         bundle: opts.bundle,
         cut: false,
         until: opts.until,

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
-    drive::{How, Job, Ledgered, Piece, Settled, drive, jobs},
+    drive::{How, Job, Ledgered, Piece, Settled, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     part, source,
 };
@@ -47,14 +47,14 @@ pub(super) async fn push(
     let governor = opts.governor();
     let how = How {
         site: opts.site.clone(),
-        streams,
+        streams: enough(&lacking, streams, host.lines()),
         bundle: opts.bundle,
         cut: stage.cuts && opts.engine == Engine::Tar,
         until: opts.until,
         governor: Arc::clone(&governor),
     };
     let planned = match opts.engine {
-        Engine::Tar => go_on(host, &stage, jobs(lacking, &how)).await?,
+        Engine::Tar => go_on(&stage, jobs(lacking, &how)),
         Engine::Scp | Engine::Rsync => jobs(hashed(lacking, opts, &mut outcomes).await, &how),
     };
     let engine = opts.engine;
@@ -69,7 +69,7 @@ pub(super) async fn push(
                 Job::Part(piece, of) => part::send(host, stage, turn, piece, of, governor)
                     .await
                     .map(|one| vec![one]),
-                Job::Assemble(piece, of) => part::assemble(host, stage, piece, of)
+                Job::Assemble(piece, of) => part::assemble(host, stage, turn, piece, of)
                     .await
                     .map(|one| vec![one]),
                 Job::Discard(piece, of) => part::discard(host, stage, piece, of)
@@ -222,47 +222,26 @@ async fn hashed(
 }
 
 /// `jobs` without the parts that an earlier transfer has brought.
-async fn go_on(
-    host: &Host,
-    stage: &Stage,
-    jobs: VecDeque<Job>,
-) -> Result<VecDeque<Job>, LinkError> {
-    let mut directories: Vec<PathBuf> = Vec::new();
-    let mut numbers: HashMap<usize, usize> = HashMap::new();
-    for job in &jobs {
-        if let Job::Part(piece, of) = job {
-            numbers.entry(piece.index).or_insert_with(|| {
-                directories.push(part::directory(stage, piece, of));
-                directories.len() - 1
-            });
-        }
-    }
-    let arrived = part::arrived(host, &directories).await?;
-    if arrived.is_empty() {
-        return Ok(jobs);
-    }
+fn go_on(stage: &Stage, jobs: VecDeque<Job>) -> VecDeque<Job> {
     let mut left: HashMap<usize, u64> = HashMap::new();
     let mut rest = VecDeque::new();
-    let mut gathered = Vec::new();
     for job in jobs {
         let Job::Part(piece, of) = &job else {
             rest.push_back(job);
             continue;
         };
         let left = left.entry(piece.index).or_insert(of.of);
-        let number = numbers.get(&piece.index);
-        let parts = number.and_then(|number| arrived.get(number));
-        if parts.is_some_and(|parts| parts.contains(&of.number)) {
-            *left -= 1;
-            if *left == 0 {
-                gathered.push(Job::Assemble(piece.clone(), *of));
-            }
-        } else {
+        let directory = part::directory(stage, piece, of);
+        if !stage.has_arrived(&directory, of.number) {
             rest.push_back(job);
+            continue;
+        }
+        *left -= 1;
+        if *left == 0 {
+            rest.push_front(Job::Assemble(piece.clone(), *of));
         }
     }
-    rest.extend(gathered);
-    Ok(rest)
+    rest
 }
 
 /// A source that can no longer be read is a better reason than that nothing arrived.

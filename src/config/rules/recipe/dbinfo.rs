@@ -10,7 +10,7 @@ use crate::config::{
 };
 
 /// Tables that the database needs for itself.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "runs",
     "components",
     "jobs",
@@ -26,6 +26,7 @@ const RESERVED: [&str; 16] = [
     "script_jobs",
     "script_controllers",
     "staged",
+    "links",
     "meta",
 ];
 
