@@ -159,7 +159,7 @@ fn without_a_link_runs_wait_and_go_on_when_it_is_back() {
     let exec = workspace.outrigger(["remote", "exec"]);
     assert_eq!(exec.code, 3, "{exec:?}");
     assert!(
-        exec.stderr.contains("ssh -M -S"),
+        exec.stderr.contains("outrigger connection start slurm"),
         "it says how to open the master: {exec:?}"
     );
     assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:pending"]);

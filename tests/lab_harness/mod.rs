@@ -46,7 +46,7 @@ impl From<Output> for Answer {
 }
 
 /// Logins that sshd accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) bastion: u32,
     pub(crate) cluster: u32,
@@ -57,7 +57,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Lab {
     run: PathBuf,
     before: Accepted,
-    masters: Cell<u32>,
+    expected: Cell<Accepted>,
     _turn: File,
 }
 
@@ -80,7 +80,7 @@ impl Lab {
         Self {
             before: accepted(&run),
             run,
-            masters: Cell::new(0),
+            expected: Cell::default(),
             _turn: turn,
         }
     }
@@ -159,7 +159,21 @@ impl Lab {
 
     /// So many more logins are meant to be: not all are masters.
     pub(crate) fn expect_logins(&self, count: u32) {
-        self.masters.set(self.masters.get() + count);
+        self.expect(count, count);
+    }
+
+    /// So many more logins are meant to be at each machine.
+    pub(crate) fn expect(&self, bastion: u32, cluster: u32) {
+        let so_far = self.expected.get();
+        self.expected.set(Accepted {
+            bastion: so_far.bastion + bastion,
+            cluster: so_far.cluster + cluster,
+        });
+    }
+
+    /// A shell command that prints a fresh one-time password.
+    pub(crate) fn token(&self) -> String {
+        format!("'{}' otp", self.run.join("lab").display())
     }
 
     /// The ssh configuration that knows the lab's machines.
@@ -169,13 +183,13 @@ impl Lab {
 
     /// Opens a ControlMaster to the front end, through the bastion.
     pub(crate) fn open_master(&self, login: Login) -> Master {
-        self.masters.set(self.masters.get() + 1);
+        self.expect_logins(1);
         Master::open(&self.run, login)
     }
 
     /// Opens a master of [`Login::Key`] again, on its old socket.
     pub(crate) fn reopen(&self, master: &Master) {
-        self.masters.set(self.masters.get() + 1);
+        self.expect_logins(1);
         master.start(&self.run, Login::Key);
     }
 
@@ -192,13 +206,9 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let opened = self.masters.get();
             assert_eq!(
                 self.accepted(),
-                Accepted {
-                    bastion: opened,
-                    cluster: opened
-                },
+                self.expected.get(),
                 "logins accepted (left) must be the masters opened (right)"
             );
         }
