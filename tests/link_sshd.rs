@@ -762,7 +762,7 @@ fn site(sshd: &Sshd, sessions: u32, more: &str) -> Site {
     fs::create_dir_all(&scratch).unwrap();
     let text = format!("scratch: {}\n{more}", scratch.display());
     let mut site: Site = serde_yaml::from_str(&text).unwrap();
-    site.connection = Connection::Ssh(sshd.connection(sessions));
+    site.connection = Connection::Ssh(Box::new(sshd.connection(sessions)));
     site
 }
 

@@ -380,7 +380,7 @@ fn sites<'a>(
     let all = loaded.config.sites.iter();
     Ok(all
         .filter_map(|(name, site)| match &site.connection {
-            Connection::Ssh(ssh) => Some((name.as_str(), ssh)),
+            Connection::Ssh(ssh) => Some((name.as_str(), ssh.as_ref())),
             Connection::None => None,
         })
         .collect())

@@ -219,7 +219,7 @@ pub enum Connection {
     #[schemars(with = "none_word::NoneWord")]
     None,
     /// Over an OpenSSH ControlMaster that a human opened.
-    Ssh(SshConnection),
+    Ssh(Box<SshConnection>),
 }
 
 /// An OpenSSH ControlMaster and what is known of it.

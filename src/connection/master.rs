@@ -92,9 +92,10 @@ impl Master {
 
     /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives.
     pub(super) async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
-        let line = match self.ssh.nested {
-            true => onwards(&self.ssh.host, "true"),
-            false => "true".to_owned(),
+        let line = if self.ssh.nested {
+            onwards(&self.ssh.host, "true")
+        } else {
+            "true".to_owned()
         };
         let ask = async {
             let mut command = self.session.raw_command(line);

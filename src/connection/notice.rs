@@ -52,17 +52,19 @@ fn text(site: &str, notice: &Notice) -> String {
 
 /// A notice as programs get it.
 fn message(site: &str, notice: &Notice) -> Value {
-    let mut message = json!({"schema": 1, "site": site, "text": text(site, notice)});
-    let (event, more) = match notice {
-        Notice::Down { why } => ("login-needed", Some(("why", why.clone()))),
-        Notice::Back => ("link-back", None),
-        Notice::Ending { at } => ("link-ending", Some(("ends_at", at.to_string()))),
-    };
-    message["event"] = event.into();
-    if let Some((key, value)) = more {
-        message[key] = value.into();
+    let text = text(site, notice);
+    let schema = 1;
+    match notice {
+        Notice::Down { why } => json!({
+            "schema": schema, "event": "login-needed", "site": site, "text": text, "why": why,
+        }),
+        Notice::Back => json!({
+            "schema": schema, "event": "link-back", "site": site, "text": text,
+        }),
+        Notice::Ending { at } => json!({
+            "schema": schema, "event": "link-ending", "site": site, "text": text, "ends_at": at,
+        }),
     }
-    message
 }
 
 async fn send(notify: &Notify, message: &Value) -> Vec<String> {

@@ -167,7 +167,8 @@ pub(super) fn config(ssh: &SshConnection) -> Vec<String> {
 /// The command through which a line's ssh speaks: a forward over the bastion's master, which is
 /// no session of it and can be no login.
 fn carrier(ssh: &SshConnection, path: &Path, machine: &str) -> String {
-    let mut words = vec![text(&ssh.ssh)];
+    // Riding on a socket, ssh heeds the hang-up of its terminal even under nohup.
+    let mut words = vec!["setsid".to_owned(), text(&ssh.ssh)];
     words.extend(config(ssh));
     words.extend(["-S".into(), percent(path)]);
     for option in ["ControlMaster=no", "BatchMode=yes", "ProxyCommand=false"] {
@@ -235,8 +236,8 @@ mod tests {
         let text = commands("{host: fe1, jump: 'ipp@gate:2222', lines: 2, socket: /s/m}");
         insta::assert_snapshot!(text, @r#"
         login at ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m-b0.3 -fN ssh://ipp@gate:2222
-        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m.3 -fN -o "ProxyCommand=/usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
-        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m-1.3 -fN -o "ProxyCommand=/usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
+        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m.3 -fN -o "ProxyCommand=setsid /usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
+        fe1 through ipp@gate:2222: nohup /usr/bin/ssh -M -S /s/m-1.3 -fN -o "ProxyCommand=setsid /usr/bin/ssh -S /s/m-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false ssh://ipp@gate:2222 -W '[%h]:%p'" fe1
         "#);
     }
 
@@ -245,7 +246,7 @@ mod tests {
         let text = commands("{host: fe1, jump: 'a,b', config_file: /h/my conf}");
         insta::assert_snapshot!(text, @r#"
         login at b: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0-b0.3 -fN -F '/h/my conf' -J a b
-        fe1 through b: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0.3 -fN -F '/h/my conf' -o "ProxyCommand=/usr/bin/ssh -F '/h/my conf' -S /h/.ssh/or-x@ipp0-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false b -W '[%h]:%p'" fe1
+        fe1 through b: nohup /usr/bin/ssh -M -S /h/.ssh/or-x@ipp0.3 -fN -F '/h/my conf' -o "ProxyCommand=setsid /usr/bin/ssh -F '/h/my conf' -S /h/.ssh/or-x@ipp0-b0.3 -o ControlMaster=no -o BatchMode=yes -o ProxyCommand=false b -W '[%h]:%p'" fe1
         "#);
     }
 

@@ -52,7 +52,7 @@ pub enum OperatorError {
         "site `{site}`: every user may write to {directory}, so a socket there would not be \
          private: `chmod o-w {directory}`, or set `connection.socket` to another place"
     )]
-    Open2All {
+    NotPrivate {
         /// The site.
         site: String,
         /// The directory of the sockets.
@@ -202,13 +202,11 @@ impl<'a> Operator<'a> {
     async fn dead(&self) -> Vec<Opening> {
         let mut dead = Vec::new();
         for opening in openings(self.ssh, &self.sockets) {
-            let lives = match self.is_line(&opening.path) {
-                true => self
-                    .master(opening.path.clone())
-                    .probe(FIRST_ANSWER)
-                    .await
-                    .is_ok(),
-                false => tell(self.ssh, &opening.path, "check").await,
+            let lives = if self.is_line(&opening.path) {
+                let master = self.master(opening.path.clone());
+                master.probe(FIRST_ANSWER).await.is_ok()
+            } else {
+                tell(self.ssh, &opening.path, "check").await
             };
             if !lives {
                 dead.push(opening);
@@ -381,7 +379,7 @@ impl<'a> Operator<'a> {
             .permissions()
             .mode();
         if mode & 0o002 != 0 && mode & 0o1000 == 0 {
-            return Err(OperatorError::Open2All {
+            return Err(OperatorError::NotPrivate {
                 site: self.site.to_owned(),
                 directory: directory.to_owned(),
             });

@@ -136,7 +136,7 @@ pub(super) async fn send(
             LAND,
             &args,
             |pipe| sluice::pour(pumped, pipe, &governor),
-            |pipe| sluice::drain(pipe),
+            sluice::drain,
         )
         .await?;
     let (pieces, hashes) = packing.await.map_err(far::stopped("packing a bundle"))?;

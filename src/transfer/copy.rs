@@ -73,7 +73,7 @@ pub(super) async fn copy(
             Job::Part(..) | Job::Assemble(..) | Job::Discard(..) => Ok(Vec::new()),
         }
     };
-    drive(jobs(pieces, &how), &how, &mut outcomes, work).await?;
+    drive(jobs(&pieces, &how), &how, &mut outcomes, work).await?;
     Ok(outcomes.finish())
 }
 

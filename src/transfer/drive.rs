@@ -151,7 +151,7 @@ pub(super) fn enough(pieces: &[Piece], most: usize, lines: usize) -> usize {
 }
 
 /// Jobs that move `pieces`.
-pub(super) fn jobs(pieces: Vec<Piece>, how: &How) -> VecDeque<Job> {
+pub(super) fn jobs(pieces: &[Piece], how: &How) -> VecDeque<Job> {
     let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();
     let job = |load| match load {
         Load::Bundle(files) => Job::Bundle(
@@ -198,9 +198,9 @@ where
         let is_full = |error: &TransferError| matches!(error, TransferError::NoSpace { .. });
         let (full, others): (Vec<_>, Vec<_>) =
             again.into_iter().partition(|(_, error)| is_full(error));
-        let others = others.into_iter().map(|(piece, _)| piece).collect();
+        let others: Vec<Piece> = others.into_iter().map(|(piece, _)| piece).collect();
         again = wave(
-            self::jobs(others, how),
+            self::jobs(&others, how),
             how,
             how.streams,
             outcomes,

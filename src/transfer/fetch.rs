@@ -196,9 +196,13 @@ fn unpack(pieces: &[Piece], stream: &mut impl Read, berth: &Berth) -> HashMap<us
         wanted.entry(path.to_vec()).or_default().push(place);
     }
     let mut arrived: HashMap<usize, Arrived> = HashMap::new();
-    let mut archive = tar::Archive::new(&mut *stream);
-    let taken = entries(&mut archive, pieces, &wanted, berth, &mut arrived);
-    drop(archive);
+    let taken = entries(
+        tar::Archive::new(&mut *stream),
+        pieces,
+        &wanted,
+        berth,
+        &mut arrived,
+    );
     if taken.is_ok() {
         let mut rest = Vec::new();
         // A stream that was cut here lacks checksums, which is seen below.
@@ -211,7 +215,7 @@ fn unpack(pieces: &[Piece], stream: &mut impl Read, berth: &Berth) -> HashMap<us
 }
 
 fn entries(
-    archive: &mut tar::Archive<impl Read>,
+    mut archive: tar::Archive<impl Read>,
     pieces: &[Piece],
     wanted: &HashMap<Vec<u8>, Vec<usize>>,
     berth: &Berth,

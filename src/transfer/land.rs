@@ -32,6 +32,9 @@ impl From<io::Result<(u64, Hash)>> for Arrived {
     }
 }
 
+/// Size in bytes and hash of a file that may land, or what becomes of one that may not.
+type Verdict = Result<(u64, Hash), Settled>;
+
 /// A temporary directory beside destinations. Its lock tells a living transfer's directory from
 /// one that a killed process left, which the next transfer there removes.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Berth {
         mut arrived: HashMap<usize, Arrived>,
         said: &str,
     ) -> Vec<(Piece, Settled)> {
-        let mut verdicts: Vec<(Piece, Result<(u64, Hash), Settled>)> = Vec::new();
+        let mut verdicts: Vec<(Piece, Verdict)> = Vec::new();
         for (place, piece) in pieces.into_iter().enumerate() {
             let verdict = self.judge(&piece, arrived.remove(&place), said);
             verdicts.push((piece, verdict));
@@ -127,12 +130,7 @@ impl Berth {
         }
     }
 
-    fn judge(
-        &self,
-        piece: &Piece,
-        arrived: Option<Arrived>,
-        said: &str,
-    ) -> Result<(u64, Hash), Settled> {
+    fn judge(&self, piece: &Piece, arrived: Option<Arrived>, said: &str) -> Verdict {
         let missing = || Err(io::ErrorKind::NotFound.into());
         let (found, there) = arrived.map_or_else(|| (missing(), None), |a| (a.found, a.there));
         let differs = |expected: Hash, found: Hash| {

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn bundles_shrink_towards_the_end() {
-        let planned = loads(&[10_000; 20_000], 4, BUNDLE, true);
+        let planned = loads(&vec![10_000; 20_000], 4, BUNDLE, true);
         let files: Vec<usize> = planned
             .iter()
             .map(|load| match load {

@@ -76,7 +76,7 @@ pub(super) async fn pull(
     }
     // A file that comes in parts must be known by its hash.
     how.cut = pieces.iter().all(|piece| piece.hash.is_some());
-    let planned = jobs(pieces, &how);
+    let planned = jobs(&pieces, &how);
     let berths = berths(&planned, &mut outcomes);
     let work = |turn, job| {
         let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
@@ -165,7 +165,7 @@ async fn carried(
             }
         }
     };
-    drive(jobs(pieces, how), how, &mut outcomes, work).await?;
+    drive(jobs(&pieces, how), how, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())

@@ -54,8 +54,8 @@ pub(super) async fn push(
         governor: Arc::clone(&governor),
     };
     let planned = match opts.engine {
-        Engine::Tar => go_on(&stage, jobs(lacking, &how)),
-        Engine::Scp | Engine::Rsync => jobs(hashed(lacking, opts, &mut outcomes).await, &how),
+        Engine::Tar => go_on(&stage, jobs(&lacking, &how)),
+        Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
     };
     let engine = opts.engine;
     let work = |turn, job| {
