@@ -116,7 +116,6 @@ class Ours(Method):
 
     program: str = ""
     connection: dict = field(default_factory=dict)
-    streams: int = 8
 
     def unable(self):
         for words in (["transfer", "push"], ["transfer", "pull"], ["connection", "start"]):
@@ -133,7 +132,6 @@ class Ours(Method):
         connection = {"host": "fe", "jump": "bastion", "config_file": str(CONFIG)}
         connection |= {"socket": f"{job.scratch}/o"} | self.connection
         site = {"scratch": job.far_scratch, "connection": connection}
-        site["transfer"] = {"streams": self.streams}
         with open(config, "w", encoding="ascii") as file:
             # JSON is YAML
             json.dump({"sites": {SITE: site}}, file, indent=1)
