@@ -116,7 +116,6 @@ class Ours(Method):
 
     program: str = ""
     connection: dict = field(default_factory=dict)
-    streams: int = 8
 
     def unable(self):
         for words in (["transfer", "push"], ["transfer", "pull"], ["connection", "start"]):
@@ -133,13 +132,12 @@ class Ours(Method):
         connection = {"host": "fe", "jump": "bastion", "config_file": str(CONFIG)}
         connection |= {"socket": f"{job.scratch}/o"} | self.connection
         site = {"scratch": job.far_scratch, "connection": connection}
-        site["transfer"] = {"streams": self.streams}
         with open(config, "w", encoding="ascii") as file:
             # JSON is YAML
             json.dump({"sites": {SITE: site}}, file, indent=1)
         program = f"{shlex.quote(self.program)} --config {config}"
         try:
-            begun = everything([f"{program} connection start {SITE}"], PATIENCE, job.scratch)
+            begun = everything([f"{program} connection start {SITE} --batch"], PATIENCE, job.scratch)
             if begun.code != 0:
                 raise Failed(f"connection start: {begun.error or begun.output[-300:]}")
             words = f"{'push' if job.up else 'pull'} {SITE} {job.source} --into {job.target.path}"
@@ -150,7 +148,7 @@ class Ours(Method):
                 done.error = done.error.strip(" |") or done.output[-300:]
             return done
         finally:
-            everything([f"{program} connection stop {SITE}"], PATIENCE, job.scratch)
+            everything([f"{program} connection stop {SITE} --now"], PATIENCE, job.scratch)
 
 
 def all_methods(program):
@@ -170,5 +168,5 @@ def all_methods(program):
         ours("outrigger lines 1", lines=1),
         ours("outrigger lines 4", lines=4),
         ours("outrigger lines 8", lines=8),
-        ours("outrigger masters 4", 4, masters=4),
+        ours("outrigger logins 4", 4, logins=4),
     ]

@@ -23,6 +23,7 @@ def summary(condition):
         good = [run for run in entry["runs"] if "seconds" in run]
         failed = [run["failed"] for run in entry["runs"] if "failed" in run]
         row["runs"] = len(good)
+        row["failed"] = len(failed)
         row["note"] = entry.get("note", "")
         if failed:
             row["note"] = f"{len(failed)} of {len(entry['runs'])} FAILED: {failed[0]}"
@@ -59,13 +60,18 @@ def table(condition):
     for direction, by_count in found["raw"].items():
         told = ", ".join(f"{n}: {rate(value / MEGA)}" for n, value in sorted(by_count.items()))
         lines.append(f"raw, {direction}, MB/s by TCP connections ({condition['tool']}): {told}")
-    last, marks = None, set()
+    last, marks, absent = None, set(), {}
     for row in found["rows"]:
+        if row["note"] and not row["failed"] and not row["runs"]:
+            names = absent.setdefault(row["note"], [])
+            if row["method"] not in names:
+                names.append(row["method"])
+            continue
         if (row["set"], row["direction"]) != last:
             last = row["set"], row["direction"]
             lines += ["", f"{row['label']}, {row['direction']}", line(HEAD)]
         if "bytes_s" not in row:
-            lines.append(f"{row['method']:<26} {row['note'] or 'not measured'}")
+            lines.append(f"{row['method']:<26} {row['note'] or 'not run'}")
             continue
         shares = [f"{100 * row[key]:.0f}" if key in row else "-" for key in ("of_raw", "of_most")]
         mark = ("c" if row["cut"] else "") + ("b" if row["idle_before"] < 0.8 else "")
@@ -75,6 +81,8 @@ def table(condition):
         cells += [rate(row["best_bytes_s"] / MEGA), *shares, f"{100 * row['idle']:.0f}"]
         lines.append(f"{line(cells)} {mark} {row['note']}".rstrip())
     lines.append("")
+    for why, names in absent.items():
+        lines.append(f"not measured: {', '.join(names)}: {why}")
     if "c" in marks:
         lines.append(f"c: cut after {condition['cut']:g} s, rate up to there")
     if "b" in marks:
