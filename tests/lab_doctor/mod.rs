@@ -95,7 +95,10 @@ fn without_a_master_each_hop_is_looked_at_and_the_login_is_spelled_out() {
         .find(|found| found["name"] == "master")
         .unwrap();
     assert!(
-        found["mend"].as_str().unwrap().contains("ssh -M -S"),
+        found["mend"]
+            .as_str()
+            .unwrap()
+            .contains("outrigger connection start slurm"),
         "{found}"
     );
 }

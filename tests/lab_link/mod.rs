@@ -262,7 +262,10 @@ fn a_bastion_that_forwards_nothing_is_passed_by_a_command_on_it() {
     let lab = Lab::get();
     let desk = Desk::new(&lab, "nested: true", "");
     let yaml = fs::read_to_string(desk.path().join("outrigger.yaml")).unwrap();
-    desk.write("outrigger.yaml", yaml.replace("host: fe\n", "host: fe1\n").as_bytes());
+    desk.write(
+        "outrigger.yaml",
+        yaml.replace("host: fe\n", "host: fe1\n").as_bytes(),
+    );
     lab.expect(1, 0);
     let opened = desk.at_terminal(&[&lab.token()], &["connection", "start"]);
     assert_eq!(opened.code, 0, "{opened:?}");
