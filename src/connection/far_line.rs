@@ -1,5 +1,7 @@
 //! The one line that a far login shell is given to run an argv.
 
+use std::{os::unix::ffi::OsStrExt, path::Path};
+
 /// Longest line in bytes: Linux refuses a single argument of 128 KiB, and sshd passes the whole
 /// line as one.
 pub(super) const MOST_BYTES: usize = 120_000;
@@ -40,6 +42,16 @@ pub(crate) fn escape_b(bytes: &[u8], into: &mut String) {
             _ => into.push(char::from(byte)),
         }
     }
+}
+
+/// Paths as lines that `printf %b` reads back byte for byte.
+pub(crate) fn escaped_lines<'p>(paths: impl IntoIterator<Item = &'p Path>) -> String {
+    let mut text = String::new();
+    for path in paths {
+        escape_b(path.as_os_str().as_bytes(), &mut text);
+        text.push('\n');
+    }
+    text
 }
 
 fn quote(word: &[u8], into: &mut String) {

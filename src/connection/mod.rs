@@ -27,7 +27,7 @@ mod status;
 
 pub use dial::dial;
 pub use error::LinkError;
-pub(crate) use far_line::escape_b;
+pub(crate) use far_line::{escape_b, escaped_lines};
 pub use host::Host;
 pub use master::Patience;
 pub use notice::observe;

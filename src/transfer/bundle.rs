@@ -8,22 +8,24 @@ use super::{
     far::{self, Stage},
     layout::Layout,
     pack,
+    placing::placing,
     rate::Governor,
     sluice,
 };
 use crate::connection::{Host, LinkError};
 
-/// `$1` directory for the bundle, `$2` word for temporary names, `$3` bytes of the files. Reads a tar stream: `d` lists the
-/// directories, `m` the odd names, `s` the checksums of what must land, `e` how long `s` is: on a
+/// `$1` directory for the bundle, `$2` word for temporary names, `$3` bytes of the files. Reads a
+/// tar stream: `d` lists the directories, `m` the odd names, `s` the checksums of what must land, `e` how long `s` is: on a
 /// full disk it may be short.
 ///
 /// What has another checksum is removed; the rest is made durable with one sync and renamed, a
 /// directory at a time. Nothing is said of what has landed.
-const LAND: &str = r#"
+const LAND: &str = concat!(
+    placing!(),
+    r#"
 export LC_ALL=C
 mkdir -p -- "$1" && cd -- "$1" || exit 3
 tar -xomf - 2>t || sed 's/^/or tar /' t
-free() { df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; }
 cut() { free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; }
 n=
 read -r n <e 2>/dev/null
@@ -56,7 +58,6 @@ while IFS= read -r d; do
     [ -d "$d" ] || mkdir -p -- "$d" 2>/dev/null
     set -- "$@" "$d"
 done <d
-mount() { df -P -- "$@" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
 mount "$@" >f
 n=0
 while read -r m; do n=$((n + 1)); done <f
@@ -66,16 +67,7 @@ fi
 read -r here <f
 shift
 set +f
-one() {
-    if [ -d "$2" ]; then echo "or kept $1 it is a directory"; return; fi
-    if [ "$3" = "$here" ]; then
-        m=$(mv -f -- "$1" "$2" 2>&1) || echo "or kept $1" $m
-    else
-        p=${2%/*}/.or-part-$word-${1##*/}
-        if m=$(mv -f -- "$1" "$p" 2>&1 && mv -f -- "$p" "$2" 2>&1); then :
-        else rm -f -- "$p"; echo "or kept $1" $m; fi
-    fi
-}
+one() { m=$(place "$1" "$2" "$3" "${2%/*}/.or-part-$word-${1##*/}") || echo "or kept $1" $m; }
 k=0
 for d; do
     k=$((k + 1))
@@ -100,7 +92,8 @@ while IFS='	' read -r i q; do
     one "o/$i" "$q" "$(mount "$d")"
 done <m
 echo or end
-"#;
+"#
+);
 
 /// Sends a bundle on the line whose `turn` it is.
 pub(super) async fn send(
@@ -124,7 +117,6 @@ pub(super) async fn send(
         let hashes = pack::pack(&pieces, &layout, &mut inlet);
         (pieces, hashes)
     });
-
     let args: [&[u8]; 3] = [
         directory.as_os_str().as_bytes(),
         word.as_bytes(),
@@ -144,22 +136,20 @@ pub(super) async fn send(
         .taken
         .map_err(LinkError::io("the answer of a bundle"))?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let hashes = match hashes {
-        Ok(hashes) => hashes,
-        // The far end wanted no more; it has said why.
-        Err(_) => pieces.iter().map(|_| Ok(Hash::of(b""))).collect(),
-    };
-    let complete = said.lines().any(|line| line == "or end") && streamed.fed.is_ok();
+    let whole = hashes.is_ok() && streamed.fed.is_ok();
+    let complete = whole && said.lines().any(|line| line == "or end");
     let stderr = String::from_utf8_lossy(&streamed.stderr).into_owned();
     let answer = Answer::read(&said, &names, complete, streamed.code, &stderr);
     Ok(pieces
         .into_iter()
-        .zip(hashes)
         .enumerate()
-        .map(|(place, (piece, hash))| {
+        .map(|(place, piece)| {
+            // Where the far end wanted no more, no hash is known, and nothing has landed.
+            let hash = hashes.as_ref().ok().and_then(|hashes| hashes.get(place));
             let settled = match hash {
-                Err(error) => Settled::Failed(error),
-                Ok(hash) => answer.settle(&piece, place, hash),
+                Some(Err(error)) => Settled::Failed(error.clone()),
+                Some(Ok(hash)) => answer.settle(&piece, place, Some(*hash)),
+                None => answer.settle(&piece, place, None),
             };
             (piece, settled)
         })
@@ -244,11 +234,11 @@ impl Answer {
         }
     }
 
-    fn settle(&self, piece: &Piece, place: usize, hash: Hash) -> Settled {
+    fn settle(&self, piece: &Piece, place: usize, hash: Option<Hash>) -> Settled {
         let path = piece.to.clone();
         let site = Place::Site;
         let kept = self.kept.get(&place);
-        if self.nothing.is_none() && kept.is_none() {
+        if let (None, None, Some(hash)) = (&self.nothing, kept, hash) {
             return Settled::Done {
                 size: piece.size,
                 hash,
@@ -270,14 +260,14 @@ impl Answer {
                 needed: piece.size,
             });
         }
-        Settled::Again(match (&self.nothing, kept) {
-            (None, Some(Kept::Bad(found))) => TransferError::Mismatch {
+        Settled::Again(match (&self.nothing, kept, hash) {
+            (None, Some(Kept::Bad(found)), Some(expected)) => TransferError::Mismatch {
                 path,
                 place: site,
-                expected: hash,
+                expected,
                 found: found.clone(),
             },
-            (Some(why), _) => TransferError::Write {
+            (Some(why), ..) => TransferError::Write {
                 path,
                 place: site,
                 why: why.clone(),

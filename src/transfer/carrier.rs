@@ -63,14 +63,8 @@ pub(super) async fn fetch(
             None => coming.push(piece),
         }
     }
-    let berth = loop {
-        let Some(first) = coming.first() else {
-            return Ok(settled);
-        };
-        match Berth::beside(&first.to) {
-            Ok(berth) => break berth,
-            Err(error) => settled.push((coming.remove(0), Settled::Failed(error))),
-        }
+    let Some(berth) = Berth::for_some(&mut coming, &mut settled) else {
+        return Ok(settled);
     };
     let from = stage.stream(stream);
     let came = match engine {

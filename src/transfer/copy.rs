@@ -79,22 +79,13 @@ pub(super) async fn copy(
 
 async fn carry(batch: Vec<Piece>) -> BatchResult {
     let done = tokio::task::spawn_blocking(move || carry_now(batch)).await;
-    done.map_err(|error| LinkError::Io {
-        what: "a copy".into(),
-        source: error.into(),
-    })
+    done.map_err(far::stopped("a copy"))
 }
 
 fn carry_now(mut batch: Vec<Piece>) -> Vec<(Piece, Settled)> {
     let mut settled = Vec::new();
-    let berth = loop {
-        let Some(first) = batch.first() else {
-            return settled;
-        };
-        match Berth::beside(&first.to) {
-            Ok(berth) => break berth,
-            Err(error) => settled.push((batch.remove(0), Settled::Failed(error))),
-        }
+    let Some(berth) = Berth::for_some(&mut batch, &mut settled) else {
+        return settled;
     };
     let mut said = String::new();
     let mut arrived = Vec::new();

@@ -19,8 +19,9 @@ use std::{
 use super::{
     Hash, Place, TransferError,
     drive::{Piece, Settled},
+    placing::placing,
 };
-use crate::connection::{Host, LinkError, Output, escape_b};
+use crate::connection::{Host, LinkError, Output, escape_b, escaped_lines};
 
 /// Reads `INDEX TAB PATH` lines; answers size and (if `$1` is `hash`) hash of each file, or what
 /// else is there. A size is had without reading the file.
@@ -83,15 +84,16 @@ echo or end
 
 /// `$1` directory that holds what arrived, `$2` word for temporary names; reads
 /// `INDEX TAB HASH TAB PATH` lines, renames what has the right hash.
-const LAND: &str = r#"
+const LAND: &str = concat!(
+    placing!(),
+    r#"
 cd -- "$1" || exit 3
 nl='
 '
 sums=$nl$(sha256sum -- * 2>/dev/null)$nl
-mount() { df -P -- "$1" 2>/dev/null | sed -n '2s/.*[0-9]% *//p'; }
 here=$(mount .)
 set -f
-dir= same=
+dir= there=
 while IFS='	' read -r i want p; do
     case $p in *\\*) q=$(printf '%b.' "$p"); q=${q%.} ;; *) q=$p ;; esac
     if [ ! -f "$i" ]; then echo "or $i absent"; continue; fi
@@ -103,23 +105,15 @@ while IFS='	' read -r i want p; do
     d=${q%/*}; d=${d:-/}
     if [ "$d" != "$dir" ]; then
         if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or $i error" $m; continue; fi
-        dir=$d; same=no
-        [ "$(mount "$d")" = "$here" ] && same=yes
+        dir=$d there=$(mount "$d")
     fi
-    if [ -d "$q" ]; then echo "or $i error it is a directory"; continue; fi
-    from=$i
-    if [ $same = no ]; then
-        from=$d/.or-part-$2-$i
-        if ! m=$(mv -f -- "$i" "$from" 2>&1); then
-            rm -f -- "$from"; echo "or $i error" $m; continue
-        fi
-    fi
-    if m=$(mv -f -- "$from" "$q" 2>&1); then echo "or $i done"
-    else rm -f -- "$from"; echo "or $i error" $m; fi
+    if m=$(place "$i" "$q" "$there" "$d/.or-part-$2-$i"); then echo "or $i done"
+    else echo "or $i error" $m; fi
 done
-df -Pk . 2>/dev/null | { read -r _; read -r _ _ _ free _; echo "or free $free"; }
+free
 echo or end
-"#;
+"#
+);
 
 /// Our own directory on the site for one transfer.
 #[derive(Debug, Clone)]
@@ -196,11 +190,7 @@ pub(super) async fn directories(
     host: &Host,
     directories: &[&Path],
 ) -> Result<HashSet<usize>, LinkError> {
-    let mut list = String::new();
-    for directory in directories {
-        escape_b(directory.as_os_str().as_bytes(), &mut list);
-        list.push('\n');
-    }
+    let list = escaped_lines(directories.iter().copied());
     let output = complete(
         host.script_fed(DIRECTORIES, &[], Some(list.as_bytes()))
             .await?,
@@ -431,7 +421,7 @@ fn read_facts(stdout: &[u8], paths: &[(usize, &Path)], ask: Ask) -> HashMap<usiz
     let mut sizes: HashMap<&[u8], u64> = HashMap::new();
     let mut hashes: HashMap<&[u8], Hash> = HashMap::new();
     for line in stdout.split(|byte| *byte == b'\n') {
-        if let Some((hash, path)) = sum_line(line) {
+        if let Some((hash, path)) = sum_line(line).filter(|(_, path)| path.starts_with(b"/")) {
             hashes.insert(path, hash);
         } else if let Some((size, path)) = count_line(line) {
             sizes.insert(path, size);
@@ -466,13 +456,13 @@ fn read_facts(stdout: &[u8], paths: &[(usize, &Path)], ask: Ask) -> HashMap<usiz
 }
 
 /// `HASH  PATH`, as sha256sum prints it.
-fn sum_line(line: &[u8]) -> Option<(Hash, &[u8])> {
+pub(super) fn sum_line(line: &[u8]) -> Option<(Hash, &[u8])> {
     let (digits, rest) = line.split_at_checked(64)?;
     let hash = std::str::from_utf8(digits).ok()?.parse().ok()?;
     let ([b' ', b' ' | b'*'], path) = rest.split_first_chunk::<2>()? else {
         return None;
     };
-    path.starts_with(b"/").then_some((hash, path))
+    Some((hash, path))
 }
 
 /// `SIZE PATH`, as wc -c prints it.
@@ -486,15 +476,18 @@ fn count_line(line: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// The output of a script that ran to its last line.
-pub(super) fn complete(output: Output) -> Result<Output, LinkError> {
+fn complete(output: Output) -> Result<Output, LinkError> {
     let mut lines = output.stdout.split(|byte| *byte == b'\n');
     if output.ok() && lines.any(|line| line == b"or end") {
         return Ok(output);
     }
+    Err(ended_early(&output))
+}
+
+/// The error of a script that did not run to its last line.
+pub(super) fn ended_early(output: &Output) -> LinkError {
     let said = format!("exit code {}: {}", output.code, output.err().trim());
-    Err(LinkError::io("a transfer script on the site ended early")(
-        io::Error::other(said),
-    ))
+    LinkError::io("a transfer script on the site ended early")(io::Error::other(said))
 }
 
 /// A thread of ours that did not come to its end.

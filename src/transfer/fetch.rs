@@ -1,7 +1,7 @@
 //! Files from the site: a tar stream or a range, hashed on the way.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     fs::OpenOptions,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
@@ -20,7 +20,7 @@ use super::{
     rate::Governor,
     sluice,
 };
-use crate::connection::{Host, LinkError, escape_b};
+use crate::connection::{Host, LinkError, escaped_lines};
 
 /// Reads paths as lines; writes a tar stream of those that are files, under `./PATH`, and after
 /// it, if `$1` is `sums`, their checksums.
@@ -54,21 +54,11 @@ pub(super) async fn bundle(
     governor: Arc<Governor>,
 ) -> BatchResult {
     let mut settled = Vec::new();
-    let berth = loop {
-        let Some(first) = pieces.first() else {
-            return Ok(settled);
-        };
-        match Berth::beside(&first.to) {
-            Ok(berth) => break berth,
-            Err(error) => settled.push((pieces.remove(0), Settled::Failed(error))),
-        }
+    let Some(berth) = Berth::for_some(&mut pieces, &mut settled) else {
+        return Ok(settled);
     };
-    let mut list = String::new();
-    let mut listed = HashSet::new();
-    for piece in pieces.iter().filter(|piece| listed.insert(&piece.from)) {
-        escape_b(piece.from.as_os_str().as_bytes(), &mut list);
-        list.push('\n');
-    }
+    let sources: BTreeSet<&Path> = pieces.iter().map(|piece| piece.from.as_path()).collect();
+    let list = escaped_lines(sources);
     let sums = pieces.iter().any(|piece| piece.hash.is_none());
     let (out, mut outlet) = sluice::outward();
     let unpacking = tokio::task::spawn_blocking(move || {
@@ -311,13 +301,7 @@ fn read_sums(
             Some(line) => (true, line),
             None => (false, line),
         };
-        let Some((digits, name)) = line.split_at_checked(64) else {
-            continue;
-        };
-        let hash = std::str::from_utf8(digits)
-            .ok()
-            .and_then(|d| d.parse().ok());
-        let (Some(hash), Some(name)) = (hash, name.get(2..)) else {
+        let Some((hash, name)) = far::sum_line(line) else {
             continue;
         };
         let name = if escaped {

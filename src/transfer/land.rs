@@ -59,6 +59,21 @@ impl Berth {
         Ok(Self { dir, _lock: lock })
     }
 
+    /// Beside the first of `pieces` that can have one; those before it have failed and are
+    /// `settled`. None if no piece is left.
+    pub(super) fn for_some(
+        pieces: &mut Vec<Piece>,
+        settled: &mut Vec<(Piece, Settled)>,
+    ) -> Option<Self> {
+        loop {
+            let first = pieces.first()?;
+            match Self::beside(&first.to) {
+                Ok(berth) => return Some(berth),
+                Err(error) => settled.push((pieces.remove(0), Settled::Failed(error))),
+            }
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.dir.path()
     }

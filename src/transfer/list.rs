@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Item, far};
-use crate::connection::{Host, LinkError};
+use crate::connection::{Host, LinkError, escaped_lines};
 
 /// Why a list of files could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -96,12 +96,10 @@ pub async fn homeward(
     sources: &[PathBuf],
     into: &Path,
 ) -> Result<Vec<Item>, ListError> {
-    let mut list = String::new();
     for source in sources {
         name(source)?;
-        crate::connection::escape_b(source.as_os_str().as_bytes(), &mut list);
-        list.push('\n');
     }
+    let list = escaped_lines(sources.iter().map(PathBuf::as_path));
     let output = host.script_fed(WALK, &[], Some(list.as_bytes())).await?;
     let mut items = Vec::new();
     let mut ended = false;
@@ -124,7 +122,7 @@ pub async fn homeward(
         }
     }
     if !ended {
-        far::complete(output)?;
+        return Err(far::ended_early(&output).into());
     }
     items.sort_by(|a, b| a.remote.cmp(&b.remote));
     Ok(items)

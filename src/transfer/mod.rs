@@ -19,6 +19,7 @@ mod ledger;
 pub mod list;
 mod pack;
 mod part;
+mod placing;
 mod plan;
 mod pull;
 mod push;
@@ -224,11 +225,15 @@ impl<'a> TransferOptions<'a> {
     /// Streams at once on all lines of `host`; one session of each is left for other commands.
     fn streams_on(&self, host: &Host) -> usize {
         let lines = host.lines();
-        let wanted = usize::try_from(self.streams.max(1)).unwrap_or(1) * lines;
+        let wanted = self.streams_over(lines);
         let sessions = host.sessions().map_or(usize::MAX, |most| {
             usize::try_from(most).unwrap_or(1).saturating_sub(lines)
         });
         wanted.min(sessions.max(1))
+    }
+
+    fn streams_over(&self, lines: usize) -> usize {
+        usize::try_from(self.streams.max(1)).unwrap_or(1) * lines
     }
 
     fn governor(&self) -> Arc<rate::Governor> {
@@ -303,6 +308,8 @@ pub async fn pull(
 
 /// What each stream would be given in turn to move files of these sizes (bytes).
 pub fn plan(sizes: &[u64], lines: usize, opts: &TransferOptions<'_>) -> Vec<Load> {
-    let streams = usize::try_from(opts.streams.max(1)).unwrap_or(1) * lines.max(1);
+    let most = opts.streams_over(lines.max(1));
+    let bytes = sizes.iter().sum();
+    let streams = plan::streams(bytes, most, lines);
     plan::loads(sizes, streams, opts.bundle, opts.engine == Engine::Tar)
 }

@@ -5,13 +5,14 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::PathBuf,
 };
 
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
 use super::{Hash, TransferError, drive::Piece, layout::Layout, source};
-use crate::connection::escape_b;
+use crate::connection::{escape_b, escaped_lines};
 
 /// Members of the bundle beside the files: the directories, the odd names, the checksums, and
 /// their length.
@@ -33,11 +34,7 @@ pub(super) fn pack(
     layout: &Layout,
     out: &mut impl Write,
 ) -> io::Result<Vec<Result<Hash, TransferError>>> {
-    let mut directories = String::new();
-    for directory in &layout.directories {
-        escape_b(directory.as_os_str().as_bytes(), &mut directories);
-        directories.push('\n');
-    }
+    let directories = escaped_lines(layout.directories.iter().map(PathBuf::as_path));
     member(out, DIRECTORIES, directories.as_bytes())?;
     let mut odd = String::new();
     for piece in layout.odd.iter().filter_map(|place| pieces.get(*place)) {

@@ -16,6 +16,7 @@ use super::{
     Hash, Place, TransferError,
     drive::{Piece, Settled},
     far::{self, Stage},
+    placing::placing,
     plan::{BLOCK, Part},
     rate::Governor,
     sluice, source,
@@ -24,20 +25,25 @@ use crate::connection::{Host, LinkError, Output};
 
 /// `$1` the file's directory, `$2` first block, `$3` number of the part, `$4` its bytes: writes
 /// standard input there, and marks the part if all of it came.
-const WRITE: &str = r#"
+const WRITE: &str = concat!(
+    placing!(),
+    r#"
 export LC_ALL=C
 mkdir -p -- "$1" && cd -- "$1" || exit 3
-dd of=whole bs=1048576 seek="$2" conv=notrunc 2>"e$3" || { sed 's/^/or dd /' "e$3"; df -Pk . | { read -r _; read -r _ _ _ f _; echo "or free $f"; }; exit 4; }
+dd of=whole bs=1048576 seek="$2" conv=notrunc 2>"e$3" || { sed 's/^/or dd /' "e$3"; free; exit 4; }
 n=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "e$3")
 rm -f "e$3"
 [ "$n" = "$4" ] && : >"done.$3"
 echo or end
-"#;
+"#
+);
 
 /// `$1` the file's directory, `$2` its target, `$3` word for temporary names, `$4` its mode; its
 /// hash is read from standard input once the file itself has been read: verifies the file and
 /// renames it into place.
-const ASSEMBLE: &str = r#"
+const ASSEMBLE: &str = concat!(
+    placing!(),
+    r#"
 export LC_ALL=C
 cd -- "$1" || exit 3
 if command -v openssl >/dev/null; then h=$(openssl dgst -sha256 -r <whole); else h=$(sha256sum <whole); fi || exit 4
@@ -47,18 +53,13 @@ if [ "$h" != "$want" ]; then echo "or differs $h"; cd / && rm -rf -- "$1"; echo 
 chmod "$4" whole 2>/dev/null
 sync -f whole 2>/dev/null || sync
 d=${2%/*}; d=${d:-/}
-mount() { df -P -- "$1" 2>/dev/null | sed '1d;s/.*[0-9]% *//'; }
-if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept" $m; echo or end; exit; fi
-if [ -d "$2" ]; then echo "or kept it is a directory"; echo or end; exit; fi
-from=whole
-if [ "$(mount .)" != "$(mount "$d")" ]; then
-    from=$d/.or-part-$3
-    if ! m=$(mv -f -- whole "$from" 2>&1); then rm -f -- "$from"; echo "or kept" $m; echo or end; exit; fi
-fi
-if m=$(mv -f -- "$from" "$2" 2>&1); then echo "or landed"; cd / && rm -rf -- "$1"
-else [ "$from" = whole ] || rm -f -- "$from"; echo "or kept" $m; fi
+here=$(mount .)
+if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept" $m
+elif m=$(place whole "$2" "$(mount "$d")" "$d/.or-part-$3"); then echo "or landed"; cd / && rm -rf -- "$1"
+else echo "or kept" $m; fi
 echo or end
-"#;
+"#
+);
 
 /// How the name of a directory begins in which the parts of a file are gathered.
 pub(super) const GATHERED: &str = "or-k";

@@ -1,10 +1,14 @@
 //! Site to home over ssh.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier,
-    drive::{How, Job, Ledgered, Piece, Settled, drive, enough, jobs},
+    drive::{How, Job, Ledgered, Piece, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
     land::Berth,
@@ -76,33 +80,29 @@ pub(super) async fn pull(
     }
     // A file that comes in parts must be known by its hash.
     how.cut = pieces.iter().all(|piece| piece.hash.is_some());
-    let planned = jobs(&pieces, &how);
-    let berths = berths(&planned, &mut outcomes);
+    let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
     let work = |turn, job| {
         let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
         async move {
-            let berth = |piece: &Piece| berths.get(&piece.index).cloned();
+            let berth = |piece: &Piece| {
+                let berth = berths.get(&piece.index).cloned();
+                berth.ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
+            };
             match job {
                 Job::Bundle(pieces) => fetch::bundle(host, turn, pieces, governor).await,
-                Job::Part(piece, of) => match berth(&piece) {
-                    Some(berth) => fetch::part(host, turn, berth, piece, of, governor)
-                        .await
-                        .map(|one| vec![one]),
-                    None => Ok(vec![(piece, Settled::Part)]),
+                Job::Part(piece, of) => {
+                    let berth = berth(&piece)?;
+                    let one = fetch::part(host, turn, berth, piece, of, governor).await?;
+                    Ok(vec![one])
                 },
-                Job::Assemble(piece, _) => match berth(&piece) {
-                    Some(berth) => {
-                        let landing = tokio::task::spawn_blocking(move || {
-                            berth.land_unhashed(vec![piece], "")
-                        });
-                        landing.await.map_err(far::stopped("landing a file"))
-                    },
-                    None => Ok(Vec::new()),
+                Job::Assemble(piece, _) => {
+                    let berth = berth(&piece)?;
+                    let landing =
+                        tokio::task::spawn_blocking(move || berth.land_unhashed(vec![piece], ""));
+                    landing.await.map_err(far::stopped("landing a file"))
                 },
                 Job::Discard(piece, _) => {
-                    if let Some(berth) = berth(&piece) {
-                        berth.forget(&piece);
-                    }
+                    berth(&piece)?.forget(&piece);
                     Ok(Vec::new())
                 },
             }
@@ -112,30 +112,34 @@ pub(super) async fn pull(
     Ok(outcomes.finish())
 }
 
-/// A place for each file that comes in parts; a file that can have none has failed.
+/// A place for each file that comes in parts. A file that can have none has failed, and its parts
+/// are no longer among the jobs.
 fn berths(
-    planned: &std::collections::VecDeque<Job>,
+    planned: VecDeque<Job>,
     outcomes: &mut Ledgered<'_>,
-) -> Arc<HashMap<usize, Arc<Berth>>> {
-    let mut berths: HashMap<usize, Option<Arc<Berth>>> = HashMap::new();
+) -> (VecDeque<Job>, Arc<HashMap<usize, Arc<Berth>>>) {
+    let mut berths: HashMap<usize, Arc<Berth>> = HashMap::new();
+    let mut refused = HashSet::new();
+    let mut possible = VecDeque::new();
     for job in planned {
-        if let Job::Part(piece, _) = job {
-            berths
-                .entry(piece.index)
-                .or_insert_with(|| match Berth::beside(&piece.to) {
-                    Ok(berth) => Some(Arc::new(berth)),
-                    Err(error) => {
-                        outcomes.set(piece.index, Outcome::Failed(error));
-                        None
-                    },
-                });
+        if let Job::Part(piece, _) = &job
+            && !berths.contains_key(&piece.index)
+        {
+            if refused.contains(&piece.index) {
+                continue;
+            }
+            match Berth::beside(&piece.to) {
+                Ok(berth) => drop(berths.insert(piece.index, Arc::new(berth))),
+                Err(error) => {
+                    refused.insert(piece.index);
+                    outcomes.set(piece.index, Outcome::Failed(error));
+                    continue;
+                },
+            }
         }
+        possible.push_back(job);
     }
-    let made = berths.into_iter();
-    Arc::new(
-        made.filter_map(|(index, berth)| Some((index, berth?)))
-            .collect(),
-    )
+    (possible, Arc::new(berths))
 }
 
 /// By a program that does not hash on the way.

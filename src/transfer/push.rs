@@ -26,8 +26,13 @@ pub(super) async fn push(
     if sendable.is_empty() {
         return Ok(outcomes.finish());
     }
+    // Bundles and parts make directories of their own.
+    let numbered = match opts.engine {
+        Engine::Tar => 0,
+        Engine::Scp | Engine::Rsync => streams,
+    };
     let (stage, there) = tokio::join!(
-        Stage::begin(host, &opts.staging, streams),
+        Stage::begin(host, &opts.staging, numbered),
         ask(host, &sendable),
     );
     let lacking = lacking(host, sendable, there?, opts, &mut outcomes).await?;
@@ -102,12 +107,8 @@ async fn sendable(
     for (index, (item, state)) in items.iter().zip(states).enumerate() {
         let piece = far::absolute(&item.remote).and(state).and_then(|key| {
             let known = opts.ledger.get(key);
-            if let (Some(expected), Some(known)) = (item.hash, known) {
-                source::as_expected(
-                    &item.local,
-                    Some(expected),
-                    source::Known { key, hash: known },
-                )?;
+            if let Some(hash) = known {
+                source::as_expected(&item.local, item.hash, source::Known { key, hash })?;
             }
             Ok(Piece {
                 index,

@@ -21,7 +21,7 @@ use rule::{Candidate, Keep, Sorted, enough, is_over};
 
 use crate::{
     config::site::{ScratchClean, Site},
-    connection::{Host, LinkError, escape_b},
+    connection::{Host, LinkError, escaped_lines},
     state::{
         StateError, Store,
         event::Act,
@@ -253,11 +253,7 @@ impl Scratch<'_> {
         host: &Host,
         candidate: &Candidate,
     ) -> Result<(), ScratchError> {
-        let mut lines = String::new();
-        for file in &candidate.files {
-            escape_b(file.as_os_str().as_bytes(), &mut lines);
-            lines.push('\n');
-        }
+        let lines = escaped_lines(candidate.files.iter().map(PathBuf::as_path));
         let directory = candidate.directory.as_deref().unwrap_or(Path::new(""));
         let arguments: [&[u8]; 1] = [directory.as_os_str().as_bytes()];
         let answer = host
