@@ -149,19 +149,19 @@ impl Console for Terminal<'_> {
 fn start(loaded: &Loaded, arguments: &SiteArgs, anew: bool) -> Result<Exit, CliError> {
     let (site, ssh) = one(loaded, arguments.site.as_deref())?;
     let operator = Operator::of(site, ssh).map_err(OperatorError::from)?;
+    let asking = if arguments.batch {
+        Asking::Nobody
+    } else {
+        Asking::Operator
+    };
     if arguments.dry_run {
-        let lines: Vec<String> = block_on(operator.commands())?
+        let lines: Vec<String> = block_on(operator.commands(asking))?
             .iter()
             .filter_map(|argv| shlex::try_join(argv.iter().map(String::as_str)).ok())
             .collect();
         print(&format!("{}\n", lines.join("\n")))?;
         return Ok(Exit::Done);
     }
-    let asking = if arguments.batch {
-        Asking::Nobody
-    } else {
-        Asking::Operator
-    };
     let console = Terminal { site };
     let now = || SystemClock.now();
     let opened = block_on(async {

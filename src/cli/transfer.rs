@@ -22,7 +22,7 @@ use crate::{
         site::{Connection, Engine, Site},
         units::Bytes,
     },
-    connection::{Host, LinkError, Sockets, life::Link},
+    connection::{Host, LinkError, life::Link},
     engine::clock::{Clock, SystemClock},
     state::Store,
     transfer::{
@@ -149,12 +149,8 @@ fn options<'a>(
     site: &Site,
     hashes: &'a dyn HashLedger,
 ) -> TransferOptions<'a> {
-    let left = match &site.connection {
-        Connection::Ssh(ssh) => Sockets::here(&arguments.site, ssh)
-            .ok()
-            .and_then(|sockets| Link::look(ssh, &sockets).left(SystemClock.now())),
-        Connection::None => None,
-    };
+    let link = Link::of(&arguments.site, site);
+    let left = link.and_then(|link| link.left(SystemClock.now()));
     let mut options = TransferOptions::of(&arguments.site, site, left, hashes);
     options.streams = arguments.streams.unwrap_or(options.streams);
     options.engine = arguments.engine.unwrap_or(options.engine);
@@ -258,7 +254,7 @@ fn plan(
 ) -> Result<Exit, CliError> {
     let items = list::outward(&arguments.sources, &arguments.into)?;
     let lines = match &site.connection {
-        Connection::Ssh(ssh) => ssh.logins * ssh.lines,
+        Connection::Ssh(ssh) => ssh.masters(),
         Connection::None => 1,
     };
     show(&items, lines, options, arguments.json)

@@ -345,6 +345,14 @@ impl Default for Notify {
     }
 }
 
+impl SshConnection {
+    /// How many masters lead to front ends. `lines` is 1 where no login carries more (a rule of
+    /// the configuration).
+    pub fn masters(&self) -> u32 {
+        self.logins.max(1).saturating_mul(self.lines.max(1))
+    }
+}
+
 impl Site {
     /// Our own directory in the scratch: run directories and what is under way.
     pub fn own_directory(&self) -> PathBuf {

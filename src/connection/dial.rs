@@ -20,7 +20,7 @@ use rustix::net::{
     sockopt::set_socket_send_buffer_size,
 };
 
-use super::local;
+use super::told::Told;
 use crate::config::site::SshConnection;
 
 /// The rate for which a buffer is made, in bytes a second: 1 Gbit/s.
@@ -62,12 +62,8 @@ pub fn dial(host: &str, port: u16) -> io::Result<()> {
 /// The ssh options by which a login at `target` connects through [`dial`]; none if the
 /// configuration has a way of its own there, or asks for an address of this host.
 pub(super) async fn options(ssh: &SshConnection, target: &[String], program: &Path) -> Vec<String> {
-    let mut asked = tokio::process::Command::new(&ssh.ssh);
-    asked.arg("-G").args(target);
-    let Ok(answer) = local::capture(asked, None).await else {
-        return Vec::new();
-    };
-    if !answer.ok() || has_own_way(&answer.out()) {
+    let told = Told::of(ssh, target).await;
+    if told.is_none_or(|told| has_own_way(&told)) {
         return Vec::new();
     }
     let Ok(program) =
@@ -83,14 +79,10 @@ pub(super) async fn options(ssh: &SshConnection, target: &[String], program: &Pa
     ]
 }
 
-/// Whether `ssh -G` tells of a proxy or an address to connect from.
-fn has_own_way(told: &str) -> bool {
-    told.lines()
-        .filter_map(|line| line.split_once(' '))
-        .any(|(key, value)| {
-            ["proxycommand", "proxyjump", "bindaddress", "bindinterface"].contains(&key)
-                && value != "none"
-        })
+/// Whether there is a proxy or an address to connect from; without a host name nothing is known.
+fn has_own_way(told: &Told) -> bool {
+    let ways = ["proxycommand", "proxyjump", "bindaddress", "bindinterface"];
+    told.value("hostname").is_none() || ways.iter().any(|key| told.value(key).is_some())
 }
 
 fn connect(host: &str, port: u16) -> io::Result<(TcpStream, Duration)> {
@@ -147,10 +139,11 @@ mod tests {
 
     #[test]
     fn a_proxy_of_the_users_own_stays() {
-        assert!(has_own_way("host b\nproxyjump a\n"));
-        assert!(has_own_way("proxycommand nc %h %p\n"));
-        assert!(has_own_way("bindaddress 10.0.0.1\n"));
-        assert!(!has_own_way(
+        let own = |text: &str| has_own_way(&Told::from(text));
+        assert!(own("hostname b\nproxyjump a\n"));
+        assert!(own("hostname b\nproxycommand nc %h %p\n"));
+        assert!(own("hostname b\nbindaddress 10.0.0.1\n"));
+        assert!(!own(
             "hostname b\nport 22\nproxyusefdpass no\nbindaddress none\n"
         ));
     }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Record, Sockets};
-use crate::{config::site::SshConnection, state::link::LinkTold as Told};
+use super::{Record, Sockets, record};
+use crate::{
+    config::site::{Connection, Site, SshConnection},
+    state::link::LinkTold as Told,
+};
 
 /// What is known of a link without asking the site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +20,8 @@ pub struct Link {
     pub ends_at: Option<Timestamp>,
     /// Who opened it; `None` if that was done by hand.
     pub opened_by: Option<String>,
+    /// The host on which its masters live; `None` if they were opened by hand.
+    pub on_host: Option<String>,
     /// The remote account, if one is configured.
     pub account: Option<String>,
 }
@@ -48,6 +53,14 @@ pub enum Notice {
 }
 
 impl Link {
+    /// The link to a site; `None` for this host.
+    pub fn of(name: &str, site: &Site) -> Option<Self> {
+        let Connection::Ssh(ssh) = &site.connection else {
+            return None;
+        };
+        Some(Self::look(ssh, &Sockets::here(name, ssh).ok()?))
+    }
+
     /// What the record and the sockets of a site tell.
     pub fn look(ssh: &SshConnection, sockets: &Sockets) -> Self {
         if let Some(record) = Record::read(&sockets.record()) {
@@ -55,20 +68,19 @@ impl Link {
                 opened_at: Some(record.opened_at),
                 ends_at: record.ends_at(),
                 opened_by: Some(record.opened_by),
+                on_host: Some(record.on_host),
                 account: record.account,
             };
         }
         let socket = std::fs::metadata(sockets.line(0));
         let made = socket.and_then(|socket| socket.modified()).ok();
         let opened_at = made.and_then(|time| Timestamp::try_from(time).ok());
-        let end = |from: Timestamp| {
-            let lifetime = i64::try_from(ssh.lifetime?.0).ok()?;
-            from.checked_add(SignedDuration::from_secs(lifetime)).ok()
-        };
+        let lifetime = ssh.lifetime.map(|time| time.0);
         Self {
             opened_at,
-            ends_at: opened_at.and_then(end),
+            ends_at: opened_at.and_then(|from| record::end(from, lifetime)),
             opened_by: None,
+            on_host: None,
             account: ssh.user.clone(),
         }
     }
@@ -140,6 +152,7 @@ mod tests {
             opened_at: Some(at(seconds)),
             ends_at: Some(at(seconds + 12 * 3600)),
             opened_by: None,
+            on_host: None,
             account: None,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LinkError, Patience, master::Master, opening, socket::Sockets};
+use super::{LinkError, Patience, master::Master, socket::Sockets};
 use crate::config::site::SshConnection;
 
 /// The masters to a site's front ends that answered when we came; at least one.
@@ -22,7 +22,7 @@ impl Lines {
     ) -> Result<Self, LinkError> {
         let mut living = Vec::new();
         let mut down = None;
-        for n in 0..opening::lines(ssh).max(1) {
+        for n in 0..ssh.masters() {
             let master = Master::at(site, ssh, sockets.line(n), patience);
             match master.check().await {
                 Ok(()) => living.push(master),

@@ -24,6 +24,7 @@ mod rsync;
 mod scp;
 mod socket;
 mod status;
+mod told;
 
 pub use dial::dial;
 pub use error::LinkError;

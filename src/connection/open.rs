@@ -49,11 +49,12 @@ pub(super) async fn open(
     };
     let program = |error: std::io::Error| failed(Refusal::Program, error.to_string());
     let socket = of_generation(&opening.path, generation);
-    let mut argv = command_line(opening, ssh, generation).await.into_iter();
+    let mut argv = command_line(opening, ssh, generation, asking)
+        .await
+        .into_iter();
     let mut command = Command::new(argv.next().unwrap_or_default());
     if asking == Asking::Nobody {
         command.env("SSH_ASKPASS_REQUIRE", "never");
-        argv = batch(argv);
     }
     let mut child = command
         .args(argv)
@@ -92,11 +93,15 @@ pub(super) async fn command_line(
     opening: &Opening,
     ssh: &SshConnection,
     generation: u32,
+    asking: Asking,
 ) -> Vec<String> {
-    let more = match (opening.question(ssh), std::env::current_exe()) {
+    let mut more = match (opening.question(ssh), std::env::current_exe()) {
         (Some(question), Ok(program)) => dial::options(ssh, &question, &program).await,
         _ => Vec::new(),
     };
+    if asking == Asking::Nobody {
+        more.extend(["-o".into(), "BatchMode=yes".into()]);
+    }
     opening.argv(ssh, generation, &more)
 }
 
@@ -119,12 +124,4 @@ async fn listen(
             _ => std::future::pending().await,
         }
     }
-}
-
-/// The argv of an ssh that asks nobody.
-fn batch(argv: std::vec::IntoIter<String>) -> std::vec::IntoIter<String> {
-    let mut words: Vec<String> = argv.collect();
-    let at = words.iter().position(|word| word == "-M").unwrap_or(0);
-    words.splice(at..at, ["-o".to_owned(), "BatchMode=yes".to_owned()]);
-    words.into_iter()
 }

@@ -143,16 +143,6 @@ pub(super) fn openings(ssh: &SshConnection, sockets: &Sockets) -> Vec<Opening> {
     all
 }
 
-/// How many masters lead to front ends.
-pub(super) fn lines(ssh: &SshConnection) -> u32 {
-    let carried = if ssh.jump.is_some() && !ssh.nested {
-        ssh.lines.max(1)
-    } else {
-        1
-    };
-    ssh.logins.max(1).saturating_mul(carried)
-}
-
 /// A socket's path as ssh takes it: it expands percent signs.
 pub(super) fn percent(path: &Path) -> String {
     text(path).replace('%', "%%")
@@ -269,6 +259,6 @@ mod tests {
         paths.dedup();
         assert_eq!(paths.len(), 15);
         let carried = all.iter().filter(|opening| opening.rides()).count();
-        assert_eq!(carried, usize::try_from(lines(&ssh)).unwrap());
+        assert_eq!(carried, usize::try_from(ssh.masters()).unwrap());
     }
 }

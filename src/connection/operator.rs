@@ -20,7 +20,7 @@ use super::{
     LinkError, Patience,
     master::Master,
     open::{Asking, command_line, open},
-    opening::{Opening, lines, openings, percent},
+    opening::{Opening, openings, percent},
     record::{Record, person},
     refusal::OpenError,
     socket::{Sockets, next_generation, of_generation, this_host},
@@ -124,7 +124,7 @@ impl<'a> Operator<'a> {
         asking: Asking,
         console: &dyn Console,
     ) -> Result<Started, OperatorError> {
-        let lock = self.lock()?;
+        let _lock = self.lock()?;
         let dead = self.dead().await;
         if dead.is_empty() {
             return Ok(Started::AlreadyUp);
@@ -133,7 +133,6 @@ impl<'a> Operator<'a> {
             return Ok(Started::Mended { lines });
         }
         let record = self.open_all(now, asking, console).await?;
-        drop(lock);
         Ok(Started::Opened(record))
     }
 
@@ -142,20 +141,18 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// [`OperatorError`].
     pub async fn mend(&self, console: &dyn Console) -> Result<u32, OperatorError> {
-        let lock = self.lock()?;
+        let _lock = self.lock()?;
         let dead = self.dead().await;
         let mended = self.ride_again(&dead, console).await?;
-        drop(lock);
         Ok(mended.unwrap_or_default())
     }
 
     /// The commands that a refresh would run, in their order.
-    pub async fn commands(&self) -> Vec<Vec<String>> {
-        let before = Record::read(&self.sockets.record()).map_or(0, |record| record.generation);
-        let generation = next_generation(before);
+    pub async fn commands(&self, asking: Asking) -> Vec<Vec<String>> {
+        let generation = self.generation();
         let mut commands = Vec::new();
         for opening in openings(self.ssh, &self.sockets) {
-            commands.push(command_line(&opening, self.ssh, generation).await);
+            commands.push(command_line(&opening, self.ssh, generation, asking).await);
         }
         commands
     }
@@ -170,10 +167,8 @@ impl<'a> Operator<'a> {
         asking: Asking,
         console: &dyn Console,
     ) -> Result<Record, OperatorError> {
-        let lock = self.lock()?;
-        let record = self.open_all(now, asking, console).await?;
-        drop(lock);
-        Ok(record)
+        let _lock = self.lock()?;
+        self.open_all(now, asking, console).await
     }
 
     /// Takes the link down: masters end when their last session does, or at once if `cut`. Tells
@@ -182,7 +177,7 @@ impl<'a> Operator<'a> {
     /// # Errors
     /// [`OperatorError`].
     pub async fn stop(&self, cut: bool) -> Result<usize, OperatorError> {
-        let lock = self.lock()?;
+        let _lock = self.lock()?;
         let mut stopped = 0;
         // Lines first: they are what a bastion's master still has open.
         for path in self.known().into_iter().rev() {
@@ -194,7 +189,6 @@ impl<'a> Operator<'a> {
             remove(&path);
         }
         remove(&self.sockets.record());
-        drop(lock);
         Ok(stopped)
     }
 
@@ -215,8 +209,14 @@ impl<'a> Operator<'a> {
         dead
     }
 
+    /// The generation that is opened next.
+    fn generation(&self) -> u32 {
+        let before = Record::read(&self.sockets.record());
+        next_generation(before.map_or(0, |record| record.generation))
+    }
+
     fn is_line(&self, path: &Path) -> bool {
-        (0..lines(self.ssh)).any(|n| self.sockets.line(n) == path)
+        (0..self.ssh.masters()).any(|n| self.sockets.line(n) == path)
     }
 
     fn master(&self, socket: PathBuf) -> Master {
@@ -264,8 +264,7 @@ impl<'a> Operator<'a> {
         asking: Asking,
         console: &dyn Console,
     ) -> Result<Record, OperatorError> {
-        let before = Record::read(&self.sockets.record()).map_or(0, |record| record.generation);
-        let generation = next_generation(before);
+        let generation = self.generation();
         let all = openings(self.ssh, &self.sockets);
         let mut opened: Vec<&Opening> = Vec::new();
         for (n, opening) in all.iter().enumerate() {

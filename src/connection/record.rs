@@ -36,10 +36,7 @@ pub struct Record {
 impl Record {
     /// When the site will cut the connection, if that is known.
     pub fn ends_at(&self) -> Option<Timestamp> {
-        let lifetime = i64::try_from(self.lifetime?).ok()?;
-        self.opened_at
-            .checked_add(SignedDuration::from_secs(lifetime))
-            .ok()
+        end(self.opened_at, self.lifetime)
     }
 
     /// Reads the record at `path`; `None` if there is none or it cannot be understood, as after a
@@ -60,6 +57,14 @@ impl Record {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+/// When a link ends that was opened then and lives for `lifetime` seconds, if that is known.
+pub(super) fn end(opened_at: Timestamp, lifetime: Option<u64>) -> Option<Timestamp> {
+    let lifetime = i64::try_from(lifetime?).ok()?;
+    opened_at
+        .checked_add(SignedDuration::from_secs(lifetime))
+        .ok()
 }
 
 /// The person at the keyboard: whoever called `sudo` to act as a shared account, else the user.

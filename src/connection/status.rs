@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    LinkError, Patience, Record, Sockets,
+    LinkError, Patience, Sockets,
     life::{Link, Standing},
     master::Master,
-    opening,
 };
 use crate::config::site::SshConnection;
 
@@ -33,8 +32,6 @@ pub struct Status {
     pub link: Link,
     /// Seconds until the site cuts it, where that is known.
     pub left: Option<u64>,
-    /// The host on which the masters live.
-    pub on_host: Option<String>,
     /// Path of the first control socket.
     pub socket: PathBuf,
 }
@@ -52,7 +49,7 @@ impl Status {
         now: Timestamp,
     ) -> Result<Self, LinkError> {
         let sockets = Sockets::here(site, ssh)?;
-        let lines = opening::lines(ssh).max(1);
+        let lines = ssh.masters();
         let mut asked = tokio::task::JoinSet::new();
         for n in 0..lines {
             let master = Master::at(site, ssh, sockets.line(n), Patience::default());
@@ -68,7 +65,6 @@ impl Status {
             }
         }
         let link = Link::look(ssh, &sockets);
-        let record = Record::read(&sockets.record());
         Ok(Self {
             site: site.to_owned(),
             up: lines_up > 0,
@@ -78,7 +74,6 @@ impl Status {
             sessions: ssh.sessions.saturating_mul(lines_up),
             left: link.left(now).map(|left| left.as_secs()),
             link,
-            on_host: record.map(|record| record.on_host),
             socket: sockets.line(0),
         })
     }

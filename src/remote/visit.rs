@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     batch::Scheduler,
-    config::site::{Connection, Site},
+    config::site::Site,
     connection::{
-        self, Host, LinkError, PROBE_LIMIT, Sockets,
+        self, Host, LinkError, PROBE_LIMIT,
         life::{Link, Standing},
     },
     exec::{Exec, ExecError, Executed},
@@ -114,7 +114,7 @@ impl Workplace {
         }
         let visit = Visit {
             name,
-            link: link(name, &site),
+            link: Link::of(name, &site),
             scheduler: self.scheduler(&site),
             site,
             host,
@@ -356,9 +356,9 @@ impl Workplace {
         standing: &Standing,
         observer: &dyn Observer,
     ) -> Result<(), StateError> {
-        let notify = self.loaded.config.notify.clone();
+        let notify = &self.loaded.config.notify;
         let now = self.clock.now();
-        let told = connection::observe(&mut self.store, &notify, site, standing, true, now).await?;
+        let told = connection::observe(&mut self.store, notify, site, standing, true, now).await?;
         for line in told {
             observer.note(None, &line);
         }
@@ -374,12 +374,4 @@ impl Visit<'_> {
     fn opened_at(&self) -> Option<jiff::Timestamp> {
         self.link.as_ref()?.opened_at
     }
-}
-
-/// What is known of the link to a site; nothing for this host.
-fn link(name: &str, site: &Site) -> Option<Link> {
-    let Connection::Ssh(ssh) = &site.connection else {
-        return None;
-    };
-    Some(Link::look(ssh, &Sockets::here(name, ssh).ok()?))
 }

@@ -1,6 +1,6 @@
 //! What a human has been told of each site's link.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StateError, Store};
 
@@ -17,37 +17,41 @@ pub struct LinkTold {
 
 impl Store {
     /// Lets `decide` say what is to be told of the link to `site` and what has then been told.
-    /// Of several programs that see the same, one alone is given what was not yet told.
+    /// Of several programs that see the same, one alone is given what was not yet told. Where
+    /// nothing changes, which is nearly always, nothing is written.
     pub fn tell_link<T>(
         &mut self,
         site: &str,
-        decide: impl FnOnce(LinkTold) -> (LinkTold, T),
+        decide: impl Fn(LinkTold) -> (LinkTold, T),
     ) -> Result<T, StateError> {
-        let transaction = self.write()?;
-        let told = transaction
-            .query_row(
-                "SELECT link, ending, down FROM links WHERE site = ?",
-                [site],
-                |row| {
-                    Ok(LinkTold {
-                        link: row.get(0)?,
-                        ending: row.get(1)?,
-                        down: row.get(2)?,
-                    })
-                },
-            )
-            .optional()?
-            .unwrap_or_default();
+        let told = told(&self.connection, site)?;
         let (next, outcome) = decide(told);
-        if next != told {
-            transaction.execute(
-                "INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)",
-                params![site, next.link, next.ending, next.down],
-            )?;
+        if next == told {
+            return Ok(outcome);
         }
+        let transaction = self.write()?;
+        // Another program may have told it since.
+        let (next, outcome) = decide(self::told(&transaction, site)?);
+        transaction.execute(
+            "INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?)",
+            params![site, next.link, next.ending, next.down],
+        )?;
         transaction.commit()?;
         Ok(outcome)
     }
+}
+
+fn told(connection: &Connection, site: &str) -> Result<LinkTold, StateError> {
+    let mut statement =
+        connection.prepare_cached("SELECT link, ending, down FROM links WHERE site = ?")?;
+    let told = statement.query_row([site], |row| {
+        Ok(LinkTold {
+            link: row.get(0)?,
+            ending: row.get(1)?,
+            down: row.get(2)?,
+        })
+    });
+    Ok(told.optional()?.unwrap_or_default())
 }
 
 #[cfg(test)]

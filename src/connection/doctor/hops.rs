@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::{net::TcpStream, process::Command, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
 use super::Check;
 use crate::config::site::SshConnection;
-use crate::connection::local;
+use crate::connection::{opening, told::Told};
 
 /// The machines on the way, nearest first, as the configuration names them.
 pub(super) fn names(ssh: &SshConnection) -> Vec<String> {
@@ -77,28 +77,17 @@ struct Resolved {
 
 /// Where ssh would connect for `hop`, by `ssh -G`, which connects nowhere.
 async fn resolved(ssh: &SshConnection, hop: &str) -> Option<Resolved> {
-    let mut command = Command::new(&ssh.ssh);
-    command.arg("-G");
-    if let Some(file) = &ssh.config_file {
-        command.arg("-F").arg(file);
-    }
+    let mut words = opening::config(ssh);
     let (name, port) = split_port(hop);
     if let Some(port) = port {
-        command.args(["-p", port]);
+        words.extend(["-p".to_owned(), port.to_owned()]);
     }
-    command.arg("--").arg(name);
-    let output = local::capture(command, None).await.ok()?;
-    let text = output.out();
-    let value = |key: &str| {
-        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-        lines
-            .find(|(word, _)| *word == key)
-            .map(|(_, value)| value.to_owned())
-    };
+    words.extend(["--".to_owned(), name.to_owned()]);
+    let told = Told::of(ssh, &words).await?;
     Some(Resolved {
-        host: value("hostname")?,
-        port: value("port")?.parse().ok()?,
-        jump: value("proxyjump").filter(|jump| jump != "none"),
+        host: told.value("hostname")?.to_owned(),
+        port: told.value("port")?.parse().ok()?,
+        jump: told.value("proxyjump").map(str::to_owned),
     })
 }
 
