@@ -1,35 +1,31 @@
 //! A bundle to the site: one tar stream in, verified there as a whole, renamed into place.
 
-use std::{collections::HashMap, os::unix::ffi::OsStrExt, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Hash, Place, TransferError,
     drive::{BatchResult, Piece, Settled},
-    far::{self, Stage},
+    far,
+    ferry::{Cargo, Ferries, Said},
     layout::Layout,
     pack,
     placing::placing,
-    rate::Governor,
     sluice,
 };
-use crate::connection::{Host, LinkError};
 
-/// `$1` directory for the bundle, `$2` word for temporary names, `$3` bytes of the files. Reads a
-/// tar stream: `d` lists the directories, `m` the odd names, `s` the checksums of what must land, `e` how long `s` is: on a
-/// full disk it may be short.
+/// `$1` directory for the session, `$2` word for temporary names. Reads a line and a tar stream for
+/// each bundle, as [`Ferries`] sends them: in it, `d` lists the directories, `m` the odd names, `s`
+/// the checksums of what must land, `e` how long `s` is: on a full disk it may be short.
 ///
 /// What has another checksum is removed; the rest is made durable with one sync and renamed, a
-/// directory at a time. Nothing is said of what has landed.
-const LAND: &str = concat!(
+/// directory at a time. Nothing is said of what has landed. One bundle lands while the next one
+/// comes.
+pub(super) const LAND: &str = concat!(
     placing!(),
     r#"
 export LC_ALL=C
-mkdir -p -- "$1" && cd -- "$1" || exit 3
-tar -xomf - 2>t || sed 's/^/or tar /' t
-cut() { free; cd / && rm -rf -- "$1"; echo or cut; echo or end; exit; }
-n=
-read -r n <e 2>/dev/null
-[ -n "$n" ] && [ "$(wc -c <s)" -eq "$n" ] || cut "$1"
+mkdir -p -- "${1%/*/*}" && (umask 077; mkdir -p -- "$1") && cd -- "$1" || exit 3
+word=$2
 sums() {
     if [ "$bytes" -gt 16000000 ] && command -v openssl >/dev/null; then
         openssl dgst -sha256 -r "$@" 2>/dev/null | sed 's/^\([0-9a-f]*\) \*/\1  /'
@@ -38,108 +34,105 @@ sums() {
     fi
     :
 }
-bytes=$3
-sums */* | sort >g || cut "$1"
-if ! cmp -s g s; then
-    free
-    comm -13 s g | while IFS= read -r l; do
-        echo "or bad $l"; rm -f -- "${l#*  }"
-    done
-    comm -23 s g | while IFS= read -r l; do
-        echo "or lost $l"; rm -f -- "${l#*  }"
-    done
-fi
-sync -f . 2>/dev/null || sync
-set -f
-word=$2
-set -- .
-while IFS= read -r d; do
-    case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
-    [ -d "$d" ] || mkdir -p -- "$d" 2>/dev/null
-    set -- "$@" "$d"
-done <d
-mount "$@" >f
-n=0
-while read -r m; do n=$((n + 1)); done <f
-if [ $n -ne $# ]; then
-    for d; do mount "$d" | tail -n 1 | grep . || echo; done >f
-fi
-read -r here <f
-shift
-set +f
 one() { m=$(place "$1" "$2" "$3" "${2%/*}/.or-part-$word-${1##*/}") || echo "or kept $1" $m; }
-k=0
-for d; do
-    k=$((k + 1))
-    read -r m <&3
-    [ -d "$k" ] || continue
-    if [ "$m" = "$here" ]; then
-        e=$(mv -f -- "$k"/* "$d/" 2>&1) && continue
-        for i in "$k"/*; do
-            [ -e "$i" ] && { echo "or kept $i $(mv -f -- "$i" "$d/" 2>&1)" | tr '\n' ' '; echo; }
+cut() { free; rm -rf -- "../$k"; echo or cut; echo or end; exit; }
+land() {
+    [ ! -s t ] || sed 's/^/or tar /' t
+    n=
+    read -r n <e 2>/dev/null
+    [ -n "$n" ] && [ "$(wc -c <s)" -eq "$n" ] || cut
+    sums */* | sort >g || cut
+    if ! cmp -s g s; then
+        free
+        comm -13 s g | while IFS= read -r l; do
+            echo "or bad $l"; rm -f -- "${l#*  }"
         done
-    else
-        for i in "$k"/*; do [ -e "$i" ] && one "$i" "$d/${i#*/}" "$m"; done
+        comm -23 s g | while IFS= read -r l; do
+            echo "or lost $l"; rm -f -- "${l#*  }"
+        done
     fi
-done 3<<END
+    sync -f . 2>/dev/null || sync
+    set -f
+    set -- .
+    while IFS= read -r d; do
+        case $d in *\\*) d=$(printf '%b.' "$d"); d=${d%.} ;; esac
+        [ -d "$d" ] || mkdir -p -- "$d" 2>/dev/null
+        set -- "$@" "$d"
+    done <d
+    mount "$@" >f
+    n=0
+    while read -r m; do n=$((n + 1)); done <f
+    if [ $n -ne $# ]; then
+        for d; do mount "$d" | tail -n 1 | grep . || echo; done >f
+    fi
+    read -r here <f
+    shift
+    set +f
+    j=0
+    for d; do
+        j=$((j + 1))
+        read -r m <&3
+        [ -d "$j" ] || continue
+        if [ "$m" = "$here" ]; then
+            e=$(mv -f -- "$j"/* "$d/" 2>&1) && continue
+            for i in "$j"/*; do
+                [ -e "$i" ] && { echo "or kept $i $(mv -f -- "$i" "$d/" 2>&1)" | tr '\n' ' '; echo; }
+            done
+        else
+            for i in "$j"/*; do [ -e "$i" ] && one "$i" "$d/${i#*/}" "$m"; done
+        fi
+    done 3<<END
 $(sed 1d f)
 END
-while IFS='	' read -r i q; do
-    [ -f "o/$i" ] || continue
-    case $q in *\\*) q=$(printf '%b.' "$q"); q=${q%.} ;; esac
-    d=${q%/*}; d=${d:-/}
-    if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept o/$i" $m; continue; fi
-    one "o/$i" "$q" "$(mount "$d")"
-done <m
-echo or end
+    while IFS='	' read -r i q; do
+        [ -f "o/$i" ] || continue
+        case $q in *\\*) q=$(printf '%b.' "$q"); q=${q%.} ;; esac
+        d=${q%/*}; d=${d:-/}
+        if ! m=$(mkdir -p -- "$d" 2>&1); then echo "or kept o/$i" $m; continue; fi
+        one "o/$i" "$q" "$(mount "$d")"
+    done <m
+    echo or end
+}
+before=
+while read -r k n bytes; do
+    mkdir -- "$k"
+    head -c "$n" | { cd -- "$k" && tar -xomf - 2>t; cat >/dev/null; }
+    [ -z "$before" ] || wait "$before"
+    { echo "or begin $k"; (cd -- "$k" && land) || free; echo "or over $k"; } 2>&1 &
+    before=$!
+done
+wait
+cd / && rm -rf -- "$1"
+rmdir -- "${1%/*}" 2>/dev/null
+:
 "#
 );
 
-/// Sends a bundle on the line whose `turn` it is.
+/// Sends a bundle on a stream, and waits until it has landed.
 pub(super) async fn send(
-    host: Host,
-    stage: Stage,
-    turn: usize,
+    ferries: Arc<Ferries>,
+    stream: usize,
     pieces: Vec<Piece>,
-    governor: Arc<Governor>,
 ) -> BatchResult {
-    let directory = stage.fresh();
-    let word = stage.word();
     let layout = Layout::of(&pieces);
     let names: HashMap<String, usize> = (0..)
         .zip(&layout.names)
         .map(|(n, name)| (name.clone(), n))
         .collect();
-    let (mut inlet, pumped) = sluice::inward();
-    let bytes: u64 = pieces.iter().map(|piece| piece.size).sum();
-    let bytes = bytes.to_string();
+    let (mut inlet, content) = sluice::inward();
+    let cargo = Cargo {
+        length: pack::length(&pieces, &layout),
+        bytes: pieces.iter().map(|piece| piece.size).sum(),
+        content,
+    };
     let packing = tokio::task::spawn_blocking(move || {
         let hashes = pack::pack(&pieces, &layout, &mut inlet);
         (pieces, hashes)
     });
-    let args: [&[u8]; 3] = [
-        directory.as_os_str().as_bytes(),
-        word.as_bytes(),
-        bytes.as_bytes(),
-    ];
-    let streamed = host
-        .stream(
-            turn,
-            LAND,
-            &args,
-            |pipe| sluice::pour(pumped, pipe, &governor),
-            sluice::drain,
-        )
-        .await?;
-    let (pieces, hashes) = packing.await.map_err(far::stopped("packing a bundle"))?;
-    let said = streamed
-        .taken
-        .map_err(LinkError::io("the answer of a bundle"))?;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let whole = hashes.is_ok() && streamed.fed.is_ok();
-    let complete = whole && said.lines().any(|line| line == "or end");
-    let stderr = String::from_utf8_lossy(&streamed.stderr).into_owned();
-    let answer = Answer::read(&said, &names, complete, streamed.code, &stderr);
+    let (said, packed) = ferries.carry(stream, cargo, packing).await?;
+    let (pieces, hashes) = packed.map_err(far::stopped("packing a bundle"))?;
+    let complete = hashes.is_ok() && said.text.lines().any(|line| line == "or end");
+    let answer = Answer::read(&said, &names, complete);
     Ok(pieces
         .into_iter()
         .enumerate()
@@ -178,17 +171,11 @@ enum Kept {
 }
 
 impl Answer {
-    fn read(
-        said: &str,
-        names: &HashMap<String, usize>,
-        complete: bool,
-        code: i32,
-        stderr: &str,
-    ) -> Self {
+    fn read(said: &Said, names: &HashMap<String, usize>, complete: bool) -> Self {
         let mut kept = HashMap::new();
         let mut tar = Vec::new();
         let mut nothing = None;
-        for line in said.lines() {
+        for line in said.text.lines() {
             let Some((word, rest)) = line
                 .strip_prefix("or ")
                 .map(|l| l.split_once(' ').unwrap_or((l, "")))
@@ -218,11 +205,13 @@ impl Answer {
             }
         }
         if !complete && nothing.is_none() {
-            let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+            let (code, words) = match &said.cut {
+                Some((code, stderr)) => (format!(", exit code {code}"), stderr),
+                None => (String::new(), &said.text),
+            };
+            let last = words.lines().rfind(|line| !line.trim().is_empty());
             let last = last.unwrap_or("no word of why").trim();
-            nothing = Some(format!(
-                "the script on the site ended early, exit code {code}: {last}"
-            ));
+            nothing = Some(format!("the script on the site ended early{code}: {last}"));
         }
         if let (Some(why), Some(first)) = (&mut nothing, tar.first()) {
             *why = format!("{why}: {first}");
@@ -230,7 +219,7 @@ impl Answer {
         Self {
             kept,
             nothing,
-            free: far::free_bytes(said.as_bytes()),
+            free: far::free_bytes(said.text.as_bytes()),
         }
     }
 
@@ -285,6 +274,13 @@ impl Answer {
 mod tests {
     use super::*;
 
+    fn said(text: &str) -> Said {
+        Said {
+            text: text.to_owned(),
+            cut: None,
+        }
+    }
+
     fn names() -> HashMap<String, usize> {
         let names = ["1/a", "1/b", "o/00000002"];
         names.iter().map(ToString::to_string).zip(0..).collect()
@@ -292,18 +288,18 @@ mod tests {
 
     #[test]
     fn what_is_not_spoken_of_has_landed() {
-        let answer = Answer::read("noise\nor end\n", &names(), true, 0, "");
+        let answer = Answer::read(&said("noise\nor end\n"), &names(), true);
         assert!(answer.kept.is_empty() && answer.nothing.is_none());
     }
 
     #[test]
     fn each_file_that_did_not_land_is_told_with_its_reason() {
         let hash = Hash::of(b"x");
-        let said = format!(
+        let text = format!(
             "or bad {hash}  1/a\nor lost {}  1/a\nor lost {hash}  1/b\nor kept o/00000002 mv: cannot\nor free 8\nor end\n",
             Hash::of(b"y")
         );
-        let answer = Answer::read(&said, &names(), true, 0, "");
+        let answer = Answer::read(&said(&text), &names(), true);
         assert_eq!(answer.kept[&0], Kept::Bad(hash.to_string()));
         assert_eq!(answer.kept[&1], Kept::Lost);
         assert_eq!(answer.kept[&2], Kept::Refused("mv: cannot".into()));
@@ -312,7 +308,14 @@ mod tests {
 
     #[test]
     fn a_script_that_ended_early_landed_nothing_that_counts() {
-        let answer = Answer::read("or tar no space\n", &names(), false, 9, "sh: killed\n");
+        let answer = Answer::read(
+            &Said {
+                text: "or tar no space\n".to_owned(),
+                cut: Some((9, "sh: killed\n".to_owned())),
+            },
+            &names(),
+            false,
+        );
         let why = answer.nothing.unwrap();
         assert!(
             why.contains("sh: killed") && why.contains("no space"),

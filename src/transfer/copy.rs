@@ -62,6 +62,7 @@ pub(super) async fn copy(
     let how = How {
         site: String::new(),
         streams: usize::try_from(opts.streams).unwrap_or(1),
+        ahead: 1,
         bundle: opts.bundle,
         cut: false,
         until: None,

@@ -14,6 +14,7 @@ use super::{
     FileKey, Hash, HashLedger, Outcome, Progress, TransferError, far,
     plan::{self, Load, Part},
     rate::Governor,
+    streams::Streams,
 };
 use crate::connection::LinkError;
 
@@ -80,6 +81,8 @@ pub(super) struct How {
     pub(super) site: String,
     /// Jobs at once.
     pub(super) streams: usize,
+    /// Bundles that one stream may be given at once: one lands while the next is under way.
+    pub(super) ahead: usize,
     /// Most bytes of one job.
     pub(super) bundle: u64,
     /// Whether large files may be cut.
@@ -252,24 +255,26 @@ where
     let mut again = Vec::new();
     let mut useless = Vec::new();
     let mut held = false;
-    let mut free: Vec<usize> = (0..streams.max(1)).rev().collect();
+    let mut busy = Streams::new(streams, how.ahead);
     let mut running = JoinSet::new();
     loop {
-        while !held
-            && !free.is_empty()
-            && let Some(job) = queue.pop_front()
-        {
+        while !held && let Some(job) = queue.pop_front() {
             if let Job::Part(piece, _) = &job
                 && cut.lost.contains(&piece.index)
             {
                 continue;
             }
+            let alone = !matches!(job, Job::Bundle(_));
+            let Some(stream) = busy.take(alone) else {
+                queue.push_front(job);
+                break;
+            };
             if how.is_too_late(&job) {
                 held = true;
+                busy.give_back(stream);
                 queue.push_front(job);
                 break;
             }
-            let stream = free.pop().unwrap_or_default();
             let part = match &job {
                 Job::Part(_, part) | Job::Assemble(_, part) | Job::Discard(_, part) => Some(*part),
                 Job::Bundle(_) => None,
@@ -288,7 +293,7 @@ where
             };
         };
         let (stream, part, done) = joined.map_err(far::stopped("a transfer stream"))?;
-        free.push(stream);
+        busy.give_back(stream);
         for (piece, settled) in done? {
             match (settled, part) {
                 (Settled::Part, Some(part)) => {

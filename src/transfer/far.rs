@@ -62,8 +62,8 @@ echo or end
 const BEGIN: &str = r#"
 mkdir -p -- "$1" || exit 3
 umask 077
+mkdir -p -- "$1/$2" || exit 3
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
-mkdir -- "$1/$2" || exit 3
 command -v dd >/dev/null && echo "or dd"
 for f in "$1"/or-k*/done.*; do [ -e "$f" ] && d=${f%/*} && echo "or part ${f##*.} ${d##*/}"; done
 n=0
@@ -121,7 +121,12 @@ pub(super) struct Stage {
     host: Host,
     dir: PathBuf,
     count: Arc<AtomicU64>,
-    arrived: Arc<HashSet<(String, u64)>>,
+}
+
+/// What was found where a transfer begins.
+#[derive(Debug)]
+pub(super) struct Begun {
+    arrived: HashSet<(String, u64)>,
     /// Whether large files can be cut there.
     pub(super) cuts: bool,
 }
@@ -199,29 +204,38 @@ pub(super) async fn directories(
 }
 
 impl Stage {
-    /// Makes `<staging>/or-<random>` on the site; the inner error is why that cannot be.
+    /// `<staging>/or-<random>` on the site, not yet made.
+    pub(super) fn new(host: &Host, staging: &Path) -> Self {
+        Self {
+            host: host.clone(),
+            dir: staging.join(format!("or-{:016x}", fastrand::u64(..))),
+            count: Arc::default(),
+        }
+    }
+
+    /// Makes it, if it is not there, and a directory in it for each of `streams`; the inner error
+    /// is why that cannot be.
     pub(super) async fn begin(
-        host: &Host,
-        staging: &Path,
+        &self,
         streams: usize,
-    ) -> Result<Result<Self, TransferError>, LinkError> {
-        let name = format!("or-{:016x}", fastrand::u64(..));
+    ) -> Result<Result<Begun, TransferError>, LinkError> {
         let streams = streams.to_string();
-        let staging_bytes = staging.as_os_str().as_bytes();
-        let args: [&[u8]; 3] = [staging_bytes, name.as_bytes(), streams.as_bytes()];
-        let output = host.script_fed(BEGIN, &args, None).await?;
-        let dir = staging.join(&name);
+        let staging = self.dir.parent().unwrap_or(Path::new("/"));
+        let name = self.word();
+        let args: [&[u8]; 3] = [
+            staging.as_os_str().as_bytes(),
+            name.as_bytes(),
+            streams.as_bytes(),
+        ];
+        let output = self.host.script_fed(BEGIN, &args, None).await?;
         if output.ok() {
-            return Ok(Ok(Self {
-                host: host.clone(),
-                dir,
-                count: Arc::default(),
-                arrived: Arc::new(parts(&output.out())),
+            return Ok(Ok(Begun {
+                arrived: parts(&output.out()),
                 cuts: output.out().lines().any(|line| line == "or dd"),
             }));
         }
         Ok(Err(TransferError::Write {
-            path: dir,
+            path: self.dir.clone(),
             place: Place::Site,
             why: output.err().trim().to_owned(),
         }))
@@ -245,13 +259,6 @@ impl Stage {
     /// A directory of this name that outlives the transfer.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.dir.with_file_name(name)
-    }
-
-    /// Whether an earlier transfer has brought this part of the file that is gathered there.
-    pub(super) fn has_arrived(&self, directory: &Path, part: u64) -> bool {
-        let name = directory.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
-        self.arrived.contains(&(name, part))
     }
 
     /// A word for temporary names of this transfer.
@@ -322,6 +329,15 @@ impl Stage {
             (piece, settled)
         };
         Ok(pieces.into_iter().map(settle).collect())
+    }
+}
+
+impl Begun {
+    /// Whether an earlier transfer has brought this part of the file that is gathered there.
+    pub(super) fn has_arrived(&self, directory: &Path, part: u64) -> bool {
+        let name = directory.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        self.arrived.contains(&(name, part))
     }
 }
 

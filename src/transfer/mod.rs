@@ -11,6 +11,7 @@ mod carrier;
 mod copy;
 mod drive;
 mod far;
+mod ferry;
 mod fetch;
 mod hash;
 mod land;
@@ -26,6 +27,7 @@ mod push;
 mod rate;
 mod sluice;
 mod source;
+mod streams;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc};

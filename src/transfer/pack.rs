@@ -23,9 +23,23 @@ const END: &str = "e";
 
 const BLOCK: usize = 512;
 
+/// Bytes that [`pack()`] writes for these pieces.
+pub(super) fn length(pieces: &[Piece], layout: &Layout) -> u64 {
+    let files = pieces.iter().map(|piece| padded(piece.size)).sum::<u64>();
+    let sums: u64 = layout.names.iter().map(|name| sum_line(name)).sum();
+    let own = [
+        directories(layout).len(),
+        odd(pieces, layout).len(),
+        sums.to_string().len(),
+    ];
+    let own = own.into_iter().map(|bytes| padded(to_u64(bytes)));
+    files + own.sum::<u64>() + padded(sums) + 2 * to_u64(BLOCK)
+}
+
 /// Writes the bundle; tells the hash of each piece, or why it must not land. A file that cannot
-/// be read is left out; one that changed meanwhile, or is not the one that was meant, is in the
-/// stream but not among the checksums, and so is thrown away at the far end.
+/// be read is left out, and zeros behind the archive's end take its place; one that changed
+/// meanwhile, or is not the one that was meant, is in the stream but not among the checksums, and so
+/// is thrown away at the far end.
 ///
 /// # Errors
 /// Only those of `out`.
@@ -34,16 +48,13 @@ pub(super) fn pack(
     layout: &Layout,
     out: &mut impl Write,
 ) -> io::Result<Vec<Result<Hash, TransferError>>> {
-    let directories = escaped_lines(layout.directories.iter().map(PathBuf::as_path));
-    member(out, DIRECTORIES, directories.as_bytes())?;
-    let mut odd = String::new();
-    for piece in layout.odd.iter().filter_map(|place| pieces.get(*place)) {
-        // Names are made of ASCII, so writing them cannot fail.
-        let _infallible = write!(odd, "{}\t", piece.name());
-        escape_b(piece.to.as_os_str().as_bytes(), &mut odd);
-        odd.push('\n');
-    }
-    member(out, ODD, odd.as_bytes())?;
+    let mut left = length(pieces, layout);
+    let out = &mut Counted {
+        out,
+        left: &mut left,
+    };
+    member(out, DIRECTORIES, directories(layout).as_bytes())?;
+    member(out, ODD, odd(pieces, layout).as_bytes())?;
     let mut hashes = Vec::with_capacity(pieces.len());
     let mut sums = Vec::with_capacity(pieces.len());
     for (piece, name) in pieces.iter().zip(&layout.names) {
@@ -57,9 +68,60 @@ pub(super) fn pack(
     let sums = sums.concat();
     member(out, SUMS, sums.as_bytes())?;
     member(out, END, sums.len().to_string().as_bytes())?;
-    out.write_all(&[0; 2 * BLOCK])?;
+    let rest = *out.left;
+    io::copy(&mut io::repeat(0).take(rest), out)?;
     out.flush()?;
     Ok(hashes)
+}
+
+/// Counts down what has been promised.
+#[derive(Debug)]
+struct Counted<'a, W> {
+    out: &'a mut W,
+    left: &'a mut u64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        *self.left = self.left.saturating_sub(to_u64(n));
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn directories(layout: &Layout) -> String {
+    escaped_lines(layout.directories.iter().map(PathBuf::as_path))
+}
+
+/// The files whose names could not be kept: number and target, a line each.
+fn odd(pieces: &[Piece], layout: &Layout) -> String {
+    let mut odd = String::new();
+    for piece in layout.odd.iter().filter_map(|place| pieces.get(*place)) {
+        // Names are made of ASCII, so writing them cannot fail.
+        let _infallible = write!(odd, "{}\t", piece.name());
+        escape_b(piece.to.as_os_str().as_bytes(), &mut odd);
+        odd.push('\n');
+    }
+    odd
+}
+
+/// Bytes of a file's line among the checksums.
+fn sum_line(name: &str) -> u64 {
+    to_u64(64 + 2 + name.len() + 1)
+}
+
+/// Bytes of a member: its header and its content in whole blocks.
+fn padded(bytes: u64) -> u64 {
+    let block = to_u64(BLOCK);
+    block + bytes.div_ceil(block) * block
+}
+
+fn to_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// One file: its header, its bytes, and their hash.
@@ -119,7 +181,7 @@ fn file(
 }
 
 fn member(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
-    let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    let size = to_u64(content.len());
     header(out, name, size, 0o600)?;
     out.write_all(content)?;
     pad(out, size)

@@ -7,8 +7,8 @@ pub(super) const BLOCK: u64 = 1 << 20;
 /// Most bytes that travel as one, unless the site says otherwise.
 #[cfg(test)]
 pub(super) const BUNDLE: u64 = 64 << 20;
-/// Below this a load is not worth a session's start.
-const FEW_BYTES: u64 = 4 << 20;
+/// Below this a load is not worth its landing, nor a file its being cut.
+pub(super) const FEW_BYTES: u64 = 4 << 20;
 /// Most files that travel as one.
 const MOST_FILES: usize = 2000;
 

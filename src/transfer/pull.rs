@@ -70,6 +70,7 @@ pub(super) async fn pull(
     let mut how = How {
         site: opts.site.clone(),
         streams: enough(&pieces, streams, host.lines()),
+        ahead: 1,
         bundle: opts.bundle,
         cut: false,
         until: opts.until,
@@ -150,15 +151,13 @@ async fn carried(
     how: &How,
     mut outcomes: Ledgered<'_>,
 ) -> Result<Vec<Outcome>, LinkError> {
-    let stage = match Stage::begin(host, &opts.staging, how.streams).await? {
-        Ok(stage) => stage,
-        Err(error) => {
-            for piece in pieces {
-                outcomes.set(piece.index, Outcome::Failed(error.clone()));
-            }
-            return Ok(outcomes.finish());
-        },
-    };
+    let stage = Stage::new(host, &opts.staging);
+    if let Err(error) = stage.begin(how.streams).await? {
+        for piece in pieces {
+            outcomes.set(piece.index, Outcome::Failed(error.clone()));
+        }
+        return Ok(outcomes.finish());
+    }
     let engine = opts.engine;
     let work = |turn, job| {
         let (host, stage) = (host.clone(), stage.clone());

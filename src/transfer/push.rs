@@ -9,8 +9,9 @@ use std::{
 use super::{
     Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
     drive::{How, Job, Ledgered, Piece, Settled, drive, enough, jobs},
-    far::{self, Ask, Fact, Stage},
-    part, source,
+    far::{self, Ask, Begun, Fact, Stage},
+    ferry::Ferries,
+    part, plan, source,
 };
 use crate::connection::{Host, LinkError};
 
@@ -31,44 +32,59 @@ pub(super) async fn push(
         Engine::Tar => 0,
         Engine::Scp | Engine::Rsync => streams,
     };
-    let (stage, there) = tokio::join!(
-        Stage::begin(host, &opts.staging, numbered),
-        ask(host, &sendable),
-    );
+    let governor = opts.governor();
+    let stage = Stage::new(host, &opts.staging);
+    let ferries = Arc::new(Ferries::new(
+        host.clone(),
+        stage.clone(),
+        Arc::clone(&governor),
+        bundle::LAND,
+    ));
+    let small = |piece: &Piece| piece.size <= plan::FEW_BYTES;
+    let bundles = opts.engine == Engine::Tar && sendable.iter().any(small);
+    if bundles {
+        // Sessions take their time to open; meanwhile the site says what it has.
+        ferries.prepare(enough(&sendable, streams, host.lines()));
+    }
+    let (begun, there) = tokio::join!(stage.begin(numbered), ask(host, &sendable));
     let lacking = lacking(host, sendable, there?, opts, &mut outcomes).await?;
-    let stage = match stage? {
-        Ok(stage) if lacking.is_empty() => {
+    let begun = match begun? {
+        Ok(begun) if !lacking.is_empty() => begun,
+        begun => {
+            for piece in lacking {
+                if let Err(error) = &begun {
+                    outcomes.set(piece.index, Outcome::Failed(error.clone()));
+                }
+            }
+            ferries.end().await;
             drop(stage.end().await);
             return Ok(outcomes.finish());
         },
-        Ok(stage) => stage,
-        Err(error) => {
-            for piece in lacking {
-                outcomes.set(piece.index, Outcome::Failed(error.clone()));
-            }
-            return Ok(outcomes.finish());
-        },
     };
-    let governor = opts.governor();
     let how = How {
         site: opts.site.clone(),
         streams: enough(&lacking, streams, host.lines()),
+        ahead: if opts.engine == Engine::Tar { 2 } else { 1 },
         bundle: opts.bundle,
-        cut: stage.cuts && opts.engine == Engine::Tar,
+        cut: begun.cuts && opts.engine == Engine::Tar,
         until: opts.until,
         governor: Arc::clone(&governor),
     };
     let planned = match opts.engine {
-        Engine::Tar => go_on(&stage, jobs(&lacking, &how)),
+        Engine::Tar => go_on(&stage, &begun, jobs(&lacking, &how)),
         Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
     };
     let engine = opts.engine;
     let work = |turn, job| {
         let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
+        let ferries = Arc::clone(&ferries);
         async move {
+            if !matches!(job, Job::Bundle(_)) {
+                ferries.leave(turn).await;
+            }
             match job {
                 Job::Bundle(pieces) => match engine {
-                    Engine::Tar => bundle::send(host, stage, turn, pieces, governor).await,
+                    Engine::Tar => bundle::send(ferries, turn, pieces).await,
                     other => carrier::send(other, host, stage, turn, pieces).await,
                 },
                 Job::Part(piece, of) => part::send(host, stage, turn, piece, of, governor)
@@ -85,7 +101,10 @@ pub(super) async fn push(
     };
     drive(planned, &how, &mut outcomes, work).await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
-    drop(stage.end().await);
+    ferries.end().await;
+    if !bundles {
+        drop(stage.end().await);
+    }
     Ok(outcomes.finish())
 }
 
@@ -223,7 +242,7 @@ async fn hashed(
 }
 
 /// `jobs` without the parts that an earlier transfer has brought.
-fn go_on(stage: &Stage, jobs: VecDeque<Job>) -> VecDeque<Job> {
+fn go_on(stage: &Stage, begun: &Begun, jobs: VecDeque<Job>) -> VecDeque<Job> {
     let mut left: HashMap<usize, u64> = HashMap::new();
     let mut rest = VecDeque::new();
     for job in jobs {
@@ -233,7 +252,7 @@ fn go_on(stage: &Stage, jobs: VecDeque<Job>) -> VecDeque<Job> {
         };
         let left = left.entry(piece.index).or_insert(of.of);
         let directory = part::directory(stage, piece, of);
-        if !stage.has_arrived(&directory, of.number) {
+        if !begun.has_arrived(&directory, of.number) {
             rest.push_back(job);
             continue;
         }

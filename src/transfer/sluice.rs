@@ -51,12 +51,21 @@ pub(super) fn outward() -> (mpsc::Sender<Vec<u8>>, Outlet) {
 /// Pumps all that a thread writes into `pipe`, and closes it. A far end that wants no more ends
 /// the thread's writing too.
 pub(super) async fn pour(
-    mut input: mpsc::Receiver<Vec<u8>>,
+    input: mpsc::Receiver<Vec<u8>>,
     pipe: Option<openssh::ChildStdin>,
     governor: &Governor,
 ) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     widen(&pipe);
+    pump(input, &mut pipe, governor).await
+}
+
+/// Pumps all that a thread writes into `pipe`, which stays open.
+pub(super) async fn pump(
+    mut input: mpsc::Receiver<Vec<u8>>,
+    pipe: &mut openssh::ChildStdin,
+    governor: &Governor,
+) -> io::Result<()> {
     while let Some(buffer) = input.recv().await {
         governor.pass(buffer.len()).await;
         pipe.write_all(&buffer).await?;
@@ -102,7 +111,7 @@ pub(super) async fn draw(
 }
 
 /// A pipe of 1 MiB instead of 64 KiB: fewer turns of the loop. Its refusal costs only speed.
-fn widen(pipe: &impl std::os::fd::AsFd) {
+pub(super) fn widen(pipe: &impl std::os::fd::AsFd) {
     let _unchanged = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
 }
 
