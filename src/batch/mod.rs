@@ -9,6 +9,7 @@
 //! [`SubmitError::Doubt`], to be settled by looking for the job's name ([`Token`]).
 
 mod answer;
+mod foresight;
 mod job_id;
 mod launch;
 mod local;
@@ -22,6 +23,7 @@ mod token;
 use std::{collections::BTreeMap, fmt, path::Path};
 
 pub use answer::{Cancelled, QueryError, SubmitError, Version};
+pub use foresight::Foresight;
 pub use job_id::{JobId, JobIdError};
 pub use launch::{LaunchArgs, launch_main};
 pub use local::{LocalCommand, LocalScheduler, local_main};
@@ -128,6 +130,31 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     /// If a value holds a character that could end the directive or start another one, or the
     /// scheduler has no word for a key.
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError>;
+
+    /// The command that tells when `requests` of one site, which differ in nodes and walltime only,
+    /// would begin; it queues nothing. `None` if the scheduler cannot tell.
+    ///
+    /// # Errors
+    /// As [`Scheduler::directives`].
+    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
+        let _nothing = requests;
+        Ok(None)
+    }
+
+    /// What [`Scheduler::foresee`] told of each of `requests`.
+    ///
+    /// # Errors
+    /// If the scheduler could not be asked, or its answer is not understood.
+    fn parse_foresee(
+        &self,
+        answer: &Output,
+        requests: &[JobRequest],
+    ) -> Result<Vec<Foresight>, QueryError> {
+        let _nothing = requests;
+        Err(QueryError::Unreadable {
+            message: answer::said(answer),
+        })
+    }
 
     /// The command that runs one launcher config of `tasks` lines inside the allocation.
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String>;
