@@ -63,6 +63,7 @@ impl<'a> Load<'a> {
     }
 
     /// So many jobs of the same mixture.
+    #[must_use]
     pub fn scaled(&self, jobs: u64) -> Self {
         let all = real(self.jobs().max(1));
         let mut left = jobs;

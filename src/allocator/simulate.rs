@@ -174,6 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::allocator::number::real;
 
     fn any_launcher() -> impl Strategy<Value = Launcher> {
         let gap = 0.0..0.5_f64;
@@ -218,7 +219,7 @@ mod tests {
         fn no_allocation_ends_before_the_ideal(launcher in any_launcher(), jobs in any_jobs()) {
             let played = launcher.play(jobs.iter().copied(), |_| {});
             let work: f64 = jobs.iter().sum();
-            let ideal = longest(&jobs).max(work / launcher.slots() as f64);
+            let ideal = longest(&jobs).max(work / real(launcher.slots()));
             prop_assert!((played.work - work).abs() < 1e-6 * work.max(1.0));
             prop_assert!(played.makespan >= ideal - 1e-6);
         }

@@ -136,8 +136,7 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`Scheduler::directives`].
-    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
-        let _nothing = requests;
+    fn foresee(&self, _requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
         Ok(None)
     }
 
@@ -148,9 +147,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     fn parse_foresee(
         &self,
         answer: &Output,
-        requests: &[JobRequest],
+        _requests: &[JobRequest],
     ) -> Result<Vec<Foresight>, QueryError> {
-        let _nothing = requests;
         Err(QueryError::Unreadable {
             message: answer::said(answer),
         })

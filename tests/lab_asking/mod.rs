@@ -8,13 +8,13 @@ use outrigger::state::{
     component::{Candidate, NewRun},
     event::Act,
     job::PreparedComponent,
-    run::RunEvent,
+    run::{RunEvent, RunFilter},
     run_dir::decision::{Allocation, Decision, Report},
 };
 
 use super::lab_harness::{Lab, Login, Workspace};
 
-const RUNS: i64 = 1000;
+const RUNS: usize = 1000;
 
 /// Slurm's programs in a directory of the cluster, each of which notes that it was called.
 fn counting(lab: &Lab, workspace: &Workspace<'_>) -> String {
@@ -114,15 +114,15 @@ fn a_thousand_runs_are_asked_for_by_one_query() {
     );
     fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
     let ids = queued(&lab);
-    assert_eq!(ids.len() as i64, RUNS);
+    assert_eq!(ids.len(), RUNS);
     submitted(&workspace, &ids);
 
     let polled = workspace.outrigger(["remote", "poll"]);
     let calls = lab.fe(["cat", &format!("{counted}/calls")]).success();
     assert_eq!(calls, "squeue\n", "{polled:?}");
     let store = Store::open(&workspace.path().join("state.db")).unwrap();
-    let runs = store.runs(&Default::default()).unwrap();
+    let runs = store.runs(&RunFilter::default()).unwrap();
     let seen = runs.iter().filter(|run| run.polled_at.is_some()).count();
-    assert_eq!(seen as i64, RUNS, "{polled:?}");
+    assert_eq!(seen, RUNS, "{polled:?}");
     assert!(runs.iter().all(|run| run.state.to_string() == "run"));
 }
