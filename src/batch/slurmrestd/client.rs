@@ -11,7 +11,7 @@ use crate::config::site::Rest;
 /// Most bytes of an answer: about 10,000 jobs of a cluster.
 const MOST: usize = 128 << 20;
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// A daemon that can be asked.
 #[derive(Debug)]
