@@ -14,3 +14,10 @@ pub enum Foresight {
     /// The scheduler does not say, or would not take it; its words.
     Unknown(String),
 }
+
+impl Foresight {
+    /// The answer of a scheduler that foresees nothing, to so many requests.
+    pub(super) fn none(requests: usize) -> Vec<Self> {
+        vec![Self::Unknown("this scheduler does not foresee".to_owned()); requests]
+    }
+}

@@ -3,7 +3,7 @@
 use super::workplace::{RemoteError, Workplace};
 use crate::{
     allocator::Allocation,
-    batch::{Foresight, JobRequest},
+    batch::{AskError, Foresight, JobRequest},
     connection::Host,
     state::run_dir,
 };
@@ -22,20 +22,16 @@ impl Workplace {
         allocations: &[Allocation],
     ) -> Result<Vec<Foresight>, RemoteError> {
         let site = self.loaded.site(site_name)?;
-        let scheduler = self.scheduler(site);
         let output = site.own_directory().join(run_dir::BATCH_OUTPUT);
         let requests: Vec<JobRequest> = allocations
             .iter()
             .map(|of| JobRequest::new(site, NAME, of.nodes, of.walltime, &output))
             .collect();
-        let refused = |error: &dyn std::error::Error| RemoteError::Site(error.to_string());
-        let Some(command) = scheduler.foresee(&requests).map_err(|e| refused(&e))? else {
-            let silent = Foresight::Unknown("this scheduler does not foresee".to_owned());
-            return Ok(vec![silent; requests.len()]);
-        };
         let host = Host::open(site_name, site).await?;
-        let answer = host.run(&command, None).await?;
-        let told = scheduler.parse_foresee(&answer, &requests);
-        told.map_err(|error| refused(&error))
+        let told = self.scheduler(site, &host).foresee(&requests).await;
+        told.map_err(|error| match error {
+            AskError::Link(error) => error.into(),
+            AskError::Query(error) => RemoteError::Site(error.to_string()),
+        })
     }
 }

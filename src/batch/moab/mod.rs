@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, DirectiveError, Foresight, JobId, JobRequest, JobStatus, QueryError, Scheduler,
-    Submission, SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
+    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -35,12 +35,12 @@ impl Moab {
     }
 }
 
-impl Scheduler for Moab {
+impl Commands for Moab {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
         vec![
             self.command("msub"),
             "-N".into(),
-            job.name.to_owned(),
+            job.request.name.clone(),
             job.script.to_string_lossy().into_owned(),
         ]
     }
@@ -99,10 +99,38 @@ impl Scheduler for Moab {
         vec![self.command("showq"), "--version".into()]
     }
 
+    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
+        let Some(first) = requests.first() else {
+            return Ok(None);
+        };
+        let mut argv = vec![self.command("showbf")];
+        for (key, value) in first.checked_options()? {
+            let option = match key {
+                "account" => "-a",
+                "queue" => "-c",
+                "qos" => "-q",
+                "partition" => "-p",
+                _ => continue,
+            };
+            argv.extend([option.to_owned(), value.to_owned()]);
+        }
+        Ok(Some(argv))
+    }
+
+    fn parse_foresee(
+        &self,
+        answer: &Output,
+        requests: &[JobRequest],
+    ) -> Result<Vec<Foresight>, QueryError> {
+        foresee::begins(answer, requests)
+    }
+
     fn probe(&self) -> Option<Vec<String>> {
         Some(vec!["srun".into(), "--version".into()])
     }
+}
 
+impl Dialect for Moab {
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
         let mut options = vec![
             format!("-N {}", request.checked_name()?),
@@ -128,32 +156,6 @@ impl Scheduler for Moab {
             .into_iter()
             .map(|option| format!("#MSUB {option}"))
             .collect())
-    }
-
-    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
-        let Some(first) = requests.first() else {
-            return Ok(None);
-        };
-        let mut argv = vec![self.command("showbf")];
-        for (key, value) in first.checked_options()? {
-            let option = match key {
-                "account" => "-a",
-                "queue" => "-c",
-                "qos" => "-q",
-                "partition" => "-p",
-                _ => continue,
-            };
-            argv.extend([option.to_owned(), value.to_owned()]);
-        }
-        Ok(Some(argv))
-    }
-
-    fn parse_foresee(
-        &self,
-        answer: &Output,
-        requests: &[JobRequest],
-    ) -> Result<Vec<Foresight>, QueryError> {
-        foresee::begins(answer, requests)
     }
 
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {

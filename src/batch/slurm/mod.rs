@@ -1,7 +1,7 @@
 //! Slurm: `sbatch`, `squeue`, `sacct` or `scontrol`, `scancel`.
 
 mod foresee;
-mod read;
+pub(super) mod read;
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, DirectiveError, Foresight, JobId, JobRequest, JobStatus, QueryError, Scheduler,
-    Submission, SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
+    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -37,12 +37,12 @@ impl Slurm {
     }
 }
 
-impl Scheduler for Slurm {
+impl Commands for Slurm {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
         vec![
             self.command("sbatch"),
             "--parsable".into(),
-            format!("--job-name={}", job.name),
+            format!("--job-name={}", job.request.name),
             job.script.to_string_lossy().into_owned(),
         ]
     }
@@ -101,37 +101,6 @@ impl Scheduler for Slurm {
         vec![self.command("sbatch"), "--version".into()]
     }
 
-    fn probe(&self) -> Option<Vec<String>> {
-        Some(vec![self.command("srun"), "--version".into()])
-    }
-
-    fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
-        let mut options = vec![
-            format!("--job-name={}", request.checked_name()?),
-            format!("--nodes={}", request.nodes),
-            format!("--time={}", request.walltime),
-            format!("--output={}", request.checked_output()?),
-            "--open-mode=append".to_owned(),
-            "--export=ALL".to_owned(),
-            "--exclusive".to_owned(),
-        ];
-        for (key, value) in request.checked_options()? {
-            if key == "queue" {
-                return Err(DirectiveError::NoWord {
-                    key,
-                    scheduler: "Slurm",
-                    instead: "`partition`",
-                });
-            }
-            options.push(format!("--{key}={value}"));
-        }
-        options.extend(request.checked_directives()?.into_iter().map(str::to_owned));
-        Ok(options
-            .into_iter()
-            .map(|option| format!("#SBATCH {option}"))
-            .collect())
-    }
-
     fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
         let Some(first) = requests.first() else {
             return Ok(None);
@@ -158,6 +127,39 @@ impl Scheduler for Slurm {
         requests: &[JobRequest],
     ) -> Result<Vec<Foresight>, QueryError> {
         foresee::begins(answer, requests.len())
+    }
+
+    fn probe(&self) -> Option<Vec<String>> {
+        Some(vec![self.command("srun"), "--version".into()])
+    }
+}
+
+impl Dialect for Slurm {
+    fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
+        let mut options = vec![
+            format!("--job-name={}", request.checked_name()?),
+            format!("--nodes={}", request.nodes),
+            format!("--time={}", request.walltime),
+            format!("--output={}", request.checked_output()?),
+            "--open-mode=append".to_owned(),
+            "--export=ALL".to_owned(),
+            "--exclusive".to_owned(),
+        ];
+        for (key, value) in request.checked_options()? {
+            if key == "queue" {
+                return Err(DirectiveError::NoWord {
+                    key,
+                    scheduler: "Slurm",
+                    instead: "`partition`",
+                });
+            }
+            options.push(format!("--{key}={value}"));
+        }
+        options.extend(request.checked_directives()?.into_iter().map(str::to_owned));
+        Ok(options
+            .into_iter()
+            .map(|option| format!("#SBATCH {option}"))
+            .collect())
     }
 
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
