@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     io,
     os::unix::ffi::OsStrExt,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{far::Stage, rate::Governor, sluice};
+use super::{far::Stage, program, rate::Governor, sluice};
 use crate::connection::{Host, LinkError};
 
 /// The sessions of one transfer, one a stream; each is opened when its first bundle comes.
@@ -24,6 +25,7 @@ pub(super) struct Ferries {
     stage: Stage,
     governor: Arc<Governor>,
     script: &'static str,
+    program: Option<PathBuf>,
     /// By the number of the stream; the inner lock is the queue of those who want to load.
     sessions: Mutex<HashMap<usize, Arc<tokio::sync::Mutex<Option<Session>>>>>,
 }
@@ -77,18 +79,20 @@ enum End {
 impl Ferries {
     /// None is open yet. `script` reads a line `NUMBER LENGTH BYTES` and then LENGTH bytes for each
     /// bundle, and answers with lines between `or begin NUMBER` and `or over NUMBER`; its arguments
-    /// are a directory for it alone, and the word of `stage`.
+    /// are a directory for it alone, the word of `stage`, and [`program::words`].
     pub(super) fn new(
         host: Host,
         stage: Stage,
         governor: Arc<Governor>,
         script: &'static str,
+        program: Option<PathBuf>,
     ) -> Self {
         Self {
             host,
             stage,
             governor,
             script,
+            program,
             sessions: Mutex::default(),
         }
     }
@@ -170,9 +174,16 @@ impl Ferries {
         let (host, governor) = (self.host.clone(), Arc::clone(&self.governor));
         let (directory, word) = (self.stage.fresh(), self.stage.word());
         let (script, told) = (self.script, Arc::clone(&end));
+        let program = self.program.clone();
         running.spawn(async move {
             let mut loaded = loaded;
-            let args: [&[u8]; 2] = [directory.as_os_str().as_bytes(), word.as_bytes()];
+            let [program, version] = program::words(program.as_deref());
+            let args: [&[u8]; 4] = [
+                directory.as_os_str().as_bytes(),
+                word.as_bytes(),
+                program,
+                version,
+            ];
             let waiting = Answers::default();
             let streamed = host
                 .stream(

@@ -1,11 +1,11 @@
 //! Files from the site: a tar stream or a range, hashed on the way.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::OpenOptions,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -17,15 +17,20 @@ use super::{
     far::{self, Ask, Fact},
     land::{Arrived, Berth},
     plan::{BLOCK, Part},
+    program::{self, ours},
     rate::Governor,
-    sluice,
+    send, sluice,
 };
 use crate::connection::{Host, LinkError, escaped_lines};
 
 /// Reads paths as lines; writes a tar stream of those that are files, under `./PATH`, and after
-/// it, if `$1` is `sums`, their checksums.
-const SEND: &str = r#"
+/// it, if `$1` is `sums`, their checksums. `$2` and `$3` are our own program, which does this in
+/// place of the script where it is there, under [`send::name`].
+const SEND: &str = concat!(
+    ours!(),
+    r#"
 export LC_ALL=C
+! ours "$2" "$3" || exec "$2" send
 cd / || exit 3
 set --  "$1"
 quoted=
@@ -41,7 +46,8 @@ sums=$1; shift
 [ "$quoted" != yes ] || quoted=
 tar $quoted -chf - -- "$@"
 [ "$sums" != sums ] || sha256sum -- "$@"
-"#;
+"#
+);
 
 /// `$1` path, `$2` first block, `$3` number of blocks: that part of the file.
 const RANGE: &str = r#"exec dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null"#;
@@ -51,6 +57,7 @@ pub(super) async fn bundle(
     host: Host,
     turn: usize,
     mut pieces: Vec<Piece>,
+    program: Option<PathBuf>,
     governor: Arc<Governor>,
 ) -> BatchResult {
     let mut settled = Vec::new();
@@ -65,7 +72,8 @@ pub(super) async fn bundle(
         let unpacked = unpack(&pieces, &mut outlet, &berth);
         (pieces, berth, unpacked)
     });
-    let args: [&[u8]; 1] = [if sums { b"sums" } else { b"-" }];
+    let [program, version] = program::words(program.as_deref());
+    let args: [&[u8]; 3] = [if sums { b"sums" } else { b"-" }, program, version];
     let streamed = host
         .stream(
             turn,
@@ -180,10 +188,14 @@ pub(super) async fn part(
 /// Takes files out of a tar stream into the berth, and the checksums behind it. What each piece
 /// came to, by its place.
 fn unpack(pieces: &[Piece], stream: &mut impl Read, berth: &Berth) -> HashMap<usize, Arrived> {
-    let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+    let mut places: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
     for (place, piece) in pieces.iter().enumerate() {
-        let path = piece.from.as_os_str().as_bytes();
-        wanted.entry(path.to_vec()).or_default().push(place);
+        places.entry(&piece.from).or_default().push(place);
+    }
+    let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+    for (line, (path, places)) in places.into_iter().enumerate() {
+        wanted.insert(path.as_os_str().as_bytes().to_vec(), places.clone());
+        wanted.insert(send::name(line).into_bytes(), places);
     }
     let mut arrived: HashMap<usize, Arrived> = HashMap::new();
     let taken = entries(

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier,
-    drive::{How, Job, Ledgered, Piece, drive, enough, jobs},
+    drive::{How, Job, Ledgered, Piece, drive, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
     land::Berth,
@@ -69,7 +69,7 @@ pub(super) async fn pull(
     let governor = opts.governor();
     let mut how = How {
         site: opts.site.clone(),
-        streams: enough(&pieces, streams, host.lines()),
+        streams,
         ahead: 1,
         bundle: opts.bundle,
         cut: false,
@@ -84,13 +84,14 @@ pub(super) async fn pull(
     let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
     let work = |turn, job| {
         let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
+        let program = opts.program.clone();
         async move {
             let berth = |piece: &Piece| {
                 let berth = berths.get(&piece.index).cloned();
                 berth.ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
             };
             match job {
-                Job::Bundle(pieces) => fetch::bundle(host, turn, pieces, governor).await,
+                Job::Bundle(pieces) => fetch::bundle(host, turn, pieces, program, governor).await,
                 Job::Part(piece, of) => {
                     let berth = berth(&piece)?;
                     let one = fetch::part(host, turn, berth, piece, of, governor).await?;
