@@ -608,3 +608,26 @@ async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case]
     let asked = fs::read_to_string(asked).unwrap();
     assert_eq!(asked.lines().any(|word| word == "receive"), same, "{asked}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let source = sshd.path().join("source");
+    let content: Vec<u8> = (0..12_345_678u32).map(|n| (n >> 8) as u8).collect();
+    fs::write(&source, &content).unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o750)).unwrap();
+    let wanted = Item {
+        hash: Some(Hash::of(&content)),
+        ..item(sshd.path().join("home/target"), &source)
+    };
+    let target = wanted.local.clone();
+    let came = transfer::pull(&host, &[wanted], &options(sshd.path()), &Quiet).await;
+    assert!(came.unwrap().iter().all(done));
+    assert!(fs::read(&target).unwrap() == content);
+    assert_eq!(
+        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+        0o750
+    );
+}

@@ -150,6 +150,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn escaped_bytes_are_read_back(bytes: Vec<u8>) {
             let mut text = String::new();
@@ -157,7 +158,6 @@ mod tests {
             prop_assert_eq!(unescape_b(&text), bytes);
         }
 
-        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn every_word_arrives_byte_for_byte(
             words in prop::collection::vec(prop::collection::vec(1u8..=255, 0..12), 1..5),

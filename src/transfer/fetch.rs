@@ -2,9 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -49,8 +52,12 @@ tar $quoted -chf - -- "$@"
 "#
 );
 
-/// `$1` path, `$2` first block, `$3` number of blocks: that part of the file.
-const RANGE: &str = r#"exec dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null"#;
+/// `$1` path, `$2` first block, `$3` number of blocks: that part of the file; with the first one, on
+/// standard error, what `ls` says of the file.
+const RANGE: &str = r#"
+[ "$2" != 0 ] || LC_ALL=C ls -lLd -- "$1" >&2
+exec dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null
+"#;
 
 /// Brings a bundle on the line whose `turn` it is.
 pub(super) async fn bundle(
@@ -154,6 +161,7 @@ pub(super) async fn part(
     ];
     let (out, mut outlet) = sluice::outward();
     let path = berth.path().join(piece.name());
+    let target = path.clone();
     let writing = tokio::task::spawn_blocking(move || {
         let mut file = OpenOptions::new()
             .create(true)
@@ -172,7 +180,10 @@ pub(super) async fn part(
             |pipe| sluice::draw(pipe, out, &governor),
         )
         .await?;
-    let wrote = writing.await.map_err(far::stopped("writing a part"))?;
+    let mut wrote = writing.await.map_err(far::stopped("writing a part"))?;
+    if let (Ok(_), Some(mode)) = (&wrote, listed_mode(&streamed.stderr)) {
+        wrote = permit(&target, mode).and(wrote);
+    }
     let settled = match wrote {
         Ok(n) if n == part.bytes && streamed.code == 0 => Settled::Part,
         Ok(_) => Settled::Again(TransferError::Read {
@@ -183,6 +194,25 @@ pub(super) async fn part(
         Err(error) => Settled::Again(berth.refused(&piece, &error)),
     };
     Ok((piece, settled))
+}
+
+/// The permissions at the beginning of a line of `ls -l`.
+fn listed_mode(line: &[u8]) -> Option<u32> {
+    let letters = line.strip_prefix(b"-")?.get(..9)?;
+    let bits = letters.iter().zip(b"rwxrwxrwx".iter());
+    // Set-user-ID and the like do not travel; a capital letter stands for one without the x bit.
+    Some(bits.fold(0, |mode, (found, letter)| {
+        let set = found == letter || matches!((found, letter), (b's' | b't', b'x'));
+        mode << 1 | u32::from(set)
+    }))
+}
+
+/// Gives a file that was made with the usual permissions those of its source, as far as the umask
+/// grants them; its owner keeps the right to write.
+fn permit(path: &Path, mode: u32) -> io::Result<()> {
+    let made = path.metadata()?.permissions().mode();
+    let granted = made | (made & 0o444) >> 2;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & granted | 0o200))
 }
 
 /// Takes files out of a tar stream into the berth, and the checksums behind it. What each piece
@@ -289,7 +319,7 @@ fn take(entry: &mut tar::Entry<'_, impl Read>, target: &Path) -> io::Result<(u64
 }
 
 fn again(from: &Path, target: &Path) -> io::Result<(u64, Hash)> {
-    let size = std::fs::copy(from, target)?;
+    let size = fs::copy(from, target)?;
     Ok((size, Hash::of_file(target)?))
 }
 
@@ -350,6 +380,13 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn permissions_are_read_as_ls_writes_them() {
+        assert_eq!(listed_mode(b"-rw-r----- 1 u g 9 Jan 1 x"), Some(0o640));
+        assert_eq!(listed_mode(b"-rwsr-S--t+ 1 u g"), Some(0o741));
+        assert_eq!(listed_mode(b"ls: cannot access"), None);
+    }
 
     #[test]
     fn names_in_checksum_lines_are_read_as_sha256sum_writes_them() {

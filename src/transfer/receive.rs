@@ -11,8 +11,9 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::DirBuilderExt,
-    path::Path,
-    thread::{self, ScopedJoinHandle},
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
 };
 
 use self::unpack::Unpacked;
@@ -48,25 +49,30 @@ fn bundles(
     mut output: impl Write + Send,
 ) -> io::Result<()> {
     thread::scope(|scope| {
-        let mut landing: Option<ScopedJoinHandle<'_, String>> = None;
+        let (unpacked, landing) = mpsc::sync_channel(0);
+        let landing = scope.spawn(move || {
+            landing
+                .into_iter()
+                .try_for_each(|(number, berth, unpacked): Landing| {
+                    output.write_all(land(number, &berth, unpacked, word).as_bytes())?;
+                    output.flush()
+                })
+        });
         while let Some(header) = header(&mut input)? {
             let berth = dir.join(header.number.to_string());
-            let unpacked = unpack::unpack(&berth, (&mut input).take(header.length));
-            say(&mut output, landing.take())?;
-            landing = Some(scope.spawn(move || land(header.number, &berth, unpacked, word)));
+            let bundle = unpack::unpack(&berth, (&mut input).take(header.length));
+            if unpacked.send((header.number, berth, bundle)).is_err() {
+                break;
+            }
         }
-        say(&mut output, landing.take())
+        drop(unpacked);
+        let stopped = |_| Err(io::Error::other("landing bundles did not come to its end"));
+        landing.join().unwrap_or_else(stopped)
     })
 }
 
-fn say(output: &mut impl Write, landing: Option<ScopedJoinHandle<'_, String>>) -> io::Result<()> {
-    let Some(landing) = landing else {
-        return Ok(());
-    };
-    let stopped = |_| io::Error::other("landing a bundle did not come to its end");
-    output.write_all(landing.join().map_err(stopped)?.as_bytes())?;
-    output.flush()
-}
+/// A bundle that has come: its number, where it lies, and what is there.
+type Landing = (u64, PathBuf, io::Result<Unpacked>);
 
 /// What comes before each bundle.
 #[derive(Debug, PartialEq, Eq)]
