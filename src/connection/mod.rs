@@ -9,6 +9,7 @@ mod dial;
 pub mod doctor;
 mod error;
 mod far_line;
+mod forward;
 mod host;
 pub mod life;
 mod lines;
