@@ -345,6 +345,10 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
+    /// `outrigger` on the site, which hashes files while it writes them. Where it is not there or
+    /// does not run, sh, tar and sha256sum do its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 /// What carries files to and from a site.
@@ -472,6 +476,7 @@ impl Default for Transfer {
             engine: Engine::default(),
             bundle: Bytes(64 << 20),
             limit: None,
+            program: None,
         }
     }
 }
