@@ -5,6 +5,7 @@
 //! way to the site (design §4.8). A dead link is [`LinkError::Down`], a state to wait in, and its
 //! text says how to bring the link back.
 
+mod cipher;
 mod dial;
 pub mod doctor;
 mod error;

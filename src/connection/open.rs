@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    dial,
+    cipher, dial,
     opening::Opening,
     refusal::{OpenError, Refusal},
     socket::of_generation,
@@ -99,6 +99,7 @@ pub(super) async fn command_line(
         (Some(question), Ok(program)) => dial::options(ssh, &question, &program).await,
         _ => Vec::new(),
     };
+    more.extend(cipher::options(ssh, &opening.words(ssh)).await);
     if asking == Asking::Nobody {
         more.extend(["-o".into(), "BatchMode=yes".into()]);
     }

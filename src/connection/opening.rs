@@ -30,12 +30,14 @@ impl Opening {
     /// What `ssh -G` is asked to learn how it would connect by itself; `None` where it does not:
     /// it rides, or passes other machines.
     pub(super) fn question(&self, ssh: &SshConnection) -> Option<Vec<String>> {
-        if self.rides() || self.jump.is_some() {
-            return None;
-        }
+        (!self.rides() && self.jump.is_none()).then(|| self.words(ssh))
+    }
+
+    /// The words by which ssh knows its machine.
+    pub(super) fn words(&self, ssh: &SshConnection) -> Vec<String> {
         let mut words = config(ssh);
         words.push(self.target.clone());
-        Some(words)
+        words
     }
 
     /// The argv that opens it at its path of `generation`, and what carries it at its own. `more`:

@@ -139,7 +139,7 @@ fn take(entry: &mut tar::Entry<'_, impl Read>, target: &Path) -> io::Result<(u64
         .open(target)?;
     let mut sum = Sha256::new();
     let mut size = 0;
-    let mut buffer = vec![0; 1 << 18];
+    let mut buffer = vec![0; usize::try_from(expected.clamp(1, 1 << 18)).unwrap_or(1)];
     loop {
         let n = entry.read(&mut buffer)?;
         let bytes = buffer.get(..n).unwrap_or_default();

@@ -48,6 +48,7 @@ pub(super) fn unpack(berth: &Path, mut stream: impl Read) -> io::Result<Unpacked
 
 fn entries(berth: &Path, stream: impl Read, unpacked: &mut Unpacked) -> io::Result<()> {
     let mut whole = false;
+    let mut buffer = vec![0; 1 << 17];
     for entry in tar::Archive::new(stream).entries()? {
         let mut entry = entry?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -60,7 +61,7 @@ fn entries(berth: &Path, stream: impl Read, unpacked: &mut Unpacked) -> io::Resu
             pack::END => whole = true,
             _ => {
                 let mode = entry.header().mode().unwrap_or(0o644) & 0o777;
-                match write(berth, &name, mode, &mut entry) {
+                match write(berth, &name, mode, &mut entry, &mut buffer) {
                     Ok(hash) => drop(unpacked.arrived.insert(name, hash)),
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         return Err(error);
@@ -107,7 +108,13 @@ impl Unpacked {
 }
 
 /// One file under the name that it has in the bundle: a directory's number, or `o`, and a name.
-fn write(berth: &Path, name: &str, mode: u32, content: &mut impl Read) -> io::Result<Hash> {
+fn write(
+    berth: &Path,
+    name: &str,
+    mode: u32,
+    content: &mut impl Read,
+    buffer: &mut [u8],
+) -> io::Result<Hash> {
     let plain = |part: &str| !part.is_empty() && part != ".." && part != ".";
     let split = name.split_once('/');
     let Some((directory, file)) = split.filter(|(d, f)| plain(d) && plain(f) && !f.contains('/'))
@@ -126,7 +133,7 @@ fn write(berth: &Path, name: &str, mode: u32, content: &mut impl Read) -> io::Re
         },
         opened => opened?,
     };
-    let hash = copy(content, &mut written);
+    let hash = copy(content, &mut written, buffer);
     if hash.is_err() {
         // A file that fills the disk must not cost others their place.
         drop(fs::remove_file(&path));
@@ -134,11 +141,10 @@ fn write(berth: &Path, name: &str, mode: u32, content: &mut impl Read) -> io::Re
     hash
 }
 
-fn copy(from: &mut impl Read, to: &mut File) -> io::Result<Hash> {
+fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<Hash> {
     let mut sum = Sha256::new();
-    let mut buffer = [0; 1 << 16];
     loop {
-        let n = from.read(&mut buffer)?;
+        let n = from.read(buffer)?;
         match buffer.get(..n) {
             Some(bytes) if n > 0 => {
                 sum.update(bytes);
