@@ -39,6 +39,9 @@ pub fn dial(host: &str, port: u16) -> io::Result<()> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let (stream, round_trip) = connect(host, port)?;
     set_socket_keepalive(&stream, true)?;
+    // ssh itself asks for this only at a terminal; without it, each small message of many sessions
+    // waits for the acknowledgement of the one before it.
+    stream.set_nodelay(true)?;
     let given = number("/proc/sys/net/ipv4/tcp_wmem");
     let allowed = number("/proc/sys/net/core/wmem_max");
     if let (Some(given), Some(allowed)) = (given, allowed)
