@@ -15,7 +15,8 @@ use std::{
 };
 
 /// The floors from the ground up. Rooms of one floor do not use each other.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
+    &["durable"],
     &["axis", "metadata", "config", "state"],
     &["engine", "connection", "opihi", "process"],
     &[

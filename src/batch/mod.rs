@@ -14,6 +14,7 @@ mod launch;
 mod local;
 mod moab;
 mod multi_prog;
+pub mod once;
 mod request;
 mod slurm;
 mod status;

@@ -1,12 +1,16 @@
 //! Submission, exactly once (design decision 3): the state `submitting` is written before the
-//! call; after any doubt the scheduler is asked by the token; and the batch script itself claims
-//! its token, so that a second copy exits at once.
+//! call; at the far end a token is submitted once, and the answer is kept there; after any doubt the
+//! traces there and the scheduler are asked by the token; and the batch script itself claims its
+//! token, so that a second copy exits at once.
 
 use std::{path::Path, time::Duration};
 
 use super::{ACTOR, Exec, ExecError, Stop};
 use crate::{
-    batch::{JobId, Submission, SubmitError},
+    batch::{
+        JobId, QueryError, Submission, SubmitError,
+        once::{self, Claim, Once, Sent},
+    },
     config::units::Seconds,
     state::{
         Store,
@@ -16,16 +20,12 @@ use crate::{
     },
 };
 
-/// Waits between the looks for a job whose submission is in doubt.
+/// Waits between the looks for a job whose submission was cut off.
 const SETTLE: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
     Duration::from_secs(6),
 ];
-
-/// Prints the job id that the batch script left in its claim, or nothing if there is no claim.
-const CLAIMANT: &str =
-    r#"if [ -d "$1" ]; then cat "$1/job_id" 2>/dev/null || printf 'claimed\n'; fi"#;
 
 impl Exec<'_> {
     /// Submits the batch job, or finds the one that was submitted before. `fresh` tells that
@@ -38,8 +38,17 @@ impl Exec<'_> {
         fresh: bool,
     ) -> Result<String, Stop> {
         let decision = Decision::read(run_dir)?;
-        if !fresh && let Some(id) = self.adopt(run, &decision).await? {
-            return self.record(store, run, &id, "found in the queue under its token");
+        let once = Once {
+            dir: &decision.remote_dir,
+            token: &run.token,
+        };
+        let mut anew = false;
+        if !fresh {
+            match self.settle(once).await? {
+                Found::Job(id, how) => return self.record(store, run, &id, how),
+                Found::Nothing => {},
+                Found::Cut => anew = true,
+            }
         }
         let script = decision.remote_dir.join(run_dir::BATCH_SCRIPT);
         let output = decision.remote_dir.join(run_dir::BATCH_OUTPUT);
@@ -49,69 +58,119 @@ impl Exec<'_> {
             walltime: Seconds(decision.allocation.walltime),
             output: &output,
         };
-        let answer = self.host.run(&self.scheduler.submit(&job), None).await?;
+        let command = once.submit(self.scheduler.submit(&job), anew);
+        let answer = self.host.run(&command, None).await?;
         match self.scheduler.parse_submit(&answer) {
-            Ok(id) => self.record(store, run, id.as_str(), "submitted"),
-            Err(SubmitError::Refused { message }) => Err(Stop::Fail(format!(
-                "the scheduler refused the job: {message}"
-            ))),
-            Err(SubmitError::Doubt { message }) => {
-                for wait in SETTLE {
-                    tokio::time::sleep(wait).await;
-                    if let Some(id) = self.adopt(run, &decision).await? {
-                        return self.record(store, run, &id, "found in the queue after a doubt");
-                    }
-                }
-                Err(Stop::Doubt(format!(
+            _ if once::is_taken(&answer) => match self.settle(once).await? {
+                Found::Job(id, how) => self.record(store, run, &id, how),
+                Found::Nothing | Found::Cut => Err(Stop::Doubt(format!(
+                    "another submission of {} was begun meanwhile; it will be asked for",
+                    run.token
+                ))),
+            },
+            Ok(id) => self.record(store, run, &id, "submitted"),
+            Err(SubmitError::Refused { message }) => Err(refused(&message)),
+            Err(SubmitError::Doubt { message }) => match self.settle(once).await? {
+                Found::Job(id, how) => self.record(store, run, &id, how),
+                Found::Nothing | Found::Cut => Err(Stop::Doubt(format!(
                     "the scheduler did not say whether it took the job ({message}); it will be asked for {} before anything is submitted again",
                     run.token
-                )))
+                ))),
             },
         }
     }
 
-    /// The batch job that carries the run's token, if there is one. Should there be several, the
-    /// first is kept and the others are cancelled; only one of them can have claimed the token.
-    async fn adopt(&self, run: &Run, decision: &Decision) -> Result<Option<String>, Stop> {
-        let claim = decision.remote_dir.join(format!("{}.claim", run.token));
-        let claim = claim.to_string_lossy().into_owned();
-        let claimant = self
-            .host
-            .script(CLAIMANT, &[claim])
-            .await?
-            .out()
-            .trim()
-            .to_owned();
-        let answer = self
-            .host
-            .run(&self.scheduler.find(&run.token), None)
-            .await?;
-        let found = self.scheduler.parse_find(&answer, &run.token);
-        let found: Vec<JobId> = match found {
-            Ok(found) => found,
-            Err(error) => return Err(Stop::Doubt(error.to_string())),
+    /// Looks for the batch job that carries the token, again after a while if its submission was
+    /// cut off: a scheduler may show late what it took.
+    async fn settle(&self, once: Once<'_>) -> Result<Found, Stop> {
+        let mut found = self.adopt(once).await?;
+        for wait in SETTLE {
+            if found != Found::Cut {
+                break;
+            }
+            tokio::time::sleep(wait).await;
+            found = self.adopt(once).await?;
+        }
+        Ok(found)
+    }
+
+    /// The batch job that carries the token, if there is one. Should there be several, the first
+    /// is kept and the others are cancelled; only one of them can have claimed the token.
+    async fn adopt(&self, once: Once<'_>) -> Result<Found, Stop> {
+        let doubt = |error: QueryError| Stop::Doubt(error.to_string());
+        let answer = self.host.run(&once.look(), None).await?;
+        let trace = once::read_look(&answer).map_err(doubt)?;
+        let claimant = match trace.claim {
+            Claim::Free => None,
+            Claim::Taken(Some(id)) => Some(id),
+            Claim::Begins => return Err(Stop::Doubt("its batch script is just beginning".into())),
+            Claim::Taken(None) => {
+                return Err(Stop::Fail(
+                    "its batch script died as it began, before it left a job id".into(),
+                ));
+            },
+            Claim::Closed => {
+                return Err(Stop::Fail(
+                    "its token was closed, so that no batch job of it can run".into(),
+                ));
+            },
         };
+        let answer = self.host.run(&self.scheduler.find(once.token), None).await?;
+        let found = self.scheduler.parse_find(&answer, once.token).map_err(doubt)?;
         let keep = found
             .iter()
-            .find(|id| id.as_str() == claimant)
+            .find(|id| Some(*id) == claimant.as_ref())
             .or_else(|| found.first())
             .cloned();
         for extra in found.iter().filter(|id| Some(*id) != keep.as_ref()) {
             self.host.run(&self.scheduler.cancel(extra), None).await?;
         }
-        Ok(match keep {
-            Some(id) => Some(id.as_str().to_owned()),
-            // It ran, and the scheduler has forgotten it already.
-            None if !claimant.is_empty() => Some(claimant),
-            None => None,
-        })
+        if let Some(id) = keep {
+            return Ok(Found::Job(id, "found in the queue under its token"));
+        }
+        if let Some(id) = claimant {
+            return Ok(Found::Job(id, "it has begun, and the scheduler has forgotten it"));
+        }
+        match trace.sent {
+            Sent::Never => Ok(Found::Nothing),
+            Sent::Cut => Ok(Found::Cut),
+            Sent::UnderWay => Err(Stop::Doubt(
+                "a submission of it is under way on the site; it will be asked for".into(),
+            )),
+            Sent::Answered(answer) => match self.scheduler.parse_submit(&answer) {
+                Ok(id) => Ok(Found::Job(id, "the scheduler said so to a driver that died")),
+                Err(SubmitError::Refused { message }) => Err(refused(&message)),
+                Err(SubmitError::Doubt { .. }) => Ok(Found::Cut),
+            },
+        }
     }
 
-    fn record(&self, store: &mut Store, run: &Run, id: &str, how: &str) -> Result<String, Stop> {
+    fn record(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        id: &JobId,
+        how: &str,
+    ) -> Result<String, Stop> {
         let why = format!("{how}: {id}");
         store
-            .submitted(run.run_id, id, Act::new(self.clock.now(), ACTOR, &why))
+            .submitted(run.run_id, id.as_str(), Act::new(self.clock.now(), ACTOR, &why))
             .map_err(ExecError::from)?;
-        Ok(id.to_owned())
+        Ok(id.to_string())
     }
+}
+
+/// What is on the site under a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// The batch job, and how it was found.
+    Job(JobId, &'static str),
+    /// Nothing: no submission was ever begun.
+    Nothing,
+    /// A submission that died, and no job that shows yet.
+    Cut,
+}
+
+fn refused(message: &str) -> Stop {
+    Stop::Fail(format!("the scheduler refused the job: {message}"))
 }

@@ -303,12 +303,7 @@ impl Workplace {
         why: &str,
     ) -> Result<(), StateError> {
         let act = Act::new(self.clock.now(), step.word(), why);
-        if let RunState::Auth(_) = run.state {
-            let act = act.because("the link is back");
-            self.store.advance(run.run_id, RunEvent::LinkUp, act)?;
-        }
-        self.store.advance(run.run_id, RunEvent::Fail(step), act)?;
-        self.store.set_fault(run.run_id, 1, why)?;
+        self.store.fail(run.run_id, step, 1, act)?;
         visit.observer.note(Some(run), &format!("error: {why}"));
         Ok(())
     }
