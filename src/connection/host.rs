@@ -1,6 +1,10 @@
 //! A machine that runs our commands: this one, or a site behind its master.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use openssh::{ChildStdin, ChildStdout};
 
@@ -175,6 +179,18 @@ impl Host {
         }
     }
 
+    /// Where the Unix socket `remote` of the site is reached from here: itself, or a socket to
+    /// which a master listens for us as long as it lives. That costs no session.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`], or [`LinkError::Io`] if the master will not forward.
+    pub async fn forwarded(&self, remote: &Path) -> Result<PathBuf, LinkError> {
+        match &self.0 {
+            Way::Local => Ok(remote.to_owned()),
+            Way::Ssh(lines) => lines.first().forwarded(remote).await,
+        }
+    }
+
     /// Whether the site answers within `limit`: `true` is run there. A live master alone proves
     /// nothing about the network behind it.
     ///
@@ -277,7 +293,7 @@ impl Host {
 }
 
 /// What a command is called among the steps: its program and verbs, or the first line of its
-/// script.
+/// script that is no comment.
 fn named(words: &[&[u8]]) -> String {
     let texts: Vec<_> = words
         .iter()
@@ -287,13 +303,20 @@ fn named(words: &[&[u8]]) -> String {
         && shell == "sh"
         && option == "-c"
     {
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with('#'));
         return format!("sh {}", line.unwrap_or_default());
     }
     let mut texts = texts.iter();
-    let program = texts.next().map_or("", |path| path.rsplit('/').next().unwrap_or_default());
+    let program = texts
+        .next()
+        .map_or("", |path| path.rsplit('/').next().unwrap_or_default());
     let verbs = texts.take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase()));
-    verbs.take(2).fold(program.to_owned(), |name, verb| name + " " + verb)
+    verbs
+        .take(2)
+        .fold(program.to_owned(), |name, verb| name + " " + verb)
 }
 
 #[cfg(test)]

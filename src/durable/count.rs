@@ -152,6 +152,9 @@ mod tests {
         count.step("commit runs");
         count.step("rename\nrun.yaml");
         let lines = std::fs::read_to_string(&count.file).unwrap();
-        assert_eq!(lines, "remote run: commit runs\nremote run: rename run.yaml\n");
+        assert_eq!(
+            lines,
+            "remote run: commit runs\nremote run: rename run.yaml\n"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 use super::{ACTOR, Exec, ExecError, Stop};
 use crate::{
     batch::{
-        JobId, QueryError, Submission, SubmitError,
+        AskError, JobId, JobRequest, QueryError, Submission, SubmitError, SubmitFault,
         once::{self, Claim, Once, Sent},
     },
     config::units::Seconds,
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Waits between the looks for a job whose submission was cut off.
+/// Waits between the looks for a job whose submission is in doubt.
 const SETTLE: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
@@ -34,17 +34,21 @@ impl Exec<'_> {
         &self,
         store: &mut Store,
         run: &Run,
-        run_dir: &Path,
+        directory: &Path,
         fresh: bool,
     ) -> Result<String, Stop> {
-        let decision = Decision::read(run_dir)?;
+        let decision = Decision::read(directory)?;
         let once = Once {
             dir: &decision.remote_dir,
             token: &run.token,
         };
         let mut anew = false;
         if !fresh {
-            match self.settle(once).await? {
+            let found = match self.adopt(once).await? {
+                Found::Cut => self.settle(once).await?,
+                found => found,
+            };
+            match found {
                 Found::Job(id, how) => return self.record(store, run, &id, how),
                 Found::Nothing => {},
                 Found::Cut => anew = true,
@@ -52,25 +56,24 @@ impl Exec<'_> {
         }
         let script = decision.remote_dir.join(run_dir::BATCH_SCRIPT);
         let output = decision.remote_dir.join(run_dir::BATCH_OUTPUT);
+        let walltime = Seconds(decision.allocation.walltime);
+        let nodes = decision.allocation.nodes;
+        let request = JobRequest::new(self.site, &run.token, nodes, walltime, output);
         let job = Submission {
             script: &script,
-            name: &run.token,
-            walltime: Seconds(decision.allocation.walltime),
-            output: &output,
+            copy: &directory.join(run_dir::BATCH_SCRIPT),
+            request: &request,
+            anew,
         };
-        let command = once.submit(self.scheduler.submit(&job), anew);
-        let answer = self.host.run(&command, None).await?;
-        match self.scheduler.parse_submit(&answer) {
-            _ if once::is_taken(&answer) => match self.settle(once).await? {
-                Found::Job(id, how) => self.record(store, run, &id, how),
-                Found::Nothing | Found::Cut => Err(Stop::Doubt(format!(
-                    "another submission of {} was begun meanwhile; it will be asked for",
-                    run.token
-                ))),
-            },
-            Ok(id) => self.record(store, run, &id, "submitted"),
-            Err(SubmitError::Refused { message }) => Err(refused(&message)),
-            Err(SubmitError::Doubt { message }) => match self.settle(once).await? {
+        let said = match self.scheduler.submit(job).await {
+            Ok(id) => return self.record(store, run, &id, "submitted"),
+            Err(SubmitFault::Link(error)) => return Err(error.into()),
+            Err(SubmitFault::Said(said)) => said,
+        };
+        match said {
+            SubmitError::Refused { message } => Err(refused(&message)),
+            SubmitError::Unasked { .. } => Err(Stop::Doubt(said.to_string())),
+            SubmitError::Doubt { message } => match self.settle(once).await? {
                 Found::Job(id, how) => self.record(store, run, &id, how),
                 Found::Nothing | Found::Cut => Err(Stop::Doubt(format!(
                     "the scheduler did not say whether it took the job ({message}); it will be asked for {} before anything is submitted again",
@@ -80,16 +83,16 @@ impl Exec<'_> {
         }
     }
 
-    /// Looks for the batch job that carries the token, again after a while if its submission was
-    /// cut off: a scheduler may show late what it took.
+    /// Looks for the batch job of a submission in doubt, again after a while: a scheduler may show
+    /// late what it took.
     async fn settle(&self, once: Once<'_>) -> Result<Found, Stop> {
-        let mut found = self.adopt(once).await?;
+        let mut found = Found::Cut;
         for wait in SETTLE {
-            if found != Found::Cut {
-                break;
-            }
             tokio::time::sleep(wait).await;
             found = self.adopt(once).await?;
+            if matches!(found, Found::Job(..)) {
+                break;
+            }
         }
         Ok(found)
     }
@@ -115,21 +118,31 @@ impl Exec<'_> {
                 ));
             },
         };
-        let answer = self.host.run(&self.scheduler.find(once.token), None).await?;
-        let found = self.scheduler.parse_find(&answer, once.token).map_err(doubt)?;
+        let found = match self.scheduler.find(once.token).await {
+            Ok(found) => found,
+            Err(AskError::Link(error)) => return Err(error.into()),
+            Err(AskError::Query(error)) => return Err(doubt(error)),
+        };
         let keep = found
             .iter()
             .find(|id| Some(*id) == claimant.as_ref())
             .or_else(|| found.first())
             .cloned();
         for extra in found.iter().filter(|id| Some(*id) != keep.as_ref()) {
-            self.host.run(&self.scheduler.cancel(extra), None).await?;
+            match self.scheduler.cancel(extra).await {
+                Err(AskError::Link(error)) => return Err(error.into()),
+                // It can run no job: its token is claimed, or will be by the one that is kept.
+                Ok(_) | Err(AskError::Query(_)) => {},
+            }
         }
         if let Some(id) = keep {
             return Ok(Found::Job(id, "found in the queue under its token"));
         }
         if let Some(id) = claimant {
-            return Ok(Found::Job(id, "it has begun, and the scheduler has forgotten it"));
+            return Ok(Found::Job(
+                id,
+                "it has begun, and the scheduler has forgotten it",
+            ));
         }
         match trace.sent {
             Sent::Never => Ok(Found::Nothing),
@@ -137,24 +150,25 @@ impl Exec<'_> {
             Sent::UnderWay => Err(Stop::Doubt(
                 "a submission of it is under way on the site; it will be asked for".into(),
             )),
-            Sent::Answered(answer) => match self.scheduler.parse_submit(&answer) {
-                Ok(id) => Ok(Found::Job(id, "the scheduler said so to a driver that died")),
+            Sent::Answered(answer) => match self.scheduler.read_submission(&answer) {
+                Ok(id) => Ok(Found::Job(
+                    id,
+                    "the scheduler said so to a driver that died",
+                )),
                 Err(SubmitError::Refused { message }) => Err(refused(&message)),
-                Err(SubmitError::Doubt { .. }) => Ok(Found::Cut),
+                Err(SubmitError::Doubt { .. } | SubmitError::Unasked { .. }) => Ok(Found::Cut),
             },
         }
     }
 
-    fn record(
-        &self,
-        store: &mut Store,
-        run: &Run,
-        id: &JobId,
-        how: &str,
-    ) -> Result<String, Stop> {
+    fn record(&self, store: &mut Store, run: &Run, id: &JobId, how: &str) -> Result<String, Stop> {
         let why = format!("{how}: {id}");
         store
-            .submitted(run.run_id, id.as_str(), Act::new(self.clock.now(), ACTOR, &why))
+            .submitted(
+                run.run_id,
+                id.as_str(),
+                Act::new(self.clock.now(), ACTOR, &why),
+            )
             .map_err(ExecError::from)?;
         Ok(id.to_string())
     }

@@ -9,6 +9,7 @@ mod prepare;
 mod scratch;
 mod standing;
 mod visit;
+mod why;
 mod workplace;
 
 pub use define::{DefineRequest, Defined, is_label};
@@ -17,4 +18,5 @@ pub use operate::Cleaned;
 pub use prepare::{Prepared, Rehearsal};
 pub use scratch::{Heap, ScratchReport};
 pub use standing::StageStanding;
+pub use why::{Failure, Why};
 pub use workplace::{RemoteError, Workplace};

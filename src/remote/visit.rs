@@ -115,7 +115,7 @@ impl Workplace {
         let visit = Visit {
             name,
             link: Link::of(name, &site),
-            scheduler: self.scheduler(&site),
+            scheduler: self.scheduler(&site, &host),
             site,
             host,
             observer,
@@ -143,7 +143,11 @@ impl Workplace {
             match Decision::read(&self.run_dir(&run)) {
                 Ok(decision) => {
                     let remote_dir = decision.remote_dir.to_string_lossy().into_owned();
-                    watched.push(Watched { run, remote_dir });
+                    watched.push(Watched {
+                        run,
+                        remote_dir,
+                        walltime: decision.allocation.walltime,
+                    });
                 },
                 Err(error) => {
                     self.fail(&visit, &run, Step::Poll, &error.to_string())?;

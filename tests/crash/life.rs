@@ -30,7 +30,8 @@ next: b
 "#;
 
 /// 1.y fails the first time that it begins, 2.x always.
-const FAULT: &str = "case {{ out }} in *1.y) [ $(wc -l < begun/1.y) -gt 1 ] || exit 3;; *2.x) exit 3;; esac";
+const FAULT: &str =
+    "case {{ out }} in *1.y) [ $(wc -l < begun/1.y) -gt 1 ] || exit 3;; *2.x) exit 3;; esac";
 
 const STAGE_B: &str = r#"
 stage: b
@@ -61,30 +62,32 @@ pub(crate) struct End {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     /// How often each job began.
-    begun: BTreeMap<String, usize>,
+    pub(crate) begun: BTreeMap<String, usize>,
     /// Each run, with its jobs and counts.
-    runs: Vec<String>,
+    pub(crate) runs: Vec<String>,
 }
 
 impl Life {
     pub(crate) fn new() -> Self {
+        Self::with_retries(2)
+    }
+
+    /// One in which a component that failed is bundled again so often.
+    pub(crate) fn with_retries(retries: u32) -> Self {
         let life = Self {
             dir: tempfile::tempdir().unwrap(),
         };
         life.write(
             "outrigger.yaml",
             &format!(
-                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    nodes: {{cores: 4, max: 2}}\n    walltime: {{min: 1m, max: 1h}}\n    retries: 2\n",
+                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    nodes: {{cores: 4, max: 2}}\n    walltime: {{min: 1m, max: 1h}}\n    retries: {retries}\n",
                 life.path().join("scratch").display()
             ),
         );
         life.write("stages/a.yaml", &STAGE_A.replace("FAULT", FAULT));
         life.write("stages/b.yaml", STAGE_B);
         life.write("things.csv", "stage_id\n1\n2\n3\n");
-        life.write(
-            "parts.csv",
-            "stage_id,name\n1,x\n1,y\n2,x\n2,y\n3,x\n3,y\n",
-        );
+        life.write("parts.csv", "stage_id,name\n1,x\n1,y\n2,x\n2,y\n3,x\n3,y\n");
         life.write("raw/x", "x\n");
         life.write("raw/y", "yy\n");
         outrigger::state::Store::create(&life.path().join("state.db")).unwrap();
@@ -111,7 +114,7 @@ impl Life {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
         command
             .current_dir(self.path())
-            .args(["--quiet", "remote", "run", "--label", "t"])
+            .args(["remote", "run", "--quiet", "--label", "t"])
             .env("OUTRIGGER_STEPS", self.path().join("steps"))
             .env_remove("OUTRIGGER_CRASH_AT")
             .stdin(Stdio::null())
@@ -133,6 +136,29 @@ impl Life {
             status = self.driver(None).wait().unwrap();
         }
         assert!(finished(status), "{death:?}: {status}: {}", self.said());
+    }
+
+    /// Kills a process of a batch job, its supervisor included; `choose` takes one of so many.
+    pub(crate) fn strike(&self, choose: impl FnOnce(usize) -> usize) {
+        let spool = self.path().join("scratch/.outrigger-local");
+        let spool = spool.to_str().unwrap().as_bytes();
+        let is_of_a_job = |pid: &i32| {
+            let read = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let holds = |text: Vec<u8>| text.windows(spool.len()).any(|part| part == spool);
+            let line = read("cmdline");
+            let is_tool = line
+                .windows(6)
+                .any(|part| part == b"status" || part == b"submit");
+            !is_tool && (holds(line) || holds(read("environ")))
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let ours: Vec<i32> = pids.filter(is_of_a_job).collect();
+        if let Some(pid) = (!ours.is_empty()).then(|| ours[choose(ours.len())]) {
+            // It may have ended by itself meanwhile.
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 
     pub(crate) fn said(&self) -> String {
@@ -204,7 +230,11 @@ impl Life {
             }
         }
         names.sort();
-        assert_eq!(names, self.ask("SELECT token FROM runs WHERE job_id IS NOT NULL ORDER BY token"), "{death}");
+        assert_eq!(
+            names,
+            self.ask("SELECT token FROM runs WHERE job_id IS NOT NULL ORDER BY token"),
+            "{death}"
+        );
 
         for told in self.ask(
             "SELECT c.stage_id || '.' || j.key || ' ' || count(*) || ' ' || count(*) FILTER (WHERE j.state = 'passed')

@@ -163,7 +163,9 @@ fn marks(answer: &Output) -> Vec<String> {
 fn kept(answer: &Output, stream: &str) -> Vec<u8> {
     let text = answer.out();
     let lines = text.lines().filter_map(|line| line.strip_prefix(stream));
-    lines.flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
+    lines
+        .flat_map(|line| [line.as_bytes(), b"\n"].concat())
+        .collect()
 }
 
 fn unreadable(answer: &Output) -> QueryError {

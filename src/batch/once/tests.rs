@@ -39,19 +39,29 @@ fn a_token_is_submitted_once_and_its_answer_is_told_again() {
     };
     assert_eq!(look(once).sent, Sent::Never);
     let command = words("echo ran >>count; echo '@outrigger end'; echo 17; echo no >&2; exit 3");
-    let command = vec!["env".into(), "-C".into(), dir.path().to_str().unwrap().into()]
-        .into_iter()
-        .chain(command)
-        .collect::<Vec<_>>();
+    let command = vec![
+        "env".into(),
+        "-C".into(),
+        dir.path().to_str().unwrap().into(),
+    ]
+    .into_iter()
+    .chain(command)
+    .collect::<Vec<_>>();
     let first = ask(&once.submit(command.clone(), false));
     assert_eq!((first.code, &*first.out()), (3, "@outrigger end\n17\n"));
     assert_eq!(look(once).sent, Sent::Answered(first));
 
     let second = ask(&once.submit(command.clone(), false));
     assert!(is_taken(&second), "{second:?}");
-    assert_eq!(fs::read_to_string(dir.path().join("count")).unwrap(), "ran\n");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("count")).unwrap(),
+        "ran\n"
+    );
     ask(&once.submit(command, true));
-    assert_eq!(fs::read_to_string(dir.path().join("count")).unwrap(), "ran\nran\n");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("count")).unwrap(),
+        "ran\nran\n"
+    );
 }
 
 #[test]
