@@ -223,8 +223,12 @@ impl Life {
 
         let mut names: Vec<String> = Vec::new();
         for entry in fs::read_dir(self.path().join("scratch/.outrigger-local/jobs")).unwrap() {
-            let order = entry.unwrap().path().join("order.json");
-            if let Ok(text) = fs::read_to_string(&order) {
+            let job = entry.unwrap().path();
+            // A draft is no job: its submission died before it was one.
+            if name(&job).starts_with('.') {
+                continue;
+            }
+            if let Ok(text) = fs::read_to_string(job.join("order.json")) {
                 let order: serde_json::Value = serde_json::from_str(&text).unwrap();
                 names.push(order["name"].as_str().unwrap().to_owned());
             }

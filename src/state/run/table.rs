@@ -389,12 +389,22 @@ pub(in crate::state) fn advance(
 ) -> Result<RunState, StateError> {
     let run = get(connection, run_id)?;
     let next = run.state.after(event)?;
+    // Who dies with a run that is over holds nothing any more.
+    let is_over = matches!(
+        next,
+        RunState::Full | RunState::Cancelled | RunState::Cleaned
+    );
     connection
-        .prepare_cached("UPDATE runs SET state = ?, reason = ?, changed_at = ? WHERE run_id = ?")?
+        .prepare_cached(
+            "UPDATE runs SET state = ?1, reason = ?2, changed_at = ?3,
+                owner = CASE WHEN ?4 THEN NULL ELSE owner END,
+                lease_end = CASE WHEN ?4 THEN NULL ELSE lease_end END WHERE run_id = ?5",
+        )?
         .execute(params![
             next.to_string(),
             act.why,
             act.now.as_millisecond(),
+            is_over,
             run_id
         ])?;
     append(
