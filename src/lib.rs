@@ -2,7 +2,7 @@
 //!
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
-//! `metadata, config, state` ← `engine, connection, opihi, process` ←
+//! `durable` ← `metadata, config, state` ← `engine, connection, opihi, process` ←
 //! `batch, allocator, transfer, shell` ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
 
 pub mod allocator;
@@ -10,6 +10,7 @@ pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod durable;
 pub mod engine;
 pub mod exec;
 pub mod metadata;

@@ -15,7 +15,8 @@ use std::{
 };
 
 /// The floors from the ground up. Rooms of one floor do not use each other.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
+    &["durable"],
     &["axis", "metadata", "config", "state"],
     &["engine", "connection", "opihi", "process"],
     &[
@@ -148,6 +149,31 @@ fn only_the_one_place_reads_the_clock_or_writes_a_state() {
         for word in ["Timestamp::now(", "SystemTime::now("] {
             if text.contains(word) && place != "engine/clock.rs" {
                 wrong.push(format!("{place}: {word}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The rooms in which a run lives.
+const OF_A_RUN: [&str; 7] = [
+    "state", "prepare", "exec", "poll", "remote", "batch", "transfer",
+];
+
+#[test]
+fn what_outlives_a_process_is_a_step_that_a_test_can_die_at() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in OF_A_RUN.iter().flat_map(|room| sources(&src.join(room))) {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        if name.ends_with("tests") || file.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for word in ["fs::rename(", "fs::write(", ".persist("] {
+            if code.contains(word) {
+                wrong.push(format!("{}: {word}: see src/durable", file.display()));
             }
         }
     }

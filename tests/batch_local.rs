@@ -81,6 +81,7 @@ impl Site {
             script,
             copy: script,
             request: &request,
+            anew: false,
         })
     }
 

@@ -1,10 +1,11 @@
 //! Schedulers that are asked by commands on the site.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use super::{
     Ask, AskError, Cancelled, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
     MultiProg, QueryError, Scheduler, Submission, SubmitError, SubmitFault, Version, answer,
+    once::{self, Once},
 };
 use crate::connection::{Host, Output};
 
@@ -112,9 +113,22 @@ impl<C: Commands> ByCommands<C> {
 impl<C: Commands> Scheduler for ByCommands<C> {
     fn submit<'a>(&'a self, job: Submission<'a>) -> Ask<'a, Result<JobId, SubmitFault>> {
         Box::pin(async move {
-            let answer = self.host.run(&self.commands.submit(&job), None).await?;
+            let once = Once {
+                dir: job.script.parent().unwrap_or(Path::new("/")),
+                token: &job.request.name,
+            };
+            let command = once.submit(self.commands.submit(&job), job.anew);
+            let answer = self.host.run(&command, None).await?;
+            if once::is_taken(&answer) {
+                let message = "another submission of it was begun meanwhile".to_owned();
+                return Err(SubmitError::Doubt { message }.into());
+            }
             Ok(self.commands.parse_submit(&answer)?)
         })
+    }
+
+    fn read_submission(&self, answer: &Output) -> Result<JobId, SubmitError> {
+        self.commands.parse_submit(answer)
     }
 
     fn find<'a>(&'a self, name: &'a str) -> Ask<'a, Result<Vec<JobId>, AskError>> {

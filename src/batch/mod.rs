@@ -13,6 +13,7 @@ mod launch;
 mod local;
 mod moab;
 mod multi_prog;
+pub mod once;
 mod request;
 mod slurm;
 mod slurmrestd;
@@ -39,7 +40,7 @@ use commands::ByCommands;
 
 use crate::{
     config::site::{SchedulerKind, Site},
-    connection::Host,
+    connection::{Host, Output},
 };
 
 /// A batch script on its way to a scheduler.
@@ -52,6 +53,8 @@ pub struct Submission<'a> {
     /// What the job asks for. The programs of Slurm and Moab take it from the script's
     /// directives.
     pub request: &'a JobRequest,
+    /// Whether an earlier submission of its name is known to have died over it.
+    pub anew: bool,
 }
 
 /// What a batch script must say to its scheduler.
@@ -74,6 +77,12 @@ pub type Ask<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Scheduler: fmt::Debug + Send + Sync {
     /// Queues `job`.
     fn submit<'a>(&'a self, job: Submission<'a>) -> Ask<'a, Result<JobId, SubmitFault>>;
+
+    /// What the answer means that a submission left on the site ([`once`]).
+    ///
+    /// # Errors
+    /// As [`Scheduler::submit`].
+    fn read_submission(&self, answer: &Output) -> Result<JobId, SubmitError>;
 
     /// The jobs of exactly this name, queued, running or ended, as far back as the scheduler
     /// remembers; each once, in ascending order. A job whose submission is in doubt may show

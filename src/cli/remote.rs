@@ -3,6 +3,7 @@
 mod list;
 mod operate;
 mod scratch;
+mod why;
 mod work;
 
 use clap::{Args, Subcommand};
@@ -34,6 +35,8 @@ enum RemoteVerb {
     List(list::ListArgs),
     /// Show one run: its components, jobs, products and story.
     Show(list::ShowArgs),
+    /// Tell why a run is where it is: its story, what it waits for, what to do next.
+    Why(why::WhyArgs),
     /// Write the run directories of new runs.
     #[command(after_help = "Example:\n  outrigger remote prepare --label night1 --dry-run")]
     Prepare(work::PrepareArgs),
@@ -72,6 +75,7 @@ pub(super) fn run(global: &Global, arguments: RemoteArgs) -> Result<Exit, CliErr
         RemoteVerb::Define(arguments) => work::define(global, arguments),
         RemoteVerb::List(arguments) => list::list(global, &arguments),
         RemoteVerb::Show(arguments) => list::show(global, &arguments),
+        RemoteVerb::Why(arguments) => why::why(global, &arguments),
         RemoteVerb::Prepare(arguments) => work::prepare(global, &arguments),
         RemoteVerb::Exec(arguments) => work::exec(global, &arguments),
         RemoteVerb::Poll(arguments) => work::poll(global, &arguments),

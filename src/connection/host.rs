@@ -15,7 +15,10 @@ use super::{
     scp::{self, Copied},
     socket::Sockets,
 };
-use crate::config::site::{Connection, Site, SshConnection};
+use crate::{
+    config::site::{Connection, Site, SshConnection},
+    durable,
+};
 
 /// A machine that runs our commands. Clones share the sessions of its masters.
 #[derive(Debug, Clone)]
@@ -132,6 +135,7 @@ impl Host {
                 source: std::io::ErrorKind::InvalidInput.into(),
             });
         }
+        durable::step(named(words));
         match &self.0 {
             Way::Local => local::run(words, stdin).await,
             Way::Ssh(lines) => lines.freest().run(words, stdin).await,
@@ -157,6 +161,7 @@ impl Host {
     {
         let mut words: Vec<&[u8]> = vec![b"sh", b"-c", text.as_bytes(), b"sh"];
         words.extend_from_slice(args);
+        durable::step(named(&words));
         match &self.0 {
             Way::Local => Err(LinkError::Io {
                 what: "a stream to this host".into(),
@@ -265,6 +270,7 @@ impl Host {
     }
 
     async fn rsync(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+        durable::step("rsync");
         match &self.0 {
             Way::Local => Err(LinkError::Io {
                 what: "rsync to this host".into(),
@@ -275,6 +281,7 @@ impl Host {
     }
 
     async fn scp(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+        durable::step("scp");
         match &self.0 {
             Way::Local => Err(LinkError::Io {
                 what: "scp to this host".into(),
@@ -282,5 +289,45 @@ impl Host {
             }),
             Way::Ssh(lines) => scp::copy(lines.freest(), copied).await,
         }
+    }
+}
+
+/// What a command is called among the steps: its program and verbs, or the first line of its
+/// script that is no comment.
+fn named(words: &[&[u8]]) -> String {
+    let texts: Vec<_> = words
+        .iter()
+        .map(|word| String::from_utf8_lossy(word))
+        .collect();
+    if let [shell, option, text, ..] = texts.as_slice()
+        && shell == "sh"
+        && option == "-c"
+    {
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with('#'));
+        return format!("sh {}", line.unwrap_or_default());
+    }
+    let mut texts = texts.iter();
+    let program = texts
+        .next()
+        .map_or("", |path| path.rsplit('/').next().unwrap_or_default());
+    let verbs = texts.take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase()));
+    verbs
+        .take(2)
+        .fold(program.to_owned(), |name, verb| name + " " + verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_has_a_name_of_its_own_among_the_steps() {
+        let submit: [&[u8]; 4] = [b"/opt/outrigger", b"local", b"submit", b"--spool"];
+        assert_eq!(named(&submit), "outrigger local submit");
+        let script: [&[u8]; 4] = [b"sh", b"-c", b"\n cd \"$1\"\nls", b"/x"];
+        assert_eq!(named(&script), "sh cd \"$1\"");
     }
 }

@@ -192,8 +192,8 @@ impl Exec<'_> {
     }
 
     fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Executed, ExecError> {
-        self.advance(store, run.run_id, RunEvent::Fail(Step::Exec), &why)?;
-        store.set_fault(run.run_id, 1, &why)?;
+        let act = Act::new(self.clock.now(), ACTOR, &why);
+        store.fail(run.run_id, Step::Exec, 1, act)?;
         Ok(Executed::Failed { why })
     }
 

@@ -1,12 +1,16 @@
 //! Submission, exactly once (design decision 3): the state `submitting` is written before the
-//! call; after any doubt the scheduler is asked by the token; and the batch script itself claims
-//! its token, so that a second copy exits at once.
+//! call; at the far end a token is submitted once, and the answer is kept there; after any doubt the
+//! traces there and the scheduler are asked by the token; and the batch script itself claims its
+//! token, so that a second copy exits at once.
 
 use std::{path::Path, time::Duration};
 
 use super::{ACTOR, Exec, ExecError, Stop};
 use crate::{
-    batch::{AskError, JobId, JobRequest, Submission, SubmitError, SubmitFault},
+    batch::{
+        AskError, JobId, JobRequest, QueryError, Submission, SubmitError, SubmitFault,
+        once::{self, Claim, Once, Sent},
+    },
     config::units::Seconds,
     state::{
         Store,
@@ -23,10 +27,6 @@ const SETTLE: [Duration; 3] = [
     Duration::from_secs(6),
 ];
 
-/// Prints the job id that the batch script left in its claim, or nothing if there is no claim.
-const CLAIMANT: &str =
-    r#"if [ -d "$1" ]; then cat "$1/job_id" 2>/dev/null || printf 'claimed\n'; fi"#;
-
 impl Exec<'_> {
     /// Submits the batch job, or finds the one that was submitted before. `fresh` tells that
     /// nothing can have been submitted under this token yet.
@@ -38,8 +38,21 @@ impl Exec<'_> {
         fresh: bool,
     ) -> Result<String, Stop> {
         let decision = Decision::read(directory)?;
-        if !fresh && let Some(id) = self.adopt(run, &decision).await? {
-            return self.record(store, run, &id, "found in the queue under its token");
+        let once = Once {
+            dir: &decision.remote_dir,
+            token: &run.token,
+        };
+        let mut anew = false;
+        if !fresh {
+            let found = match self.adopt(once).await? {
+                Found::Cut => self.settle(once).await?,
+                found => found,
+            };
+            match found {
+                Found::Job(id, how) => return self.record(store, run, &id, how),
+                Found::Nothing => {},
+                Found::Cut => anew = true,
+            }
         }
         let script = decision.remote_dir.join(run_dir::BATCH_SCRIPT);
         let output = decision.remote_dir.join(run_dir::BATCH_OUTPUT);
@@ -50,52 +63,69 @@ impl Exec<'_> {
             script: &script,
             copy: &directory.join(run_dir::BATCH_SCRIPT),
             request: &request,
+            anew,
         };
         let said = match self.scheduler.submit(job).await {
-            Ok(id) => return self.record(store, run, id.as_str(), "submitted"),
+            Ok(id) => return self.record(store, run, &id, "submitted"),
             Err(SubmitFault::Link(error)) => return Err(error.into()),
             Err(SubmitFault::Said(said)) => said,
         };
         match said {
-            SubmitError::Refused { message } => Err(Stop::Fail(format!(
-                "the scheduler refused the job: {message}"
-            ))),
+            SubmitError::Refused { message } => Err(refused(&message)),
             SubmitError::Unasked { .. } => Err(Stop::Doubt(said.to_string())),
-            SubmitError::Doubt { message } => {
-                for wait in SETTLE {
-                    tokio::time::sleep(wait).await;
-                    if let Some(id) = self.adopt(run, &decision).await? {
-                        return self.record(store, run, &id, "found in the queue after a doubt");
-                    }
-                }
-                Err(Stop::Doubt(format!(
+            SubmitError::Doubt { message } => match self.settle(once).await? {
+                Found::Job(id, how) => self.record(store, run, &id, how),
+                Found::Nothing | Found::Cut => Err(Stop::Doubt(format!(
                     "the scheduler did not say whether it took the job ({message}); it will be asked for {} before anything is submitted again",
                     run.token
-                )))
+                ))),
             },
         }
     }
 
-    /// The batch job that carries the run's token, if there is one. Should there be several, the
-    /// first is kept and the others are cancelled; only one of them can have claimed the token.
-    async fn adopt(&self, run: &Run, decision: &Decision) -> Result<Option<String>, Stop> {
-        let claim = decision.remote_dir.join(format!("{}.claim", run.token));
-        let claim = claim.to_string_lossy().into_owned();
-        let claimant = self
-            .host
-            .script(CLAIMANT, &[claim])
-            .await?
-            .out()
-            .trim()
-            .to_owned();
-        let found: Vec<JobId> = match self.scheduler.find(&run.token).await {
+    /// Looks for the batch job of a submission in doubt, again after a while: a scheduler may show
+    /// late what it took.
+    async fn settle(&self, once: Once<'_>) -> Result<Found, Stop> {
+        let mut found = Found::Cut;
+        for wait in SETTLE {
+            tokio::time::sleep(wait).await;
+            found = self.adopt(once).await?;
+            if matches!(found, Found::Job(..)) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The batch job that carries the token, if there is one. Should there be several, the first
+    /// is kept and the others are cancelled; only one of them can have claimed the token.
+    async fn adopt(&self, once: Once<'_>) -> Result<Found, Stop> {
+        let doubt = |error: QueryError| Stop::Doubt(error.to_string());
+        let answer = self.host.run(&once.look(), None).await?;
+        let trace = once::read_look(&answer).map_err(doubt)?;
+        let claimant = match trace.claim {
+            Claim::Free => None,
+            Claim::Taken(Some(id)) => Some(id),
+            Claim::Begins => return Err(Stop::Doubt("its batch script is just beginning".into())),
+            Claim::Taken(None) => {
+                return Err(Stop::Fail(
+                    "its batch script died as it began, before it left a job id".into(),
+                ));
+            },
+            Claim::Closed => {
+                return Err(Stop::Fail(
+                    "its token was closed, so that no batch job of it can run".into(),
+                ));
+            },
+        };
+        let found = match self.scheduler.find(once.token).await {
             Ok(found) => found,
             Err(AskError::Link(error)) => return Err(error.into()),
-            Err(AskError::Query(error)) => return Err(Stop::Doubt(error.to_string())),
+            Err(AskError::Query(error)) => return Err(doubt(error)),
         };
         let keep = found
             .iter()
-            .find(|id| id.as_str() == claimant)
+            .find(|id| Some(*id) == claimant.as_ref())
             .or_else(|| found.first())
             .cloned();
         for extra in found.iter().filter(|id| Some(*id) != keep.as_ref()) {
@@ -105,19 +135,56 @@ impl Exec<'_> {
                 Ok(_) | Err(AskError::Query(_)) => {},
             }
         }
-        Ok(match keep {
-            Some(id) => Some(id.as_str().to_owned()),
-            // It ran, and the scheduler has forgotten it already.
-            None if !claimant.is_empty() => Some(claimant),
-            None => None,
-        })
+        if let Some(id) = keep {
+            return Ok(Found::Job(id, "found in the queue under its token"));
+        }
+        if let Some(id) = claimant {
+            return Ok(Found::Job(
+                id,
+                "it has begun, and the scheduler has forgotten it",
+            ));
+        }
+        match trace.sent {
+            Sent::Never => Ok(Found::Nothing),
+            Sent::Cut => Ok(Found::Cut),
+            Sent::UnderWay => Err(Stop::Doubt(
+                "a submission of it is under way on the site; it will be asked for".into(),
+            )),
+            Sent::Answered(answer) => match self.scheduler.read_submission(&answer) {
+                Ok(id) => Ok(Found::Job(
+                    id,
+                    "the scheduler said so to a driver that died",
+                )),
+                Err(SubmitError::Refused { message }) => Err(refused(&message)),
+                Err(SubmitError::Doubt { .. } | SubmitError::Unasked { .. }) => Ok(Found::Cut),
+            },
+        }
     }
 
-    fn record(&self, store: &mut Store, run: &Run, id: &str, how: &str) -> Result<String, Stop> {
+    fn record(&self, store: &mut Store, run: &Run, id: &JobId, how: &str) -> Result<String, Stop> {
         let why = format!("{how}: {id}");
         store
-            .submitted(run.run_id, id, Act::new(self.clock.now(), ACTOR, &why))
+            .submitted(
+                run.run_id,
+                id.as_str(),
+                Act::new(self.clock.now(), ACTOR, &why),
+            )
             .map_err(ExecError::from)?;
-        Ok(id.to_owned())
+        Ok(id.to_string())
     }
+}
+
+/// What is on the site under a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// The batch job, and how it was found.
+    Job(JobId, &'static str),
+    /// Nothing: no submission was ever begun.
+    Nothing,
+    /// A submission that died, and no job that shows yet.
+    Cut,
+}
+
+fn refused(message: &str) -> Stop {
+    Stop::Fail(format!("the scheduler refused the job: {message}"))
 }

@@ -5,22 +5,25 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::Timestamp;
 
 use super::{ACTOR, Brought, Poll, PollError, Stop, harvest, legacy, outcome};
-use crate::state::{
-    Store,
-    event::Act,
-    file::Product,
-    import::{Counts, Import, JobOutcome},
-    job::JobEvent,
-    legacy::Begun,
-    run::Run,
-    run_dir::{
-        self,
-        decision::{Decision, Report},
-        files::{self, RunDirError},
-        journal::{self, OutputRecord},
-        manifest::ManifestLine,
+use crate::{
+    durable,
+    state::{
+        Store,
+        event::Act,
+        file::Product,
+        import::{Counts, Import, JobOutcome},
+        job::JobEvent,
+        legacy::Begun,
+        run::Run,
+        run_dir::{
+            self,
+            decision::{Decision, Report},
+            files::{self, RunDirError},
+            journal::{self, OutputRecord},
+            manifest::ManifestLine,
+        },
+        staged::{Staged, StagedKind},
     },
-    staged::{Staged, StagedKind},
 };
 
 impl Poll<'_> {
@@ -188,6 +191,7 @@ struct Refusal {
 /// Runs a command in the directory of outrigger.yaml, from which a relative program is taken.
 async fn execute(command: &legacy::Command, home: &Path) -> Result<(), String> {
     let program = home.join(&command.program);
+    durable::step("legacy dbinfo");
     let output = tokio::process::Command::new(&program)
         .current_dir(home)
         .args(&command.arguments)

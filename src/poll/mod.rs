@@ -184,8 +184,8 @@ impl Poll<'_> {
     }
 
     fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Polled, PollError> {
-        self.advance(store, run.run_id, RunEvent::Fail(Step::Poll), &why)?;
-        store.set_fault(run.run_id, 1, &why)?;
+        let act = Act::new(self.clock.now(), ACTOR, &why);
+        store.fail(run.run_id, Step::Poll, 1, act)?;
         Ok(Polled::Failed { why })
     }
 

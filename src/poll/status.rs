@@ -1,10 +1,13 @@
 //! One scheduler query for all runs of a site.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{ACTOR, Poll, PollError, Polled};
 use crate::{
-    batch::{AskError, JobId, JobStatus},
+    batch::{
+        AskError, JobId, JobStatus, QueryError,
+        once::{self, Fence, Once},
+    },
     config::site::SchedulerKind,
     connection::{LinkError, PROBE_LIMIT},
     state::{
@@ -15,21 +18,27 @@ use crate::{
     },
 };
 
-/// Seconds for which a cluster's scheduler may not know a batch job before its run is harvested as
-/// it is. What its jobs left still decides; "not in the queue" alone says nothing about them.
+/// Seconds for which a cluster's scheduler may not know a batch job before other evidence of its end
+/// is looked for: "not in the queue" alone is no end.
 const PATIENCE: i64 = 600;
 /// The same for the embedded scheduler, which forgets nothing.
 const LOCAL_PATIENCE: i64 = 10;
+/// Seconds past its walltime after which a batch job that began is certainly over.
+const OVERTIME: i64 = 600;
 
 /// For each pair of lines, a remote run directory and its token: prints whether the batch script
-/// of that token has left its end there, and the job id in its claim.
+/// of that token has left its end there, how many seconds ago it began, and the job id in its
+/// claim.
 const LOOK: &str = r#"i=0
 while IFS= read -r dir && IFS= read -r token; do
-  code= at= left= claimant=
+  code= at= left= claimant= age=-
   [ ! -e "$dir/ended" ] || read -r code at left <"$dir/ended"
-  [ ! -e "$dir/$token.claim/job_id" ] || read -r claimant <"$dir/$token.claim/job_id"
+  if [ -d "$dir/$token.claim" ]; then
+    age=$(($(date +%s) - $(stat -c %Y "$dir/$token.claim")))
+    [ ! -e "$dir/$token.claim/job_id" ] || read -r claimant <"$dir/$token.claim/job_id"
+  fi
   if [ "$left" = "$token" ]; then left=yes; else left=no; fi
-  printf 'or run %s %s %s\n' "$i" "$left" "$claimant"
+  printf 'or run %s %s %s %s\n' "$i" "$left" "$age" "$claimant"
   i=$((i + 1))
 done
 printf 'or end %s\n' "$i""#;
@@ -41,6 +50,8 @@ pub struct Watched {
     pub run: Run,
     /// Its directory on the site.
     pub remote_dir: String,
+    /// The walltime of its batch job, in seconds.
+    pub walltime: u64,
 }
 
 impl Poll<'_> {
@@ -108,13 +119,21 @@ impl Poll<'_> {
             let none = Found::default();
             found.insert(watched.run.run_id, Found { status, ..none });
         }
-        for (watched, (has_ended, claimant)) in over.iter().zip(self.traces(&over).await?) {
+        for (watched, trace) in over.iter().zip(self.traces(&over).await?) {
             let Some(found) = found.get_mut(&watched.run.run_id) else {
                 continue;
             };
-            found.has_ended = has_ended;
-            if !has_ended
-                && let Some(claimant) = claimant
+            let is_unknown = found.status == JobStatus::Unknown;
+            found.over = match trace.begun {
+                _ if trace.has_ended => Some("its batch job left its end"),
+                Some(age) if is_past(age, watched.walltime) => Some("its walltime has passed"),
+                None if is_unknown && self.is_due(&watched.run) && self.closed(watched).await? => {
+                    Some("its batch job never began, and now it never will")
+                },
+                _ => None,
+            };
+            if !trace.has_ended
+                && let Some(claimant) = trace.claimant
                 && id(&watched.run).as_ref() != Some(&claimant)
                 && let Some(status) = self.alive(&watched.run, &claimant).await?
             {
@@ -139,6 +158,33 @@ impl Poll<'_> {
         Ok(status.filter(|s| !matches!(s, JobStatus::Unknown | JobStatus::Ended(_))))
     }
 
+    /// Whether the scheduler has not known a run's batch job for so long that it is time for other
+    /// evidence.
+    fn is_due(&self, run: &Run) -> bool {
+        let since = run
+            .unseen_since
+            .map(|since| self.clock.now().duration_since(since));
+        since.is_some_and(|unseen| unseen.as_secs() >= self.patience())
+    }
+
+    fn patience(&self) -> i64 {
+        match self.site.scheduler {
+            SchedulerKind::Local => LOCAL_PATIENCE,
+            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
+        }
+    }
+
+    /// Takes the claim of a run's token, so that no batch job of it can begin any more; tells
+    /// whether that came in time.
+    async fn closed(&self, watched: &Watched) -> Result<bool, Asked> {
+        let once = Once {
+            dir: Path::new(&watched.remote_dir),
+            token: &watched.run.token,
+        };
+        let answer = self.host.run(&once.fence(), None).await?;
+        Ok(once::read_fence(&answer)? == Fence::Closed)
+    }
+
     fn take(&self, store: &mut Store, run: &Run, found: &Found) -> Result<Polled, PollError> {
         let status = &found.status;
         if let Some(claimant) = &found.claimant {
@@ -151,10 +197,6 @@ impl Poll<'_> {
         }
         let seen = !matches!(status, JobStatus::Unknown);
         let unseen = store.polled(run.run_id, seen, self.clock.now())?;
-        let patience = match self.site.scheduler {
-            SchedulerKind::Local => LOCAL_PATIENCE,
-            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
-        };
         let why = match status {
             JobStatus::Queued { reason } | JobStatus::Held { reason } => {
                 return Ok(Polled::Queued {
@@ -163,12 +205,11 @@ impl Poll<'_> {
             },
             JobStatus::Running { .. } => return Ok(Polled::Running),
             JobStatus::Ended(ending) => format!("its batch job is over: {ending}"),
-            JobStatus::Unknown if found.has_ended => {
-                "its batch job left its end; the scheduler has forgotten it".to_owned()
-            },
-            JobStatus::Unknown if unseen < patience => return Ok(Polled::Unseen),
-            JobStatus::Unknown => {
-                format!("the scheduler has not known its batch job for {unseen} s")
+            JobStatus::Unknown => match found.over {
+                Some(over) => {
+                    format!("{over}; the scheduler has not known it for {unseen} s")
+                },
+                None => return Ok(Polled::Unseen),
             },
         };
         self.advance(store, run.run_id, RunEvent::Ended, &why)?;
@@ -182,8 +223,8 @@ impl Poll<'_> {
         Ok(self.scheduler.status(ids).await?)
     }
 
-    /// Whether each run's batch script has left its end, and which batch job claimed its token.
-    async fn traces(&self, runs: &[&Watched]) -> Result<Vec<(bool, Option<JobId>)>, Asked> {
+    /// What each run's batch script has left in its directory.
+    async fn traces(&self, runs: &[&Watched]) -> Result<Vec<Trace>, Asked> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
@@ -204,13 +245,14 @@ impl Poll<'_> {
                 said.trim()
             )));
         }
-        let mut traces = vec![(false, None); runs.len()];
+        let mut traces = vec![Trace::default(); runs.len()];
         for line in text.lines().filter_map(|line| line.strip_prefix("or run ")) {
             let mut words = line.split_whitespace();
             let place = words.next().and_then(|place| place.parse::<usize>().ok());
             if let Some(trace) = place.and_then(|place| traces.get_mut(place)) {
-                trace.0 = words.next() == Some("yes");
-                trace.1 = words.next().and_then(|id| id.parse().ok());
+                trace.has_ended = words.next() == Some("yes");
+                trace.begun = words.next().and_then(|age| age.parse().ok());
+                trace.claimant = words.next().and_then(|id| id.parse().ok());
             }
         }
         Ok(traces)
@@ -238,8 +280,8 @@ impl Poll<'_> {
 #[derive(Debug, Clone)]
 struct Found {
     status: JobStatus,
-    /// Whether its script has left its end.
-    has_ended: bool,
+    /// What proves that it is over, whatever the scheduler knows.
+    over: Option<&'static str>,
     /// The copy that runs the jobs, if it is another than the one we know of.
     claimant: Option<JobId>,
 }
@@ -248,16 +290,38 @@ impl Default for Found {
     fn default() -> Self {
         Self {
             status: JobStatus::Unknown,
-            has_ended: false,
+            over: None,
             claimant: None,
         }
     }
+}
+
+/// What a batch script has left in its run's directory.
+#[derive(Debug, Clone, Default)]
+struct Trace {
+    /// Whether it has left its end.
+    has_ended: bool,
+    /// Seconds since it claimed its token.
+    begun: Option<i64>,
+    /// The batch job that did.
+    claimant: Option<JobId>,
+}
+
+/// Whether a batch job that began so many seconds ago is over whatever befell it.
+fn is_past(age: i64, walltime: u64) -> bool {
+    i64::try_from(walltime).is_ok_and(|walltime| age > walltime.saturating_add(OVERTIME))
 }
 
 /// Why nothing was learned.
 enum Asked {
     Link(LinkError),
     Query(String),
+}
+
+impl From<QueryError> for Asked {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error.to_string())
+    }
 }
 
 impl From<LinkError> for Asked {
@@ -277,4 +341,16 @@ impl From<AskError> for Asked {
 
 fn id(run: &Run) -> Option<JobId> {
     run.job_id.as_deref().and_then(|text| text.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_passed_walltime_proves_the_end_of_a_job_that_began() {
+        assert!(!is_past(3600, 3600) && !is_past(3600 + OVERTIME, 3600));
+        assert!(is_past(3601 + OVERTIME, 3600));
+        assert!(!is_past(i64::MAX, u64::MAX));
+    }
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config::recipe::Next,
+    durable,
     state::run_dir::{
         self,
         decision::{Allocation, Decision},
@@ -94,8 +95,8 @@ pub fn write(
     remove_old_chunks(dir)?;
     let chunks = write_chunks(rendered, request, launch)?;
     let script = script::render(request, launch, &chunks)?;
-    put(&dir.join(run_dir::BATCH_SCRIPT), script.as_bytes())?;
-    put(&dir.join(run_dir::WRAPPER), RUN_JOB.as_bytes())?;
+    put(&dir.join(run_dir::BATCH_SCRIPT), &script)?;
+    put(&dir.join(run_dir::WRAPPER), RUN_JOB)?;
     let recipe = request.recipe;
     let decision = Decision {
         run_id: request.run_id,
@@ -133,7 +134,7 @@ pub fn retoken(run_dir: &Path, token: &str) -> Result<(), PrepareError> {
         return Ok(());
     }
     match with_token(&script, token) {
-        Some(script) => put(&path, script.as_bytes()),
+        Some(script) => put(&path, &script),
         None => Err(LaunchError::Token {
             path,
             token: token.to_owned(),
@@ -236,13 +237,8 @@ fn remove_old_chunks(dir: &Path) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// Writes a file so that it is whole or as it was.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), PrepareError> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    fs::write(&part, bytes).map_err(PrepareError::io(&part))?;
-    fs::rename(&part, path).map_err(PrepareError::io(path))
+fn put(path: &Path, text: &str) -> Result<(), PrepareError> {
+    durable::write(path, text.as_bytes()).map_err(PrepareError::io(path))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod prepare;
 mod scratch;
 mod standing;
 mod visit;
+mod why;
 mod workplace;
 
 pub use allocation::{NEWEST, Reckoning};
@@ -20,4 +21,5 @@ pub use operate::Cleaned;
 pub use prepare::{Prepared, Rehearsal};
 pub use scratch::{Heap, ScratchReport};
 pub use standing::StageStanding;
+pub use why::{Failure, Why};
 pub use workplace::{RemoteError, Workplace};

@@ -8,7 +8,10 @@ use super::{
     workplace::{RemoteError, Workplace},
 };
 use crate::{
-    batch::JobId,
+    batch::{
+        JobId,
+        once::{self, Fence, Once},
+    },
     config::site::Site,
     connection::Host,
     exec::scratch::{
@@ -141,7 +144,13 @@ impl Workplace {
                 .and_then(|id| id.parse::<JobId>().ok());
             let ids = match known {
                 Some(id) => vec![id],
-                None => scheduler.find(&run.token).await?,
+                None => {
+                    // A submission on its way may still arrive: then it must find nothing to do.
+                    let begun = self.close_token(&run, &host).await?;
+                    let mut ids = scheduler.find(&run.token).await?;
+                    ids.extend(begun.filter(|id| !ids.contains(id)));
+                    ids
+                },
             };
             for id in ids {
                 scheduler.cancel(&id).await?;
@@ -149,6 +158,24 @@ impl Workplace {
         }
         let act = Act::new(self.clock.now(), ACTOR, why);
         Ok(self.store.give_up(run_id, act)?)
+    }
+
+    /// Takes the claim of a run's token on the site; gives the batch job that came first. A run
+    /// whose directory is gone here is known by its token alone.
+    async fn close_token(&self, run: &Run, host: &Host) -> Result<Option<JobId>, RemoteError> {
+        let Ok(decision) = Decision::read(&self.run_dir(run)) else {
+            return Ok(None);
+        };
+        let once = Once {
+            dir: &decision.remote_dir,
+            token: &run.token,
+        };
+        let answer = host.run(&once.fence(), None).await?;
+        let fence = once::read_fence(&answer);
+        match fence.map_err(|error| RemoteError::Site(error.to_string()))? {
+            Fence::Closed => Ok(None),
+            Fence::Begun(id) => Ok(id),
+        }
     }
 
     /// Removes what a run that is over has on the site: its directory, and what it was the last to

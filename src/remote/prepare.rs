@@ -195,9 +195,7 @@ impl Workplace {
         {
             let why = error.to_string();
             let act = Act::new(self.clock.now(), "prepare", &why);
-            self.store
-                .advance(run_id, RunEvent::Fail(Step::Prepare), act)?;
-            self.store.set_fault(run_id, 1, &why)?;
+            self.store.fail(run_id, Step::Prepare, 1, act)?;
         }
         prepared
     }

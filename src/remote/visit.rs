@@ -143,7 +143,11 @@ impl Workplace {
             match Decision::read(&self.run_dir(&run)) {
                 Ok(decision) => {
                     let remote_dir = decision.remote_dir.to_string_lossy().into_owned();
-                    watched.push(Watched { run, remote_dir });
+                    watched.push(Watched {
+                        run,
+                        remote_dir,
+                        walltime: decision.allocation.walltime,
+                    });
                 },
                 Err(error) => {
                     self.fail(&visit, &run, Step::Poll, &error.to_string())?;
@@ -303,12 +307,7 @@ impl Workplace {
         why: &str,
     ) -> Result<(), StateError> {
         let act = Act::new(self.clock.now(), step.word(), why);
-        if let RunState::Auth(_) = run.state {
-            let act = act.because("the link is back");
-            self.store.advance(run.run_id, RunEvent::LinkUp, act)?;
-        }
-        self.store.advance(run.run_id, RunEvent::Fail(step), act)?;
-        self.store.set_fault(run.run_id, 1, why)?;
+        self.store.fail(run.run_id, step, 1, act)?;
         visit.observer.note(Some(run), &format!("error: {why}"));
         Ok(())
     }

@@ -87,6 +87,18 @@ impl Store {
         Ok(tally)
     }
 
+    /// Later runs into which components of a run went, and how many.
+    pub fn followed_by(&self, run_id: i64) -> Result<Vec<(i64, u64)>, StateError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT (SELECT min(later.run_id) FROM components later
+                     WHERE later.stage = c.stage AND later.stage_id = c.stage_id
+                       AND later.component_id > c.component_id) AS next, count(*)
+             FROM components c WHERE c.run_id = ? AND next IS NOT NULL GROUP BY next",
+        )?;
+        let rows = statement.query_map([run_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How many products of a run are still its own.
     pub fn count_products(&self, run_id: i64) -> Result<u64, StateError> {
         Ok(self

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod component;
+mod counted;
 pub mod edit;
 pub mod event;
 pub mod file;

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use super::schema;
+use super::{counted, schema};
 
 /// How long a writer waits for the one that is at work.
 const BUSY: Duration = Duration::from_secs(30);
@@ -242,7 +242,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StateError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
+    counted::count(connection)
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StateError> {

@@ -13,6 +13,7 @@ use super::{
     FileKey, Hash, Place, TransferError,
     drive::{Piece, Settled},
 };
+use crate::durable;
 
 const PREFIX: &str = ".or-part-";
 const LOCK: &str = ".lock";
@@ -199,7 +200,7 @@ impl Berth {
         if let Some(parent) = piece.to.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        match fs::rename(&arrived, &piece.to) {
+        match durable::rename(&arrived, &piece.to) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 across(&arrived, piece, hash).map_err(failed)?;
             },
@@ -239,10 +240,7 @@ fn across(arrived: &Path, piece: &Piece, hash: Hash) -> io::Result<()> {
         return Err(io::Error::other("the copy differs from what arrived"));
     }
     temporary.as_file().sync_all()?;
-    temporary
-        .persist(&piece.to)
-        .map_err(|failed| failed.error)?;
-    Ok(())
+    durable::persist(temporary, &piece.to)
 }
 
 /// Removes berths whose process is gone.

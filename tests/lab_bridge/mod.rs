@@ -1,6 +1,8 @@
 //! The bridge over ssh to a real Slurm, and through the Moab commands: results, faults, and what a
 //! cut link leaves.
 
+mod deaths;
+
 use std::{
     fmt::Write,
     fs,

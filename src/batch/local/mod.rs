@@ -269,6 +269,7 @@ mod tests {
             script: Path::new("/scratch/runs/1/job.sh"),
             copy: Path::new("runs/1/job.sh"),
             request: &request,
+            anew: false,
         };
         insta::assert_snapshot!(
             scheduler().submit(&job).join(" "),

@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::processes::ProcessId;
-use crate::batch::{Ending, JobId};
+use crate::{
+    batch::{Ending, JobId},
+    durable,
+};
 
 /// The spool directory.
 #[derive(Debug, Clone)]
@@ -128,7 +131,7 @@ impl Spool {
         File::open(&job.path)?.sync_all()?;
         for number in 1_u32.. {
             let path = jobs.join(format!("{}-{number}", now.as_second()));
-            match fs::rename(&job.path, &path) {
+            match durable::rename(&job.path, &path) {
                 Ok(()) => {
                     let _gone = draft.keep();
                     File::open(&jobs)?.sync_all()?;
@@ -243,8 +246,7 @@ impl JobDirectory {
         let mut draft = tempfile::NamedTempFile::new_in(&self.path)?;
         draft.write_all(bytes)?;
         draft.as_file().sync_all()?;
-        draft.persist(self.path.join(name))?;
-        Ok(())
+        durable::persist(draft, &self.path.join(name))
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {

@@ -87,6 +87,7 @@ mod tests {
             script: Path::new("/scratch3/survey/runs/12/job.sh"),
             copy: Path::new("runs/12/job.sh"),
             request,
+            anew: false,
         };
         let gpu = BTreeMap::from([(
             "tres_per_node".to_owned(),

@@ -29,7 +29,8 @@ use super::{
 };
 use crate::{
     config::site::{Rest, Site},
-    connection::{Host, LinkError, PROBE_LIMIT},
+    connection::{Host, LinkError, Output, PROBE_LIMIT},
+    durable,
 };
 
 /// More jobs than this are asked for by one list of all jobs there are.
@@ -204,6 +205,7 @@ impl SlurmRestd {
                 })?;
         let api = self.api().await.map_err(Trouble::before_submission)?;
         let body = job::body(api.wording(), &script, &job, &self.rest.properties);
+        durable::step("slurmrestd job/submit");
         let asked = self.told(Method::POST, "job/submit", Some(&body)).await;
         Ok(asked.map_err(Trouble::at_submission)?.submitted()?)
     }
@@ -212,6 +214,11 @@ impl SlurmRestd {
 impl Scheduler for SlurmRestd {
     fn submit<'a>(&'a self, job: Submission<'a>) -> Ask<'a, Result<JobId, SubmitFault>> {
         Box::pin(self.queue(job))
+    }
+
+    fn read_submission(&self, answer: &Output) -> Result<JobId, SubmitError> {
+        let message = answer.err();
+        Err(SubmitError::Doubt { message })
     }
 
     fn find<'a>(&'a self, name: &'a str) -> Ask<'a, Result<Vec<JobId>, AskError>> {

@@ -15,6 +15,7 @@ use super::{
     writer::RunWriter,
 };
 use crate::{
+    durable,
     prepare::{PrepareError, source::SourceError},
     state::{
         Store,
@@ -99,11 +100,11 @@ pub(super) fn replace<T>(
         for entry in fs::read_dir(&temporary).map_err(PrepareError::io(&temporary))? {
             let entry = entry.map_err(PrepareError::io(&temporary))?;
             let target = dir.join(entry.file_name());
-            fs::rename(entry.path(), &target).map_err(PrepareError::io(&target))?;
+            durable::rename(&entry.path(), &target).map_err(PrepareError::io(&target))?;
         }
         fs::remove_dir(&temporary).map_err(PrepareError::io(&temporary))?;
     } else {
-        fs::rename(&temporary, dir).map_err(PrepareError::io(dir))?;
+        durable::rename(&temporary, dir).map_err(PrepareError::io(dir))?;
     }
     Ok(written)
 }

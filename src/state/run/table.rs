@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::{RunEvent, RunState, Stage};
+use super::{RunEvent, RunState, Stage, Step};
 use crate::state::{
     StateError, Store,
     event::{Act, Subject, append, time},
@@ -167,6 +167,29 @@ impl Store {
         )?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// A step of a run failed: it is in error, with the exit code of the failure, in one
+    /// transaction. One that waited for the link counts as being at its step again.
+    pub fn fail(
+        &mut self,
+        run_id: i64,
+        step: Step,
+        fault: i64,
+        act: Act<'_>,
+    ) -> Result<RunState, StateError> {
+        let transaction = self.write()?;
+        if let RunState::Auth(_) = get(&transaction, run_id)?.state {
+            let act = act.because("the link is back");
+            advance(&transaction, run_id, RunEvent::LinkUp, act)?;
+        }
+        let state = advance(&transaction, run_id, RunEvent::Fail(step), act)?;
+        transaction.execute(
+            "UPDATE runs SET fault = ? WHERE run_id = ?",
+            params![fault, run_id],
+        )?;
+        transaction.commit()?;
+        Ok(state)
     }
 
     /// Reverts a run in error. One that goes back to `pending` gets its next attempt in the same
@@ -366,12 +389,22 @@ pub(in crate::state) fn advance(
 ) -> Result<RunState, StateError> {
     let run = get(connection, run_id)?;
     let next = run.state.after(event)?;
+    // Who dies with a run that is over holds nothing any more.
+    let is_over = matches!(
+        next,
+        RunState::Full | RunState::Cancelled | RunState::Cleaned
+    );
     connection
-        .prepare_cached("UPDATE runs SET state = ?, reason = ?, changed_at = ? WHERE run_id = ?")?
+        .prepare_cached(
+            "UPDATE runs SET state = ?1, reason = ?2, changed_at = ?3,
+                owner = CASE WHEN ?4 THEN NULL ELSE owner END,
+                lease_end = CASE WHEN ?4 THEN NULL ELSE lease_end END WHERE run_id = ?5",
+        )?
         .execute(params![
             next.to_string(),
             act.why,
             act.now.as_millisecond(),
+            is_over,
             run_id
         ])?;
     append(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::record::RecordSchema;
+use crate::{durable, state::record::RecordSchema};
 
 /// What was decided for a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,6 +119,6 @@ impl Decision {
             path: path.clone(),
             error,
         })?;
-        std::fs::write(&path, text).map_err(|error| DecisionError::Io { path, error })
+        durable::write(&path, text.as_bytes()).map_err(|error| DecisionError::Io { path, error })
     }
 }

@@ -8,6 +8,7 @@ use super::{
     manifest::{self, ManifestLine},
     tsv::TsvError,
 };
+use crate::durable;
 
 /// A file of a run directory that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,6 @@ pub fn manifest(run_dir: &Path) -> Result<Vec<ManifestLine>, RunDirError> {
 
 /// Writes a file so that it is whole or not there.
 pub fn write(run_dir: &Path, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
-    let (part, path) = (run_dir.join(format!("{name}.part")), run_dir.join(name));
-    std::fs::write(&part, bytes).map_err(RunDirError::io(&part))?;
-    std::fs::rename(&part, &path).map_err(RunDirError::io(&path))
+    let path = run_dir.join(name);
+    durable::write(&path, bytes).map_err(RunDirError::io(&path))
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::kept;
+use crate::durable;
 
 /// Renames each file of `berth` to its target, whose directory is made where it is not; where that
 /// lies in another file system, by way of a file beside the target with `word` in its name. Lines
@@ -31,7 +32,7 @@ pub(super) fn place(berth: &Path, files: &[(String, PathBuf)], word: &str) -> Ve
 }
 
 fn one(from: &Path, target: &Path, word: &str) -> io::Result<()> {
-    match fs::rename(from, target) {
+    match durable::rename(from, target) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {},
         renamed => return renamed,
     }
@@ -41,7 +42,7 @@ fn one(from: &Path, target: &Path, word: &str) -> io::Result<()> {
     let beside = target.with_file_name(beside);
     let copied = fs::copy(from, &beside)
         .and_then(|_| File::open(&beside)?.sync_all())
-        .and_then(|()| fs::rename(&beside, target));
+        .and_then(|()| durable::rename(&beside, target));
     if copied.is_err() {
         drop(fs::remove_file(&beside));
     }

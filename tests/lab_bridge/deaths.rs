@@ -1,0 +1,181 @@
+//! What dies at a real cluster: the driver at each step around a submission, a batch job at
+//! somebody else's hands, a node.
+
+use std::{
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::*;
+
+/// A job that waits for the file `go`, unless that is there from the beginning.
+fn waiting() -> String {
+    format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}")
+}
+
+fn exec(workspace: &Workspace<'_>, steps: Option<(&Path, usize)>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+    command
+        .args(["remote", "exec", "--quiet"])
+        .current_dir(workspace.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if let Some((file, number)) = steps {
+        command.env("OUTRIGGER_STEPS", file);
+        command.env("OUTRIGGER_CRASH_AT", number.to_string());
+    }
+    command.spawn().unwrap()
+}
+
+fn token(workspace: &Workspace<'_>) -> String {
+    ask(workspace, "SELECT token FROM runs WHERE run_id = 1").remove(0)
+}
+
+fn state(workspace: &Workspace<'_>) -> Vec<String> {
+    ask(workspace, "SELECT state FROM runs WHERE run_id = 1")
+}
+
+/// The batch jobs that the cluster ever had under a token.
+fn submitted(lab: &Lab, token: &str) -> usize {
+    let query = ["squeue", "-h", "--states=all", "--name", token, "-o", "%i"];
+    lab.fe(query).success().lines().count()
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_mins(2), "in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_driver_that_dies_at_each_step_of_exec_submits_one_job() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    prepare(&workspace, "slurm");
+    let steps = workspace.path().join("steps");
+    let mut deaths = 0;
+    loop {
+        fs::write(&steps, "").unwrap();
+        let status = exec(&workspace, Some((&steps, deaths + 1))).wait().unwrap();
+        if status.code().is_some() {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths} deaths");
+    assert_eq!(state(&workspace), ["run"]);
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    assert_eq!(submitted(&lab, &token(&workspace)), 1);
+}
+
+#[test]
+fn a_submission_under_way_when_its_driver_died_is_waited_for() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    let (bin, go) = (
+        format!("{}/bin", workspace.scratch()),
+        format!("{}/submit-now", workspace.scratch()),
+    );
+    lab.fe(["mkdir", "-p", &bin]).success();
+    let slow = format!(
+        "#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.1; done\nexec /usr/bin/sbatch \"$@\"\n"
+    );
+    lab.write(&format!("{bin}/sbatch"), &slow);
+    lab.fe(["chmod", "755", &format!("{bin}/sbatch")]).success();
+    let config = workspace.config().replace(
+        "scheduler: slurm\n",
+        &format!("scheduler: slurm\n    scheduler_path: {bin}\n"),
+    );
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    prepare(&workspace, "slurm");
+
+    let mut driver = exec(&workspace, None);
+    let pattern = format!("{}/outrigger/*/*.submit/by", workspace.scratch());
+    let begun = format!("ls {pattern} && cat {pattern}");
+    wait_until("the submission begins", || {
+        let answer = lab.fe(["sh", "-c", &begun]);
+        answer.code == 0 && answer.stdout.lines().count() > 1
+    });
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    let why = workspace.outrigger(["remote", "why", "1"]).success();
+    assert!(
+        why.contains("under way") && why.contains("next  outrigger remote exec 1"),
+        "{why}"
+    );
+    assert_eq!(submitted(&lab, &token(&workspace)), 0);
+
+    lab.fe(["touch", &go]).success();
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    assert_eq!(submitted(&lab, &token(&workspace)), 1);
+}
+
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn a_batch_job_that_somebody_else_cancels_is_bundled_again(#[case] site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let some = format!(
+        "case {{{{ out }}}} in *.a) ;; *) while [ ! -e go ]; do sleep 0.1; done;; esac; {GOOD}"
+    );
+    let workspace = workspace(&lab, &master, &some);
+    prepare(&workspace, site);
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    let job = ask(&workspace, "SELECT job_id FROM runs").remove(0);
+    let done = format!(
+        "grep -h '^E' {}/outrigger/*/journal.*.tsv",
+        workspace.scratch()
+    );
+    wait_until("a job has ended", || lab.fe(["sh", "-c", &done]).code == 0);
+    lab.fe(["scancel", &job]).success();
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    lab.wait_for_job(&job);
+    let driven = drive(&workspace, site);
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    let passed = ask(
+        &workspace,
+        "SELECT (passed > 0) || '' FROM runs ORDER BY run_id",
+    );
+    assert_eq!(
+        passed,
+        ["1", "1"],
+        "what had ended came home, the rest ran again"
+    );
+    let why = workspace.outrigger(["remote", "why", "1"]).success();
+    assert!(why.contains("went on in run 2"), "{why}");
+}
+
+#[test]
+fn the_jobs_of_a_node_that_failed_are_bundled_again() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, &waiting());
+    prepare(&workspace, "slurm");
+    assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
+    let job = ask(&workspace, "SELECT job_id FROM runs").remove(0);
+    let mut node = String::new();
+    wait_until("the batch job runs", || {
+        let query = ["squeue", "-h", "-t", "R", "-j", &job, "-o", "%B"];
+        node = lab.fe(query).stdout.trim().to_owned();
+        !node.is_empty()
+    });
+    lab.control(["node", "down", &node]);
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    let driven = drive(&workspace, "slurm");
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["2"]);
+}
