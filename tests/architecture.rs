@@ -26,7 +26,7 @@ const FLOORS: [&[&str]; 7] = [
         "shell",
         "worker",
     ],
-    &["prepare", "exec", "poll", "pcontrol"],
+    &["prepare", "exec", "poll", "pcontrol", "sitehost"],
     &["remote", "pantasks", "gates", "blackboard"],
     &["sky", "remotetool", "monitor"],
     &["cli"],

@@ -28,7 +28,7 @@ pub use exit::Exit;
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
     config::units::Seconds,
-    pantasks, pclient, pcontrol, remotetool,
+    pantasks, pclient, pcontrol, remotetool, sitehost,
     sky::{self, SkyCommand},
 };
 
@@ -156,6 +156,12 @@ enum Verb {
         /// Port.
         port: u16,
     },
+    /// The agent of a batch site that is a host of a controller (called by controllers).
+    #[command(hide = true)]
+    SiteAgent {
+        /// The site.
+        site: String,
+    },
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -222,6 +228,9 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Dial { host, port } => crate::connection::dial(&host, port)
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("{host} port {port}: {error}"))),
+        Verb::SiteAgent { site } => sitehost::main(&global.config, &site)
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(error.to_string())),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };
