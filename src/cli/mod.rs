@@ -1,6 +1,7 @@
 //! The commands of `outrigger`: one file a verb; parse, call, print; nothing else.
 
 mod alloc;
+mod calibrate;
 mod check;
 mod completions;
 mod connection;
@@ -11,6 +12,7 @@ mod explain;
 mod init;
 mod programs;
 mod progress;
+mod queue;
 mod remote;
 mod schema;
 mod script;
@@ -97,6 +99,8 @@ enum Verb {
     Status(status::StatusArgs),
     /// Compute nodes and walltime for so many jobs.
     Alloc(alloc::AllocArgs),
+    /// What finished jobs took, by stage and site.
+    Calibrate(calibrate::CalibrateArgs),
     /// Look after state.db.
     Db(db::DbArgs),
     /// Task scripts: what they will do.
@@ -162,6 +166,17 @@ enum Verb {
         /// The site.
         site: String,
     },
+    /// Takes files that come to this machine (called over ssh).
+    #[command(hide = true)]
+    Receive {
+        /// A directory of its own.
+        dir: PathBuf,
+        /// What goes into temporary names.
+        word: String,
+    },
+    /// Gives files that are asked for on standard input (called over ssh).
+    #[command(hide = true)]
+    Send,
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -210,6 +225,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Remote(arguments) => remote::run(&global, arguments),
         Verb::Status(arguments) => status::run(&global, &arguments),
         Verb::Alloc(arguments) => alloc::run(&global, &arguments),
+        Verb::Calibrate(arguments) => calibrate::run(&global, &arguments),
         Verb::Db(arguments) => db::run(&global, &arguments),
         Verb::Script(command) => script::run(command),
         Verb::Schema(arguments) => schema::run(&arguments),
@@ -231,6 +247,14 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::SiteAgent { site } => sitehost::main(&global.config, &site)
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(error.to_string())),
+        Verb::Receive { dir, word } => {
+            crate::transfer::receive(&dir, &word, std::io::stdin(), std::io::stdout())
+                .map(|()| Exit::Done)
+                .map_err(|error| exit::CliError::Failed(format!("{}: {error}", dir.display())))
+        },
+        Verb::Send => crate::transfer::send(std::io::stdin(), std::io::stdout())
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(format!("sending files: {error}"))),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };

@@ -89,6 +89,9 @@ pub struct Site {
     /// Formula that turns work into nodes × walltime.
     #[serde(default)]
     pub formula: Formula,
+    /// What the queue likes, for formula `calibrated`.
+    #[serde(default)]
+    pub prefer: Prefer,
     /// What starts the jobs inside an allocation.
     #[serde(default)]
     pub launcher: LauncherKind,
@@ -219,6 +222,21 @@ pub enum Formula {
     /// Never over the site's limits; an oversized bundle is split.
     #[default]
     Bounded,
+    /// From what finished jobs took, by playing the launcher; `bounded` while there are too few.
+    Calibrated,
+}
+
+/// What a site's queue likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// The fewest runs, and of these the fewest whole hours.
+    #[default]
+    Hours,
+    /// The shortest walltime, in as many runs as that takes.
+    Short,
+    /// The fewest runs, and of these the most nodes.
+    Wide,
 }
 
 /// How a site takes jobs of a controller: bundled by number and time into batch jobs.
@@ -346,6 +364,10 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
+    /// `outrigger` on the site, which hashes files while it writes them. Where it is not there or
+    /// does not run, sh, tar and sha256sum do its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 /// What carries files to and from a site.
@@ -484,6 +506,7 @@ impl Default for Transfer {
             engine: Engine::default(),
             bundle: Bytes(64 << 20),
             limit: None,
+            program: None,
         }
     }
 }

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::lab_harness::Lab;
+use outrigger::state::Store;
+
+use super::lab_harness::{Lab, Login, Master, Workspace};
 
 const AGENT: &str = "/home/lanluser/bin/outrigger";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -204,9 +206,9 @@ fn a_script_adds_hosts_behind_the_bastion() {
     assert!(said.contains("host stack ALLHOSTS:  3 objects"), "{said}");
 }
 
-/// A workspace whose sites bundle two jobs, and a script of two jobs at `site`, each of which waits
+/// A workspace whose sites bundle two jobs, with a script of two jobs at `site`, each of which waits
 /// for a file `go` in the scratch.
-fn at_site<'lab>(lab: &'lab Lab, master: &Master, site: &str) -> (Workspace<'lab>, String) {
+fn at_site<'lab>(lab: &'lab Lab, master: &Master, site: &str) -> Workspace<'lab> {
     let workspace = Workspace::new(lab, master);
     let bundles = "pcontrol: {jobs: 2, wait: 1s}\n    scratch: ";
     let config = workspace.config().replace("scratch: ", bundles);
@@ -220,8 +222,8 @@ fn at_site<'lab>(lab: &'lab Lab, master: &Master, site: &str) -> (Workspace<'lab
          task.exit default\n    queuepop stdout -var out\n    queuepop stderr -var err\n    \
          echo \"$JOB_STATUS $err $out\"\n    $over ++\n    if ($over == 2) exit\n  end\nend\nrun\n"
     );
-    fs::write(workspace.path().join("night.pro"), &script).unwrap();
-    (workspace, script)
+    fs::write(workspace.path().join("night.pro"), script).unwrap();
+    workspace
 }
 
 fn ask(workspace: &Workspace<'_>, sql: &str) -> Vec<String> {
@@ -240,7 +242,7 @@ fn jobs_of_a_task_go_to_the_cluster_in_one_batch_job_and_wait_while_the_link_is_
 ) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
-    let (workspace, _) = at_site(&lab, &master, site);
+    let workspace = at_site(&lab, &master, site);
     let pantasks = workspace.path().join("pantasks");
     symlink(env!("CARGO_BIN_EXE_outrigger"), &pantasks).unwrap();
     let child = Command::new(pantasks)
@@ -259,11 +261,15 @@ fn jobs_of_a_task_go_to_the_cluster_in_one_batch_job_and_wait_while_the_link_is_
     }
     lab.control(["drop"]);
     master.wait_until_gone();
-    lab.fe(["touch", &format!("{}/go", workspace.scratch())]).success();
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
     let token = ask(&workspace, "SELECT token FROM bundles").remove(0);
     let job = ask(&workspace, "SELECT job_id FROM bundles").remove(0);
     lab.wait_for_job(&job);
-    assert_eq!(ask(&workspace, "SELECT run FROM site_jobs WHERE ended IS NULL").len(), 2);
+    assert_eq!(
+        ask(&workspace, "SELECT run FROM site_jobs WHERE ended IS NULL").len(),
+        2
+    );
     lab.reopen(&master);
     let said = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
