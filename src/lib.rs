@@ -24,6 +24,7 @@ pub mod process;
 pub mod remote;
 pub mod remotetool;
 pub mod shell;
+pub mod sitehost;
 pub mod sky;
 pub mod state;
 pub mod transfer;

@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 8] = [
         "shell",
         "worker",
     ],
-    &["prepare", "exec", "poll", "pcontrol"],
+    &["prepare", "exec", "poll", "pcontrol", "sitehost"],
     &["remote", "pantasks", "gates", "blackboard"],
     &["sky", "remotetool", "monitor"],
     &["cli"],

@@ -30,7 +30,7 @@ pub use exit::Exit;
 use crate::{
     batch::{LaunchArgs, LocalCommand, launch_main, local_main},
     config::units::Seconds,
-    pantasks, pclient, pcontrol, remotetool,
+    pantasks, pclient, pcontrol, remotetool, sitehost,
     sky::{self, SkyCommand},
 };
 
@@ -160,6 +160,12 @@ enum Verb {
         /// Port.
         port: u16,
     },
+    /// The agent of a batch site that is a host of a controller (called by controllers).
+    #[command(hide = true)]
+    SiteAgent {
+        /// The site.
+        site: String,
+    },
     /// Takes files that come to this machine (called over ssh).
     #[command(hide = true)]
     Receive {
@@ -238,6 +244,9 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Dial { host, port } => crate::connection::dial(&host, port)
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("{host} port {port}: {error}"))),
+        Verb::SiteAgent { site } => sitehost::main(&global.config, &site)
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(error.to_string())),
         Verb::Receive { dir, word } => {
             crate::transfer::receive(&dir, &word, std::io::stdin(), std::io::stdout())
                 .map(|()| Exit::Done)

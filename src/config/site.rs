@@ -125,6 +125,9 @@ pub struct Site {
     /// How long the site keeps files that nobody uses; inputs are touched well before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purge_age: Option<Seconds>,
+    /// How it takes the jobs of tasks whose host is `site:NAME`.
+    #[serde(default)]
+    pub pcontrol: AsHost,
     /// How often a failed component is bundled again by itself.
     #[serde(default = "default_retries")]
     pub retries: u32,
@@ -234,6 +237,22 @@ pub enum Prefer {
     Short,
     /// The fewest runs, and of these the most nodes.
     Wide,
+}
+
+/// How a site takes jobs of a controller: bundled by number and time into batch jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AsHost {
+    /// Most jobs of one batch job.
+    pub jobs: u32,
+    /// How long a job waits for others to go with it.
+    pub wait: Seconds,
+    /// Nodes of a batch job; the fewest that the site allows if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// Walltime of a batch job; the longest that the site allows if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walltime: Option<Seconds>,
 }
 
 /// Shape and number of a site's nodes.
@@ -446,6 +465,17 @@ impl Default for Nodes {
             memory: None,
             min: 1,
             max: 1,
+        }
+    }
+}
+
+impl Default for AsHost {
+    fn default() -> Self {
+        Self {
+            jobs: 100,
+            wait: Seconds(30),
+            nodes: None,
+            walltime: None,
         }
     }
 }

@@ -14,7 +14,7 @@ const PIECE: usize = 32 << 10;
 /// Messages go first; then the outputs of all jobs that are over, in turn, as far as the
 /// controller has room for them.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     messages: VecDeque<Word>,
     results: VecDeque<Result>,
     window: u64,
@@ -41,18 +41,18 @@ impl Default for Outgoing {
 
 impl Outgoing {
     /// A message goes out.
-    pub(super) fn say(&mut self, word: Word) {
+    pub(crate) fn say(&mut self, word: Word) {
         self.messages.push_back(word);
     }
 
     /// Whether the last beat still waits to go out.
-    pub(super) fn has_beat(&self) -> bool {
+    pub(crate) fn has_beat(&self) -> bool {
         let is_beat = |word: &Word| matches!(word, Word::Beat { .. });
         self.messages.iter().any(is_beat)
     }
 
     /// The output of a run goes out, and then its end.
-    pub(super) fn end(&mut self, run: u64, completion: Arc<Completion>) {
+    pub(crate) fn end(&mut self, run: u64, completion: Arc<Completion>) {
         self.results.push_back(Result {
             run,
             completion,
@@ -62,12 +62,12 @@ impl Outgoing {
     }
 
     /// So many more bytes of output may go out.
-    pub(super) fn credit(&mut self, bytes: u64) {
+    pub(crate) fn credit(&mut self, bytes: u64) {
         self.window = self.window.saturating_add(bytes);
     }
 
     /// Adds what goes out next to `bytes`, about [`BATCH`] of it.
-    pub(super) fn fill(&mut self, bytes: &mut Vec<u8>) {
+    pub(crate) fn fill(&mut self, bytes: &mut Vec<u8>) {
         while bytes.len() < BATCH {
             if let Some(word) = self.messages.pop_front() {
                 put_message(bytes, &word);

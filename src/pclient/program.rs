@@ -219,7 +219,7 @@ async fn refuse(output: &mut Output, why: &str) -> io::Result<()> {
 }
 
 /// The line that tells a controller why there will be no agent.
-pub(super) fn refusal(why: &str) -> Vec<u8> {
+pub(crate) fn refusal(why: &str) -> Vec<u8> {
     let why = why.replace('\n', " ");
     format!("\n{WELCOME} error {why}\n").into_bytes()
 }
@@ -240,7 +240,7 @@ fn hello(line: &[u8]) -> Option<Result<Hello, String>> {
 
 /// Reads lines until a controller's first one, and why it cannot be heeded if so; nothing where the
 /// input ends before.
-pub(super) async fn read_hello<R: AsyncRead + Unpin>(
+pub(crate) async fn read_hello<R: AsyncRead + Unpin>(
     input: &mut R,
     decoder: &mut Decoder,
 ) -> io::Result<Option<Result<Hello, String>>> {

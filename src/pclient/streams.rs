@@ -13,13 +13,13 @@ use tokio::{
 };
 
 /// What comes.
-pub(super) type Input = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
 
 /// What goes.
-pub(super) type Output = Box<dyn AsyncWrite + Send + Unpin>;
+pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Standard input. Needs a tokio runtime around it.
-pub(super) fn standard_input() -> io::Result<Input> {
+pub(crate) fn standard_input() -> io::Result<Input> {
     let own = io::stdin().as_fd().try_clone_to_owned()?;
     Ok(match pipe::Receiver::from_owned_fd(own) {
         Ok(pipe) => Box::new(pipe),
@@ -29,7 +29,7 @@ pub(super) fn standard_input() -> io::Result<Input> {
 
 /// Standard output as it is: the standard library's would keep what comes behind the last newline.
 /// Needs a tokio runtime around it.
-pub(super) fn standard_output() -> io::Result<Output> {
+pub(crate) fn standard_output() -> io::Result<Output> {
     let own = || io::stdout().as_fd().try_clone_to_owned();
     Ok(match pipe::Sender::from_owned_fd(own()?) {
         Ok(pipe) => Box::new(pipe),
@@ -38,7 +38,7 @@ pub(super) fn standard_output() -> io::Result<Output> {
 }
 
 /// Whoever has the same pipes may want to wait for them.
-pub(super) fn leave() {
+pub(crate) fn leave() {
     for stream in [io::stdin().as_fd(), io::stdout().as_fd()] {
         // One that is closed is nobody's.
         wait(stream).unwrap_or_default();

@@ -229,6 +229,11 @@ impl Cluster {
 
     /// What is started to reach a machine's agent, and what its first word is to be.
     fn argv(&self, machine: &str) -> (Vec<String>, Option<&'static str>) {
+        if let Some(site) = site(machine) {
+            let binary = self.way.own_binary.as_ref();
+            let binary = binary.map_or_else(|| "outrigger".to_owned(), |b| b.display().to_string());
+            return (vec![binary, "site-agent".to_owned(), site.to_owned()], None);
+        }
         if is_here(machine) {
             let Way {
                 command,
@@ -263,6 +268,11 @@ impl Drop for Line {
         // With it goes the process: it is killed when it is dropped.
         self.task.abort();
     }
+}
+
+/// The batch site that a host's name stands for: `site:NAME`.
+pub(super) fn site(name: &str) -> Option<&str> {
+    name.strip_prefix("site:")
 }
 
 /// Whether a name is this machine's own: then no ssh is needed.

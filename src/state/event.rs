@@ -13,6 +13,8 @@ pub enum Subject {
     Run,
     /// A component.
     Component,
+    /// A bundle of jobs of a controller.
+    Bundle,
 }
 
 impl Subject {
@@ -20,6 +22,7 @@ impl Subject {
         match self {
             Self::Run => "run",
             Self::Component => "component",
+            Self::Bundle => "bundle",
         }
     }
 }

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 16] = [
+pub const RESERVED: [&str; 18] = [
     "runs",
     "components",
     "jobs",
@@ -23,10 +23,12 @@ pub const RESERVED: [&str; 16] = [
     "script_controllers",
     "links",
     "staged",
+    "bundles",
+    "site_jobs",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -37,6 +39,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(LINKS),
         M::up(STAGED),
         M::up(EFFORT),
+        M::up(BUNDLES),
     ])
 }
 
@@ -248,6 +251,40 @@ const EFFORT: &str = "
 ALTER TABLE jobs ADD COLUMN threads INTEGER;
 ALTER TABLE jobs ADD COLUMN cpu_ms INTEGER;
 CREATE INDEX runs_by_stage ON runs (stage, site);
+";
+
+/// Jobs of a controller that go to a site, and the batch jobs that bundle them. `run` is the
+/// controller's number in hexadecimal, `start` and `ended` are JSON.
+const BUNDLES: &str = "
+CREATE TABLE bundles (
+    bundle_id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    controller   TEXT NOT NULL,
+    site         TEXT NOT NULL,
+    state        TEXT NOT NULL,
+    token        TEXT NOT NULL UNIQUE,
+    job_id       TEXT,
+    remote_dir   TEXT NOT NULL,
+    unseen_since INTEGER,
+    created_at   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX bundles_by_owner ON bundles (controller, site);
+
+CREATE TABLE site_jobs (
+    controller TEXT NOT NULL,
+    site       TEXT NOT NULL,
+    run        TEXT NOT NULL,
+    start      TEXT NOT NULL,
+    since      INTEGER NOT NULL,
+    bundle_id  INTEGER,
+    seq        INTEGER,
+    tries      INTEGER NOT NULL DEFAULT 0,
+    killed     INTEGER NOT NULL DEFAULT 0,
+    ended      TEXT,
+    stdout     BLOB,
+    stderr     BLOB,
+    PRIMARY KEY (controller, site, run),
+    CHECK ((bundle_id IS NULL) = (seq IS NULL))
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::lab_harness::Lab;
+use outrigger::state::Store;
+
+use super::lab_harness::{Lab, Login, Master, Workspace};
 
 const AGENT: &str = "/home/lanluser/bin/outrigger";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -202,4 +204,78 @@ fn a_script_adds_hosts_behind_the_bastion() {
     let required = jobs.iter().filter(|line| line.contains(" node-b ")).count();
     assert!(required >= 6, "{said}");
     assert!(said.contains("host stack ALLHOSTS:  3 objects"), "{said}");
+}
+
+/// A workspace whose sites bundle two jobs, with a script of two jobs at `site`, each of which waits
+/// for a file `go` in the scratch.
+fn at_site<'lab>(lab: &'lab Lab, master: &Master, site: &str) -> Workspace<'lab> {
+    let workspace = Workspace::new(lab, master);
+    let bundles = "pcontrol: {jobs: 2, wait: 1s}\n    scratch: ";
+    let config = workspace.config().replace("scratch: ", bundles);
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    Store::create(&workspace.path().join("state.db")).unwrap();
+    let held = "until test -e go; do sleep 0.1; done; hostname; echo $1 >&2; exit $1";
+    lab.write(&format!("{}/work.sh", workspace.scratch()), held);
+    let script = format!(
+        "$n = 2\n$over = 0\ncontroller host add site:{site}\ntask work\n  host site:{site}\n  nmax 2\n  \
+         periods -exec 0.05\n  task.exec\n    $n ++\n    command sh work.sh $n\n  end\n  \
+         task.exit default\n    queuepop stdout -var out\n    queuepop stderr -var err\n    \
+         echo \"$JOB_STATUS $err $out\"\n    $over ++\n    if ($over == 2) exit\n  end\nend\nrun\n"
+    );
+    fs::write(workspace.path().join("night.pro"), script).unwrap();
+    workspace
+}
+
+fn ask(workspace: &Workspace<'_>, sql: &str) -> Vec<String> {
+    let db = rusqlite::Connection::open(workspace.path().join("state.db")).unwrap();
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[rstest::rstest]
+#[case::slurm("slurm")]
+#[case::moab("moab")]
+#[case::slurmrestd("rest")]
+fn jobs_of_a_task_go_to_the_cluster_in_one_batch_job_and_wait_while_the_link_is_down(
+    #[case] site: &str,
+) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = at_site(&lab, &master, site);
+    let pantasks = workspace.path().join("pantasks");
+    symlink(env!("CARGO_BIN_EXE_outrigger"), &pantasks).unwrap();
+    let child = Command::new(pantasks)
+        .args(["--norc", "night.pro"])
+        .current_dir(workspace.path())
+        .env("HOME", workspace.path())
+        .env_remove("OUTRIGGER_LAB")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    while ask(&workspace, "SELECT state FROM bundles") != ["run"] {
+        assert!(begin.elapsed() < Duration::from_mins(1), "no batch job");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    lab.control(["drop"]);
+    master.wait_until_gone();
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    let token = ask(&workspace, "SELECT token FROM bundles").remove(0);
+    let job = ask(&workspace, "SELECT job_id FROM bundles").remove(0);
+    lab.wait_for_job(&job);
+    assert_eq!(
+        ask(&workspace, "SELECT run FROM site_jobs WHERE ended IS NULL").len(),
+        2
+    );
+    lab.reopen(&master);
+    let said = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    for code in [3, 4] {
+        assert!(said.contains(&format!("{code} {code} node")), "{said}");
+    }
+    let jobs = lab.fe(["squeue", "-h", "--states=all", "--name", &token, "-o", "%i"]);
+    assert_eq!(jobs.success().lines().count(), 1);
 }

@@ -17,6 +17,8 @@ const SHORTEST_PURGE: Seconds = Seconds(3600);
 
 /// Longest control socket: ssh appends 17 characters of its own while it connects.
 const MAX_SOCKET: usize = 79;
+/// Most jobs of a controller in one batch job.
+const MOST_BUNDLED: u32 = 10_000;
 /// Most masters of one site.
 const MOST_MASTERS: u32 = 16;
 
@@ -94,6 +96,7 @@ pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
 fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     limits(site, path, report);
     chunk(&site.chunk, &path.key("chunk"), report);
+    as_host(site, &path.key("pcontrol"), report);
     absolute(report, &site.scratch, &path.key("scratch"));
     for (index, resident) in site.resident.iter().enumerate() {
         absolute(report, resident, &path.key("resident").index(index));
@@ -319,6 +322,30 @@ fn chunk(chunk: &ChunkLimits, path: &KeyPath, report: &mut Report<'_>) {
         chunk.max_tasks.is_none_or(|tasks| tasks > 0),
         &path.key("max_tasks"),
         "`max_tasks` must be at least 1",
+        "",
+    );
+}
+
+fn as_host(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
+    let host = &site.pcontrol;
+    report.require(
+        (1..=MOST_BUNDLED).contains(&host.jobs),
+        &path.key("jobs"),
+        format!("`jobs` must be from 1 to {MOST_BUNDLED}, not {}", host.jobs),
+        "",
+    );
+    report.require(
+        host.nodes
+            .is_none_or(|nodes| (site.nodes.min..=site.nodes.max).contains(&nodes)),
+        &path.key("nodes"),
+        "`nodes` is not within the site's own `nodes.min` and `nodes.max`",
+        "",
+    );
+    let walltime = site.walltime.min..=site.walltime.max;
+    report.require(
+        host.walltime.is_none_or(|time| walltime.contains(&time)),
+        &path.key("walltime"),
+        "`walltime` is not within the site's own `walltime.min` and `walltime.max`",
         "",
     );
 }

@@ -5,11 +5,15 @@ use std::{fmt::Write as _, time::Instant};
 use super::{CommandError, flag, value};
 use crate::pcontrol::{
     Cluster, HostError, SlotState,
+    cluster::site,
     limits::{MOST_SLOTS, MOST_THREADS, whole},
 };
 
 const HOST: &str =
     "host add|on|off|retry|check|delete NAME [-threads N] [-count N] [-keep|-fence] [-all]";
+
+/// Slots of a batch site, unless told otherwise.
+const SITE_SLOTS: u32 = 100;
 
 pub(super) fn host(
     cluster: &mut Cluster,
@@ -22,7 +26,7 @@ pub(super) fn host(
         number.transpose()
     };
     let threads = number(value(&mut words, "-threads"), "-threads", MOST_THREADS)?.unwrap_or(0);
-    let count = number(value(&mut words, "-count"), "-count", MOST_SLOTS)?.unwrap_or(1);
+    let count = number(value(&mut words, "-count"), "-count", MOST_SLOTS)?;
     let keep = match (flag(&mut words, "-keep"), flag(&mut words, "-fence")) {
         (true, _) => Some(true),
         (_, true) => Some(false),
@@ -32,12 +36,16 @@ pub(super) fn host(
     let [action, name] = words.as_slice() else {
         return Err(CommandError::Usage(HOST));
     };
+    let is_site = site(name).is_some();
+    let count = count.unwrap_or(if is_site { SITE_SLOTS } else { 1 });
     if name.starts_with('-') || name.is_empty() {
         // ssh would take it for an option.
         return Err(CommandError::Word(format!("{name} is no host's name")));
     }
     match *action {
         "add" => {
+            // Its jobs live on without their agent, and it is to have enough of them to bundle.
+            let keep = if is_site { Some(true) } else { keep };
             let ids = (0..count).map(|_| cluster.add(name, threads, keep, now));
             let lines = ids.map(|id| format!("HostID: {}\n", id.0));
             return Ok(lines.collect());

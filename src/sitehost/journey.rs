@@ -1,0 +1,513 @@
+//! The way of jobs to the site and of their ends back. What stands in its way, a link that is down
+//! above all, only makes it wait.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    due::{Due, due},
+    harvest::{self, Left},
+    script::{self, Parts},
+};
+use crate::{
+    batch::{
+        self, AskError, JobId, JobRequest, JobStatus, Scheduler, Submission, SubmitError,
+        SubmitFault,
+    },
+    config::site::{Connection, SchedulerKind, Site},
+    connection::{Host, LinkError},
+    engine::clock::Clock,
+    pclient::wire::Start,
+    process::Outcome,
+    state::{
+        StateError, Store,
+        bundle::{Bundle, BundleState, Owner, SiteJob, SiteJobEnd},
+        event::Act,
+    },
+};
+
+/// Who acts, in the event log.
+const ACTOR: &str = "site-agent";
+/// In so many bundles a job may be that end before it begins.
+const TRIES: u32 = 3;
+/// Seconds for which a scheduler may not know a batch job before what it left is taken.
+const PATIENCE: i64 = 600;
+/// The same for the embedded scheduler, which forgets nothing.
+const LOCAL_PATIENCE: i64 = 10;
+/// The script of a bundle.
+const SCRIPT: &str = "job.sh";
+
+/// Writes the script in `$1` from its input, whole or not at all.
+const PUT: &str = r#"mkdir -p "$1" && cd "$1" && cat >job.sh.tmp && mv -f job.sh.tmp job.sh"#;
+/// Prints the batch job that claimed token `$2` in directory `$1`, if one did.
+const CLAIMANT: &str =
+    r#"[ ! -d "$1/$2.claim" ] || cat "$1/$2.claim/job_id" 2>/dev/null || echo unknown"#;
+/// For each directory of its input: prints its number if the batch script there came to its end.
+const ENDED: &str = r#"n=0
+while IFS= read -r dir; do
+  [ ! -e "$dir/ended" ] || echo "or ended $n"
+  n=$((n + 1))
+done"#;
+
+/// Why a round did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JourneyError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error("{0}")]
+    Site(String),
+}
+
+/// All that the way needs.
+#[derive(Debug)]
+pub(super) struct Journey {
+    pub(super) owner: Owner,
+    pub(super) site: Site,
+    /// This program on the site, for the embedded scheduler.
+    pub(super) program: PathBuf,
+    pub(super) store: Store,
+    pub(super) clock: Box<dyn Clock>,
+}
+
+/// What a round did.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// Jobs that have ended.
+    pub(super) ended: Vec<u64>,
+    /// Jobs that are known to have begun.
+    pub(super) begun: Vec<u64>,
+    /// When the next round is due at the latest; none where nothing waits.
+    pub(super) next: Option<Duration>,
+    /// Whether the site has jobs of ours.
+    pub(super) is_busy: bool,
+}
+
+/// The end of a job, as state.db keeps it.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    pub(super) seconds: u64,
+}
+
+/// The site in one round.
+struct Visit {
+    host: Host,
+    scheduler: Box<dyn Scheduler>,
+}
+
+impl Journey {
+    /// Whether the site is behind a link.
+    pub(super) fn is_far(&self) -> bool {
+        matches!(self.site.connection, Connection::Ssh(_))
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// What kept it from it. All that was done is in state.db, and the next round goes on.
+    pub(super) async fn round(&mut self) -> Result<Round, JourneyError> {
+        let mut round = Round::default();
+        self.bundle(&mut round)?;
+        let bundles = self.store.bundles(&self.owner)?;
+        if bundles.is_empty() {
+            return Ok(round);
+        }
+        let host = Host::open(&self.owner.site, &self.site).await?;
+        let visit = Visit {
+            scheduler: batch::scheduler(&self.site, &self.program, &host),
+            host,
+        };
+        for bundle in bundles
+            .iter()
+            .filter(|b| b.state == BundleState::Submitting)
+        {
+            self.submit(&visit, bundle, &mut round).await?;
+        }
+        self.look(&visit, &mut round).await?;
+        let left = self.store.bundles(&self.owner)?;
+        round.is_busy = left.iter().any(|bundle| bundle.state != BundleState::Over);
+        self.clear(&visit, &left).await?;
+        Ok(round)
+    }
+
+    /// Bundles the jobs that have waited long enough, and ends those that nobody wants any more.
+    fn bundle(&mut self, round: &mut Round) -> Result<(), JourneyError> {
+        let now = self.clock.now();
+        let mut waiting = Vec::new();
+        let mut ends = Vec::new();
+        for job in self.store.site_jobs(&self.owner)? {
+            if job.ended.is_some() || job.bundle.is_some() {
+                continue;
+            }
+            if job.killed {
+                ends.push(end(job.run, Outcome::Stopped));
+            } else if job.tries >= TRIES {
+                let why = format!("{TRIES} batch jobs in a row ended before it began");
+                ends.push(end(job.run, Outcome::Lost(why)));
+            } else {
+                waiting.push(job);
+            }
+        }
+        self.record(&ends, round)?;
+        loop {
+            let since: Vec<Timestamp> = waiting.iter().map(|job| job.since).collect();
+            let count = match due(&since, now, &self.site.pcontrol) {
+                Due::Now(count) => count,
+                Due::In(left) => {
+                    round.next = Some(left);
+                    return Ok(());
+                },
+                Due::Never => return Ok(()),
+            };
+            let runs: Vec<u64> = waiting.drain(..count).map(|job| job.run).collect();
+            let why = format!("{} jobs", runs.len());
+            let act = Act::new(now, ACTOR, &why);
+            let own = self.site.own_directory();
+            let secret = fastrand::u32(..);
+            self.store
+                .bundle_site_jobs(&self.owner, &runs, &own, secret, act)?;
+        }
+    }
+
+    /// Submits the batch job of a bundle, once. It may have been submitted before.
+    async fn submit(
+        &mut self,
+        visit: &Visit,
+        bundle: &Bundle,
+        round: &mut Round,
+    ) -> Result<(), JourneyError> {
+        let dir = bundle.remote_dir.to_string_lossy().into_owned();
+        let arguments = [dir.clone(), bundle.token.clone()];
+        let claimant = visit.host.script(CLAIMANT, &arguments).await?.out();
+        let claimant = claimant.trim();
+        let found = visit.scheduler.find(&bundle.token).await?;
+        let known = found
+            .iter()
+            .find(|id| id.as_str() == claimant)
+            .or(found.first());
+        let known = known.map(ToString::to_string);
+        if let Some(id) = known.or_else(|| (!claimant.is_empty()).then(|| claimant.to_owned())) {
+            return self.submitted(bundle, &id, "found under its token");
+        }
+        let jobs = self.jobs_of(bundle)?;
+        let request = self.request(bundle);
+        let text = match self.text(&request, &dir, &jobs) {
+            Ok(text) => text,
+            Err(why) => return self.give_up(bundle, &jobs, &why, round),
+        };
+        let put = visit
+            .host
+            .script_fed(PUT, &[dir.as_bytes()], Some(text.as_bytes()))
+            .await?;
+        if !put.ok() {
+            let why = put.err().trim().to_owned();
+            return Err(JourneyError::Site(format!(
+                "{dir} cannot be written: {why}"
+            )));
+        }
+        let copy = tempfile::NamedTempFile::new().and_then(|file| {
+            std::fs::write(file.path(), &text)?;
+            Ok(file)
+        });
+        let copy =
+            copy.map_err(|error| JourneyError::Site(format!("a copy of {SCRIPT}: {error}")))?;
+        let job = Submission {
+            script: &bundle.remote_dir.join(SCRIPT),
+            copy: copy.path(),
+            request: &request,
+        };
+        match visit.scheduler.submit(job).await {
+            Ok(id) => self.submitted(bundle, id.as_str(), "submitted"),
+            Err(SubmitFault::Link(error)) => Err(error.into()),
+            Err(SubmitFault::Said(SubmitError::Refused { message })) => {
+                let why = format!("the scheduler of the site refused its batch job: {message}");
+                self.give_up(bundle, &jobs, &why, round)
+            },
+            Err(SubmitFault::Said(error)) => Err(JourneyError::Site(error.to_string())),
+        }
+    }
+
+    fn submitted(&mut self, bundle: &Bundle, id: &str, how: &str) -> Result<(), JourneyError> {
+        let why = format!("{how}: {id}");
+        let act = Act::new(self.clock.now(), ACTOR, &why);
+        Ok(self.store.bundle_submitted(bundle.bundle_id, id, act)?)
+    }
+
+    /// No batch job takes the jobs of a bundle: that is their end.
+    fn give_up(
+        &mut self,
+        bundle: &Bundle,
+        jobs: &[SiteJob],
+        why: &str,
+        round: &mut Round,
+    ) -> Result<(), JourneyError> {
+        let ends: Vec<SiteJobEnd> = jobs
+            .iter()
+            .map(|job| end(job.run, Outcome::NotStarted(why.to_owned())))
+            .collect();
+        let act = Act::new(self.clock.now(), ACTOR, why);
+        self.store
+            .bundle_over(&self.owner, bundle.bundle_id, &ends, &[], act)?;
+        round.ended.extend(jobs.iter().map(|job| job.run));
+        Ok(())
+    }
+
+    fn request(&self, bundle: &Bundle) -> JobRequest {
+        let settings = &self.site.pcontrol;
+        let nodes = settings.nodes.unwrap_or(self.site.nodes.min);
+        let walltime = settings.walltime.unwrap_or(self.site.walltime.max);
+        let output = bundle.remote_dir.join("job.out");
+        JobRequest::new(&self.site, &bundle.token, nodes, walltime, output)
+    }
+
+    fn text(&self, request: &JobRequest, dir: &str, jobs: &[SiteJob]) -> Result<String, String> {
+        let starts: Result<Vec<Start>, _> = jobs
+            .iter()
+            .map(|job| serde_json::from_str(&job.start))
+            .collect();
+        let starts = starts.map_err(|error| format!("its order cannot be read: {error}"))?;
+        let dialect = batch::dialect(&self.site, &self.program);
+        let parts = Parts {
+            site: &self.site,
+            dialect: dialect.as_ref(),
+            request,
+            dir,
+            jobs: &starts,
+        };
+        script::render(&parts).map_err(|error| error.to_string())
+    }
+
+    /// The jobs of a bundle by their places.
+    fn jobs_of(&self, bundle: &Bundle) -> Result<Vec<SiteJob>, StateError> {
+        let jobs = self.store.site_jobs(&self.owner)?.into_iter();
+        let mut jobs: Vec<SiteJob> = jobs
+            .filter(|job| job.bundle.is_some_and(|(id, _)| id == bundle.bundle_id))
+            .collect();
+        jobs.sort_by_key(|job| job.bundle);
+        Ok(jobs)
+    }
+
+    /// Asks for all batch jobs at once, and takes what their jobs have left.
+    async fn look(&mut self, visit: &Visit, round: &mut Round) -> Result<(), JourneyError> {
+        let bundles = self.store.bundles(&self.owner)?.into_iter();
+        let bundles: Vec<Bundle> = bundles.filter(|b| b.state == BundleState::Run).collect();
+        if bundles.is_empty() {
+            return Ok(());
+        }
+        let over = self.over(visit, &bundles).await?;
+        let mut asked = Vec::new();
+        for bundle in &bundles {
+            let jobs = self.jobs_of(bundle)?.into_iter();
+            let jobs = jobs.filter(|job| job.ended.is_none());
+            asked.extend(jobs.map(|job| (bundle, job)));
+        }
+        self.tell_of_kills(visit, &asked).await?;
+        loop {
+            let left = self.harvest(visit, &asked).await?;
+            let mut rest = Vec::new();
+            let mut ends = Vec::new();
+            for ((bundle, job), left) in asked.into_iter().zip(left) {
+                match left {
+                    Left::Ended(ended) => ends.push(SiteJobEnd {
+                        run: job.run,
+                        ended: json(ended.outcome, ended.seconds),
+                        stdout: ended.stdout,
+                        stderr: ended.stderr,
+                    }),
+                    left => rest.push((bundle, job, left)),
+                }
+            }
+            let more = !ends.is_empty() && !over.is_empty();
+            self.record(&ends, round)?;
+            if !more {
+                return self.finish(rest, &over, round);
+            }
+            // One load may not have brought all: what is over is asked until nothing new comes.
+            asked = rest
+                .into_iter()
+                .map(|(bundle, job, _)| (bundle, job))
+                .collect();
+        }
+    }
+
+    /// Closes the bundles that are over, with what became of the jobs that left no end.
+    fn finish(
+        &mut self,
+        rest: Vec<(&Bundle, SiteJob, Left)>,
+        over: &BTreeMap<i64, String>,
+        round: &mut Round,
+    ) -> Result<(), JourneyError> {
+        let mut lost: BTreeMap<i64, (Vec<SiteJobEnd>, Vec<u64>)> =
+            over.keys().map(|id| (*id, Default::default())).collect();
+        for (bundle, job, left) in rest {
+            match (over.get(&bundle.bundle_id), lost.get_mut(&bundle.bundle_id)) {
+                (Some(_), Some((_, free))) if left == Left::Free => free.push(job.run),
+                (Some(why), Some((ends, _))) => {
+                    ends.push(end(job.run, Outcome::Lost(why.clone())));
+                },
+                _ if left == Left::Begun => round.begun.push(job.run),
+                _ => {},
+            }
+        }
+        for (bundle_id, (ends, free)) in lost {
+            let why = over.get(&bundle_id).map(String::as_str).unwrap_or_default();
+            let act = Act::new(self.clock.now(), ACTOR, why);
+            self.store
+                .bundle_over(&self.owner, bundle_id, &ends, &free, act)?;
+            round.ended.extend(ends.iter().map(|end| end.run));
+        }
+        Ok(())
+    }
+
+    /// The bundles whose batch jobs are over, with the reason.
+    async fn over(
+        &mut self,
+        visit: &Visit,
+        bundles: &[Bundle],
+    ) -> Result<BTreeMap<i64, String>, JourneyError> {
+        let id = |bundle: &Bundle| bundle.job_id.as_ref()?.parse::<JobId>().ok();
+        let ids: Vec<JobId> = bundles.iter().filter_map(id).collect();
+        let statuses = visit.scheduler.status(&ids).await?;
+        let dirs = bundles
+            .iter()
+            .map(|b| format!("{}\n", b.remote_dir.display()));
+        let dirs: String = dirs.collect();
+        let answer = visit
+            .host
+            .script_fed(ENDED, &[], Some(dirs.as_bytes()))
+            .await?;
+        let said = answer.out();
+        let patience = match self.site.scheduler {
+            SchedulerKind::Local => LOCAL_PATIENCE,
+            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
+        };
+        let mut over = BTreeMap::new();
+        for (place, bundle) in bundles.iter().enumerate() {
+            let status = id(bundle).and_then(|id| statuses.get(&id).cloned());
+            let status = status.unwrap_or(JobStatus::Unknown);
+            let seen = status != JobStatus::Unknown;
+            let unseen = self
+                .store
+                .bundle_polled(bundle.bundle_id, seen, self.clock.now())?;
+            let has_ended = said.lines().any(|line| line == format!("or ended {place}"));
+            let why = match status {
+                JobStatus::Ended(ending) => format!("its batch job is over: {ending}"),
+                JobStatus::Unknown if has_ended => "its batch job left its end".to_owned(),
+                JobStatus::Unknown if unseen >= patience => {
+                    format!("the scheduler has not known its batch job for {unseen} s")
+                },
+                _ => continue,
+            };
+            over.insert(bundle.bundle_id, why);
+        }
+        Ok(over)
+    }
+
+    /// Lets the workers know of jobs that nobody wants any more.
+    async fn tell_of_kills(
+        &self,
+        visit: &Visit,
+        asked: &[(&Bundle, SiteJob)],
+    ) -> Result<(), JourneyError> {
+        let killed = asked.iter().filter(|(_, job)| job.killed);
+        let list: String = killed
+            .filter_map(|(bundle, job)| {
+                let (_, seq) = job.bundle?;
+                Some(format!("{}/kill.{seq}\n", bundle.remote_dir.display()))
+            })
+            .collect();
+        if !list.is_empty() {
+            const TOUCH: &str = r#"while IFS= read -r file; do : >"$file"; done"#;
+            visit
+                .host
+                .script_fed(TOUCH, &[], Some(list.as_bytes()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn harvest(
+        &self,
+        visit: &Visit,
+        asked: &[(&Bundle, SiteJob)],
+    ) -> Result<Vec<Left>, JourneyError> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = String::new();
+        for (bundle, job) in asked {
+            let seq = job.bundle.map_or(0, |(_, seq)| seq);
+            list.push_str(&format!("{}\t{seq}\n", bundle.remote_dir.display()));
+        }
+        let limits = [harvest::MOST, harvest::LOAD].map(|limit| limit.to_string());
+        let limits: Vec<&[u8]> = limits.iter().map(String::as_bytes).collect();
+        let answer = visit
+            .host
+            .script_fed(harvest::SCRIPT, &limits, Some(list.as_bytes()))
+            .await?;
+        harvest::read(&answer.stdout, asked.len()).map_err(JourneyError::Site)
+    }
+
+    fn record(&mut self, ends: &[SiteJobEnd], round: &mut Round) -> Result<(), JourneyError> {
+        self.store.site_jobs_ended(&self.owner, ends)?;
+        round.ended.extend(ends.iter().map(|end| end.run));
+        Ok(())
+    }
+
+    /// Removes the directories of bundles that are over.
+    async fn clear(&mut self, visit: &Visit, bundles: &[Bundle]) -> Result<(), JourneyError> {
+        for bundle in bundles.iter().filter(|b| b.state == BundleState::Over) {
+            self.remove(visit, bundle).await?;
+            self.store.forget_bundle(bundle.bundle_id)?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, visit: &Visit, bundle: &Bundle) -> Result<(), JourneyError> {
+        let argv = ["rm", "-rf", "--", &bundle.remote_dir.to_string_lossy()].map(str::to_owned);
+        visit.host.run(&argv, None).await?;
+        Ok(())
+    }
+
+    /// Takes all batch jobs out of the queue or ends them, and forgets all jobs.
+    ///
+    /// # Errors
+    /// What kept it from that; then all of it is still known.
+    pub(super) async fn abandon(&mut self) -> Result<(), JourneyError> {
+        let bundles = self.store.bundles(&self.owner)?;
+        if !bundles.is_empty() {
+            let host = Host::open(&self.owner.site, &self.site).await?;
+            let visit = Visit {
+                scheduler: batch::scheduler(&self.site, &self.program, &host),
+                host,
+            };
+            for bundle in &bundles {
+                if bundle.state != BundleState::Over {
+                    for id in visit.scheduler.find(&bundle.token).await? {
+                        visit.scheduler.cancel(&id).await?;
+                    }
+                }
+            }
+        }
+        Ok(self.store.forget_site_jobs(&self.owner)?)
+    }
+}
+
+fn end(run: u64, outcome: Outcome) -> SiteJobEnd {
+    SiteJobEnd {
+        run,
+        ended: json(outcome, 0),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+fn json(outcome: Outcome, seconds: u64) -> String {
+    // Plain data with text keys always has a JSON form.
+    serde_json::to_string(&End { outcome, seconds }).unwrap_or_default()
+}
