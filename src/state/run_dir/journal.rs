@@ -1,5 +1,5 @@
 //! The journal that the jobs of a run leave on the site: `journal.<node>.tsv`, written by the
-//! wrapper of each rank, each job's lines in one go.
+//! wrapper of each rank or by the node's worker, each job's lines in one go.
 //!
 //! | line | fields after `seq` and `attempt` |
 //! |---|---|
@@ -7,11 +7,17 @@
 //! | `O` | manifest id, size, SHA-256: an output is there |
 //! | `D` | a line of the job's record file, as it is |
 //! | `M` | a line of the end of a failed job's log, as it is |
-//! | `E` | exit code, start, end, node, peak KiB or `-`, `ran` or `skipped`: the job is over |
+//! | `E` | exit code, start, end, node, peak KiB or `-`, `ran` or `skipped`, and CPU seconds if known: the job is over |
 //!
 //! Only a job with an `E` line is over; what a kill cut short counts as not written.
 
-use std::collections::BTreeMap;
+mod lines;
+mod standing;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use lines::JobLines;
+pub use standing::{Standing, standings};
 
 use super::tsv::{self, TsvError};
 
@@ -41,6 +47,8 @@ pub struct EndRecord {
     pub peak_kib: Option<u64>,
     /// Whether its precheck made it run nothing.
     pub skipped: bool,
+    /// User and system time that its processes used.
+    pub cpu: Option<Duration>,
 }
 
 /// What the journal says of one job: of its latest attempt that ended, else of its latest.
@@ -131,7 +139,14 @@ fn take(
         "D" => add_line(&mut record.record, rest),
         "M" => add_line(&mut record.message, rest),
         "E" => {
-            let [exit, start, end, node, peak, how] = tsv::fields(number, rest)?;
+            let (ended, cpu) = match rest.match_indices('\t').nth(5) {
+                Some((at, _)) => {
+                    let (ended, cpu) = rest.split_at(at);
+                    (ended, seconds(number, cpu.trim_start())?)
+                },
+                None => (rest, None),
+            };
+            let [exit, start, end, node, peak, how] = tsv::fields(number, ended)?;
             record.end = Some(EndRecord {
                 exit_code: tsv::parse(number, "exit code", exit)?,
                 start: tsv::parse(number, "start", start)?,
@@ -139,6 +154,7 @@ fn take(
                 node: node.to_owned(),
                 peak_kib: tsv::optional(number, "peak", peak)?,
                 skipped: how == "skipped",
+                cpu,
             });
         },
         _ => {
@@ -151,6 +167,20 @@ fn take(
         },
     }
     Ok(())
+}
+
+/// Seconds with a fraction, or `-`.
+fn seconds(number: usize, text: &str) -> Result<Option<Duration>, TsvError> {
+    let seconds: Option<f64> = tsv::optional(number, "CPU seconds", text)?;
+    seconds
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds).map_err(|_| TsvError {
+                line: number,
+                what: "bad CPU seconds".into(),
+                text: text.to_owned(),
+            })
+        })
+        .transpose()
 }
 
 fn add_line(text: &mut String, line: &str) {
@@ -185,6 +215,19 @@ mod tests {
         assert_eq!(job.record, "bg\t812.4\n");
         assert_eq!(job.end.as_ref().unwrap().peak_kib, Some(2048));
         assert_eq!(job.outputs[0].size, 12);
+    }
+
+    #[test]
+    fn cpu_seconds_may_stand_at_the_end_and_old_lines_have_none() {
+        let journal = read(
+            b"E\t1\t1\t0\t1\t2\tn\t-\tran\t12.34\nE\t2\t1\t0\t1\t2\tn\t-\tran\t-\n\
+              E\t3\t1\t0\t1\t2\tn\t-\tran\nE\t4\t1\t0\t1\t2\tn\t-\tran\t-1\nE\t5\t1\t0\t1\t2\tn\t-\tran\t1\t2\n",
+        );
+        let cpu = |seq: u64| journal.jobs[&seq].end.as_ref().and_then(|end| end.cpu);
+        assert_eq!(cpu(1), Some(Duration::from_millis(12_340)));
+        assert_eq!((cpu(2), cpu(3), cpu(4)), (None, None, None));
+        let bad: Vec<&str> = journal.bad.iter().map(|bad| bad.what.as_str()).collect();
+        assert_eq!(bad, ["bad CPU seconds", "bad CPU seconds"]);
     }
 
     #[test]
