@@ -109,11 +109,7 @@ rmdir -- "${1%/*}" 2>/dev/null
 );
 
 /// Sends a bundle on a stream, and waits until it has landed.
-pub(super) async fn send(
-    ferries: Arc<Ferries>,
-    stream: usize,
-    pieces: Vec<Piece>,
-) -> BatchResult {
+pub(super) async fn send(ferries: Arc<Ferries>, stream: usize, pieces: Vec<Piece>) -> BatchResult {
     let layout = Layout::of(&pieces);
     let names: HashMap<String, usize> = (0..)
         .zip(&layout.names)
