@@ -64,7 +64,7 @@ impl Exec<'_> {
             let why = refused.values().next().cloned().unwrap_or_default();
             return Err(Stop::Fail(format!("no job has all its inputs: {why}")));
         }
-        files::write(run_dir, refuse::REFUSED, refuse::list(&refused).as_bytes())?;
+        files::write(run_dir, run_dir::REFUSED, refuse::list(&refused).as_bytes())?;
         let mut bytes = 0_u64;
         for (item, outcome) in run_items.iter().zip(self.push(store, &run_items).await?) {
             match outcome {
@@ -142,7 +142,7 @@ fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
         run_dir::COMMANDS,
         run_dir::WRAPPER,
         run_dir::BATCH_SCRIPT,
-        refuse::REFUSED,
+        run_dir::REFUSED,
     ]
     .into_iter()
     .map(str::to_owned)

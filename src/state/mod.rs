@@ -10,6 +10,7 @@ pub mod component;
 pub mod edit;
 pub mod event;
 pub mod file;
+pub mod hash;
 pub mod import;
 pub mod job;
 pub mod legacy;
