@@ -16,10 +16,10 @@ use std::{
 
 use outrigger::{
     batch::{
-        Cancelled, Ending, JobId, JobStatus, LocalScheduler, QueryError, Scheduler, Submission,
-        SubmitError,
+        Cancelled, Commands, Ending, JobId, JobRequest, JobStatus, LocalScheduler, QueryError,
+        Submission, SubmitError,
     },
-    config::units::Seconds,
+    config::{self, units::Seconds},
     connection::Output,
 };
 use rstest::rstest;
@@ -74,11 +74,13 @@ impl Site {
     }
 
     fn submit_argv(&self, name: &str, walltime: u64, script: &Path) -> Vec<String> {
+        let site: config::site::Site = serde_yaml::from_str("{scratch: /s}").unwrap();
+        let output = self.path("job.out");
+        let request = JobRequest::new(&site, name, 1, Seconds(walltime), output);
         self.scheduler.submit(&Submission {
             script,
-            name,
-            walltime: Seconds(walltime),
-            output: &self.path("job.out"),
+            copy: script,
+            request: &request,
         })
     }
 

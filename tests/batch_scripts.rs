@@ -15,7 +15,7 @@ use std::{
 };
 
 use outrigger::{
-    batch::{Ending, JobId, JobStatus, Moab, QueryError, Scheduler, Slurm},
+    batch::{Commands, Ending, JobId, JobStatus, Moab, QueryError, Slurm},
     connection::Output,
 };
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ impl Programs {
 
     fn status(
         &self,
-        scheduler: &dyn Scheduler,
+        scheduler: &dyn Commands,
         ids: &[&str],
     ) -> Result<BTreeMap<String, JobStatus>, QueryError> {
         let ids: Vec<JobId> = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -161,7 +161,7 @@ fn without_the_programs_nothing_is_concluded() {
     let programs = Programs::new(&[]);
     let empty = programs.directory.path();
     for scheduler in [
-        &Slurm::new(Some(empty)) as &dyn Scheduler,
+        &Slurm::new(Some(empty)) as &dyn Commands,
         &Moab::new(Some(empty)),
     ] {
         let mut argv = scheduler.find("or-1-1-00000000");

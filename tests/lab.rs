@@ -262,7 +262,7 @@ mod site {
     }
 
     #[test]
-    fn a_workspace_describes_the_lab_as_a_slurm_site_and_as_a_moab_site() {
+    fn a_workspace_describes_the_lab_as_a_site_of_each_scheduler() {
         let lab = Lab::get();
         let master = lab.open_master(Login::Key);
         let workspace = Workspace::new(&lab, &master);
@@ -271,6 +271,7 @@ mod site {
         let config: Config = serde_yaml::from_str(&workspace.config()).unwrap();
         assert_eq!(config.sites["slurm"].scheduler, SchedulerKind::Slurm);
         assert_eq!(config.sites["moab"].scheduler, SchedulerKind::Moab);
+        assert_eq!(config.sites["rest"].scheduler, SchedulerKind::Slurmrestd);
         let here = lab.fe(["test", "-d", workspace.scratch()]);
         assert_eq!(here.code, 0, "no {}", workspace.scratch());
         for site in config.sites.values() {

@@ -46,9 +46,18 @@ fn options(site: &Path) -> TransferOptions<'static> {
         engine: Engine::Tar,
         bundle: 64 << 20,
         limit: None,
+        program: None,
         until: None,
         staging: site.join("staging"),
         ledger: &NoLedger,
+    }
+}
+
+/// What lands files at the far end: the script, or our own program.
+fn with_program(program: bool, options: TransferOptions<'static>) -> TransferOptions<'static> {
+    TransferOptions {
+        program: program.then(|| env!("CARGO_BIN_EXE_outrigger").into()),
+        ..options
     }
 }
 
@@ -119,8 +128,11 @@ async fn sessions_over_the_sites_limit_wait_for_their_turn_and_never_log_in() {
     assert_eq!(sshd.logins(), 1);
 }
 
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice() {
+async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice(#[case] program: bool) {
     for settings in [
         "Subsystem sftp internal-sftp",
         "# no sftp server: the old protocol",
@@ -133,7 +145,7 @@ async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice() {
             let site = top.join("a site's [scratch]");
             let files = odd_items(&top.join("from"), &site);
             fs::set_permissions(&files[0].0, fs::Permissions::from_mode(0o750)).unwrap();
-            let opts = options(&site);
+            let opts = with_program(program, options(&site));
             let out: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
             let sent = transfer::push(&host, &out, &opts, &Quiet).await.unwrap();
             assert!(sent.iter().all(done), "{sent:?}");
@@ -168,8 +180,11 @@ async fn files_of_any_name_go_and_come_back_and_are_not_sent_twice() {
     }
 }
 
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
+async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on(#[case] program: bool) {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let remote = Host::attach("lab", &sshd.connection(5)).await.unwrap();
@@ -195,7 +210,7 @@ async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
             },
             item(&good, site.join("x7")),
         ];
-        let sent = transfer::push(&host, &out, &options(&site), &Quiet)
+        let sent = transfer::push(&host, &out, &with_program(program, options(&site)), &Quiet)
             .await
             .unwrap();
         let failed = |n: usize| match &sent[n] {
@@ -244,7 +259,7 @@ async fn what_meets_one_file_is_its_own_outcome_and_the_others_go_on() {
                 ..item(home.join("y4"), site.join("missing"))
             },
         ];
-        let came = transfer::pull(&host, &back, &options(&site), &Quiet)
+        let came = transfer::pull(&host, &back, &with_program(program, options(&site)), &Quiet)
             .await
             .unwrap();
         assert!(
@@ -381,8 +396,13 @@ impl Drop for Small {
     }
 }
 
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands() {
+async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands(
+    #[case] program: bool,
+) {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let remote = Host::attach("lab", &sshd.connection(5)).await.unwrap();
@@ -396,13 +416,18 @@ async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands() 
             let target = |name: &str| full.0.join(name);
             let outcomes = if pulling {
                 let items = [item(target("big"), &big), item(target("small"), &small)];
-                let opts = options(sshd.path());
+                let opts = with_program(program, options(sshd.path()));
                 transfer::pull(&host, &items, &opts, &Quiet).await.unwrap()
             } else {
                 let items = [item(&big, target("big")), item(&small, target("small"))];
-                transfer::push(&host, &items, &options(&full.0), &Quiet)
-                    .await
-                    .unwrap()
+                transfer::push(
+                    &host,
+                    &items,
+                    &with_program(program, options(&full.0)),
+                    &Quiet,
+                )
+                .await
+                .unwrap()
             };
             assert!(
                 matches!(outcomes[0], Outcome::Failed(TransferError::NoSpace { .. })),
@@ -415,8 +440,13 @@ async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands() 
     }
 }
 
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_at_all() {
+async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_at_all(
+    #[case] program: bool,
+) {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
@@ -429,7 +459,7 @@ async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_a
     ];
     let opts = TransferOptions {
         streams: 1,
-        ..options(sshd.path())
+        ..with_program(program, options(sshd.path()))
     };
     let sent = transfer::push(&host, &items, &opts, &Quiet).await.unwrap();
     assert!(sent.iter().all(done), "{sent:?}");
@@ -456,8 +486,11 @@ impl Progress for Cut<'_> {
     }
 }
 
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_cut_short_goes_on_from_what_has_landed() {
+async fn a_transfer_cut_short_goes_on_from_what_has_landed(#[case] program: bool) {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
@@ -470,7 +503,7 @@ async fn a_transfer_cut_short_goes_on_from_what_has_landed() {
         fs::write(from.join(&name), content(n)).unwrap();
         items.push(item(from.join(&name), site.join(&name)));
     }
-    let mut opts = options(&site);
+    let mut opts = with_program(program, options(&site));
     opts.streams = 1;
     for pulling in [false, true] {
         let cut = Cut(&sshd);
@@ -544,4 +577,57 @@ async fn a_source_that_changes_while_it_is_sent_never_lands() {
         assert!(!site.join("target").exists());
         assert_eq!(leftovers(&site), Vec::<PathBuf>::new());
     }
+}
+
+#[rstest::rstest]
+#[case::of_this_version(true)]
+#[case::of_another_version(false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case] same: bool) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let real = if same {
+        format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"))
+    } else {
+        "echo outrigger 0.0.1".to_owned()
+    };
+    let asked = sshd.path().join("asked");
+    let script = format!("#!/bin/sh\necho \"$1\" >>{}\n{real}\n", asked.display());
+    let opts = TransferOptions {
+        program: Some(sshd.script("far-outrigger", &script)),
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let source = sshd.path().join("source");
+    fs::write(&source, "content").unwrap();
+    let target = sshd.path().join("site/target");
+    let sent = transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await;
+    assert!(sent.unwrap().iter().all(done));
+    assert_eq!(fs::read(&target).unwrap(), b"content");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert_eq!(asked.lines().any(|word| word == "receive"), same, "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let source = sshd.path().join("source");
+    let content: Vec<u8> = (0..12_345_678u32).map(|n| (n >> 8) as u8).collect();
+    fs::write(&source, &content).unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o750)).unwrap();
+    let wanted = Item {
+        hash: Some(Hash::of(&content)),
+        ..item(sshd.path().join("home/target"), &source)
+    };
+    let target = wanted.local.clone();
+    let came = transfer::pull(&host, &[wanted], &options(sshd.path()), &Quiet).await;
+    assert!(came.unwrap().iter().all(done));
+    assert!(fs::read(&target).unwrap() == content);
+    assert_eq!(
+        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+        0o750
+    );
 }

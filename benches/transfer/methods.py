@@ -112,10 +112,12 @@ class Tar(Method):
 
 @dataclass
 class Ours(Method):
-    """`connection`: what outrigger.yaml says besides host, jump, config_file and socket."""
+    """`connection`: what outrigger.yaml says besides host, jump, config_file and socket; `there`:
+    the far end has the program too."""
 
     program: str = ""
     connection: dict = field(default_factory=dict)
+    there: bool = False
 
     def unable(self):
         for words in (["transfer", "push"], ["transfer", "pull"], ["connection", "start"]):
@@ -132,6 +134,8 @@ class Ours(Method):
         connection = {"host": "fe", "jump": "bastion", "config_file": str(CONFIG)}
         connection |= {"socket": f"{job.scratch}/o"} | self.connection
         site = {"scratch": job.far_scratch, "connection": connection}
+        if self.there:
+            site["transfer"] = {"program": self.program}
         with open(config, "w", encoding="ascii") as file:
             # JSON is YAML
             json.dump({"sites": {SITE: site}}, file, indent=1)
@@ -152,8 +156,9 @@ class Ours(Method):
 
 
 def all_methods(program):
-    def ours(name, tokens=1, **connection):
-        return Ours(name, tokens, program=program, connection={"sessions": 8} | connection)
+    def ours(name, tokens=1, there=False, **connection):
+        connection = {"sessions": 8} | connection
+        return Ours(name, tokens, program=program, connection=connection, there=there)
 
     return [
         Scp("scp -r"),
@@ -169,4 +174,6 @@ def all_methods(program):
         ours("outrigger lines 4", lines=4),
         ours("outrigger lines 8", lines=8),
         ours("outrigger logins 4", 4, logins=4),
+        ours("outrigger lines 8, there too", there=True, lines=8),
+        ours("outrigger logins 4, there too", 4, there=True, logins=4),
     ]

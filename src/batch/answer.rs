@@ -1,6 +1,7 @@
 //! What scheduler commands may answer, whatever the scheduler.
 
-use crate::connection::Output;
+use super::RestError;
+use crate::connection::{LinkError, Output};
 
 /// Why a submission gave no job id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +12,12 @@ pub enum SubmitError {
         /// What it said.
         message: String,
     },
+    /// The scheduler was not asked: nothing is queued, and the same may succeed later.
+    #[error("the scheduler could not be asked (try again later): {message}")]
+    Unasked {
+        /// What was in the way.
+        message: String,
+    },
     /// No clear answer: the job may be queued all the same. Look for it by name before anything
     /// is submitted again.
     #[error("it is not known whether the job was queued (look for it by its name): {message}")]
@@ -18,6 +25,28 @@ pub enum SubmitError {
         /// What came instead of an answer.
         message: String,
     },
+}
+
+/// Why a job was not submitted, or may not have been.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitFault {
+    /// The site could not be reached; the job may be queued all the same.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The scheduler gave no job id.
+    #[error(transparent)]
+    Said(#[from] SubmitError),
+}
+
+/// Why the scheduler could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The site could not be reached.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The scheduler gave no usable answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 /// Why a question to the scheduler has no answer. Nothing follows from it about any job.
@@ -41,6 +70,9 @@ pub enum QueryError {
         /// What it said.
         message: String,
     },
+    /// Its REST daemon gave no answer that can be used.
+    #[error(transparent)]
+    Rest(#[from] RestError),
 }
 
 /// What became of a request to cancel a job.

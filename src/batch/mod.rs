@@ -1,14 +1,12 @@
-//! Batch schedulers: Slurm, Moab and the embedded local one, behind one trait.
-//!
-//! A [`Scheduler`] does no I/O. Each thing to ask is a pair of pure functions: one gives the
-//! command to run on the site, the other reads what that command answered. Whoever holds the
-//! connection runs the command in between.
+//! Batch schedulers: Slurm, by its commands or by its REST daemon, Moab and the embedded local
+//! one, behind one trait.
 //!
 //! What is never concluded from silence: a failed or truncated answer is an error, a job that
 //! nobody remembers is [`JobStatus::Unknown`], and a submission without a clear yes or no is
 //! [`SubmitError::Doubt`], to be settled by looking for the job's name ([`Token`]).
 
 mod answer;
+mod commands;
 mod job_id;
 mod launch;
 mod local;
@@ -16,12 +14,14 @@ mod moab;
 mod multi_prog;
 mod request;
 mod slurm;
+mod slurmrestd;
 mod status;
 mod token;
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path, pin::Pin};
 
-pub use answer::{Cancelled, QueryError, SubmitError, Version};
+pub use answer::{AskError, Cancelled, QueryError, SubmitError, SubmitFault, Version};
+pub use commands::Commands;
 pub use job_id::{JobId, JobIdError};
 pub use launch::{LaunchArgs, launch_main};
 pub use local::{LocalCommand, LocalScheduler, local_main};
@@ -29,15 +29,15 @@ pub use moab::Moab;
 pub use multi_prog::MultiProg;
 pub use request::{DirectiveError, JobRequest};
 pub use slurm::Slurm;
+pub use slurmrestd::{RestError, SlurmRestd};
 pub use status::{Ending, JobStatus};
 pub use token::{Token, TokenError};
 
+use commands::ByCommands;
+
 use crate::{
-    config::{
-        site::{SchedulerKind, Site},
-        units::Seconds,
-    },
-    connection::Output,
+    config::site::{SchedulerKind, Site},
+    connection::Host,
 };
 
 /// A batch script on its way to a scheduler.
@@ -45,83 +45,15 @@ use crate::{
 pub struct Submission<'a> {
     /// The batch script on the site; absolute.
     pub script: &'a Path,
-    /// The job's name: the text of a [`Token`].
-    pub name: &'a str,
-    /// Walltime after which the job is ended. Slurm and Moab take it from the script's
-    /// directives; the local scheduler takes it from here.
-    pub walltime: Seconds,
-    /// File on the site that the job's output is appended to; used as `walltime` is.
-    pub output: &'a Path,
+    /// The same script here.
+    pub copy: &'a Path,
+    /// What the job asks for. The programs of Slurm and Moab take it from the script's
+    /// directives.
+    pub request: &'a JobRequest,
 }
 
-/// What can be asked of a batch scheduler, as commands (argv, run without a shell) and readers
-/// of their answers.
-pub trait Scheduler: fmt::Debug + Send + Sync {
-    /// The command that queues `job`.
-    fn submit(&self, job: &Submission<'_>) -> Vec<String>;
-
-    /// The id that [`Scheduler::submit`] was given.
-    ///
-    /// # Errors
-    /// [`SubmitError::Refused`] if certainly nothing is queued, else [`SubmitError::Doubt`].
-    fn parse_submit(&self, answer: &Output) -> Result<JobId, SubmitError>;
-
-    /// The command that looks for jobs by their exact name, queued, running or ended, as far
-    /// back as the scheduler remembers.
-    fn find(&self, name: &str) -> Vec<String>;
-
-    /// The jobs that [`Scheduler::find`] saw, each once, in ascending order. A job whose
-    /// submission is in doubt may show late: an empty list right afterwards proves little.
-    ///
-    /// # Errors
-    /// If the answer does not prove what it says: an empty list means "asked, and none there".
-    fn parse_find(&self, answer: &Output, name: &str) -> Result<Vec<JobId>, QueryError>;
-
-    /// The one command that asks for the state of all of `ids`.
-    fn status(&self, ids: &[JobId]) -> Vec<String>;
-
-    /// A state for each of `ids`; [`JobStatus::Unknown`] for those nobody remembers.
-    ///
-    /// # Errors
-    /// If the scheduler could not be asked, or its answer is cut off.
-    fn parse_status(
-        &self,
-        answer: &Output,
-        ids: &[JobId],
-    ) -> Result<BTreeMap<JobId, JobStatus>, QueryError>;
-
-    /// The command that takes a job out of the queue or ends it.
-    fn cancel(&self, id: &JobId) -> Vec<String>;
-
-    /// Whether the request of [`Scheduler::cancel`] was taken.
-    ///
-    /// # Errors
-    /// If the scheduler could not be asked, or said no.
-    fn parse_cancel(&self, answer: &Output) -> Result<Cancelled, QueryError>;
-
-    /// The command that prints the scheduler's version.
-    fn version(&self) -> Vec<String>;
-
-    /// The version that [`Scheduler::version`] printed.
-    ///
-    /// # Errors
-    /// If there is none in the answer.
-    fn parse_version(&self, answer: &Output) -> Result<Version, QueryError> {
-        answer::version(answer)
-    }
-
-    /// The command that tells whether `srun --multi-prog` is there; `None` if the scheduler
-    /// brings its own launcher.
-    fn probe(&self) -> Option<Vec<String>>;
-
-    /// What [`Scheduler::probe`] found.
-    ///
-    /// # Errors
-    /// If srun is not there.
-    fn parse_probe(&self, answer: &Output) -> Result<MultiProg, QueryError> {
-        answer::version(answer).map(MultiProg::of)
-    }
-
+/// What a batch script must say to its scheduler.
+pub trait Dialect {
     /// The full directive lines at the top of the batch script, `#` sign included.
     ///
     /// # Errors
@@ -133,20 +65,69 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String>;
 }
 
-/// The scheduler of a site. `program` is this program's own path there; only the local
-/// scheduler calls it.
-pub fn scheduler(site: &Site, program: &Path) -> Box<dyn Scheduler> {
+/// An answer that is still to come.
+pub type Ask<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A site's batch scheduler, as it is asked.
+pub trait Scheduler: fmt::Debug + Send + Sync {
+    /// Queues `job`.
+    fn submit<'a>(&'a self, job: Submission<'a>) -> Ask<'a, Result<JobId, SubmitFault>>;
+
+    /// The jobs of exactly this name, queued, running or ended, as far back as the scheduler
+    /// remembers; each once, in ascending order. A job whose submission is in doubt may show
+    /// late: an empty list right afterwards proves little.
+    fn find<'a>(&'a self, name: &'a str) -> Ask<'a, Result<Vec<JobId>, AskError>>;
+
+    /// A state for each of `ids`; [`JobStatus::Unknown`] for those nobody remembers.
+    fn status<'a>(
+        &'a self,
+        ids: &'a [JobId],
+    ) -> Ask<'a, Result<BTreeMap<JobId, JobStatus>, AskError>>;
+
+    /// Takes a job out of the queue or ends it.
+    fn cancel<'a>(&'a self, id: &'a JobId) -> Ask<'a, Result<Cancelled, AskError>>;
+
+    /// The scheduler's version.
+    fn version(&self) -> Ask<'_, Result<Version, AskError>>;
+}
+
+/// The scheduler of a site, asked over `host`. `program` is this program's own path there; only
+/// the local scheduler calls it.
+pub fn scheduler(site: &Site, program: &Path, host: &Host) -> Box<dyn Scheduler> {
+    let path = site.scheduler_path.as_deref();
+    let host = host.clone();
+    match site.scheduler {
+        SchedulerKind::Slurm => Box::new(ByCommands::new(Slurm::new(path), host)),
+        SchedulerKind::Moab => Box::new(ByCommands::new(Moab::new(path), host)),
+        SchedulerKind::Local => Box::new(ByCommands::new(local(site, program), host)),
+        SchedulerKind::Slurmrestd => Box::new(SlurmRestd::new(site, host)),
+    }
+}
+
+/// What the batch scripts of a site must say; `program` as in [`scheduler`].
+pub fn dialect(site: &Site, program: &Path) -> Box<dyn Dialect> {
     let path = site.scheduler_path.as_deref();
     match site.scheduler {
         SchedulerKind::Slurm => Box::new(Slurm::new(path)),
         SchedulerKind::Moab => Box::new(Moab::new(path)),
-        SchedulerKind::Local => Box::new(LocalScheduler::new(
-            program,
-            &site.scratch,
-            site.nodes.cores,
-            site.nodes.max,
-        )),
+        SchedulerKind::Local => Box::new(local(site, program)),
+        SchedulerKind::Slurmrestd => Box::new(slurmrestd::Script::new(path)),
     }
+}
+
+/// The command that prints the version of a site's scheduler; `None` where none is needed for
+/// that.
+pub fn version_command(site: &Site) -> Option<Vec<String>> {
+    let path = site.scheduler_path.as_deref();
+    match site.scheduler {
+        SchedulerKind::Slurm => Some(Slurm::new(path).version()),
+        SchedulerKind::Moab => Some(Moab::new(path).version()),
+        SchedulerKind::Local | SchedulerKind::Slurmrestd => None,
+    }
+}
+
+fn local(site: &Site, program: &Path) -> LocalScheduler {
+    LocalScheduler::new(program, &site.scratch, site.nodes.cores, site.nodes.max)
 }
 
 /// `name` in the scheduler's directory, or in PATH.
@@ -174,17 +155,18 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::config::units::Seconds;
 
     #[rstest]
-    #[case("slurm", "/opt/batch/sbatch --version")]
-    #[case("moab", "/opt/batch/showq --version")]
-    #[case("local", "/usr/bin/outrigger local version")]
-    fn a_site_gets_the_scheduler_it_names(#[case] kind: &str, #[case] version: &str) {
+    #[case("slurm", Some("/opt/batch/sbatch --version"))]
+    #[case("moab", Some("/opt/batch/showq --version"))]
+    #[case("local", None)]
+    #[case("slurmrestd", None)]
+    fn a_site_gets_the_scheduler_it_names(#[case] kind: &str, #[case] version: Option<&str>) {
         let text = format!("{{scheduler: {kind}, scheduler_path: /opt/batch, scratch: /scratch}}");
         let site: Site = serde_yaml::from_str(&text).unwrap();
-        let scheduler = scheduler(&site, Path::new("/usr/bin/outrigger"));
-        assert_eq!(scheduler.version().join(" "), version);
-        assert_eq!(scheduler.probe().is_none(), kind == "local");
+        let command = version_command(&site).map(|argv| argv.join(" "));
+        assert_eq!(command.as_deref(), version);
     }
 
     #[test]

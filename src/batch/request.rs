@@ -236,7 +236,7 @@ pub(super) mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::batch::{Moab, Scheduler, Slurm};
+    use crate::batch::{Dialect, Moab, Slurm};
 
     pub(in crate::batch) fn request() -> JobRequest {
         JobRequest {
@@ -319,7 +319,7 @@ pub(super) mod tests {
             let asked = JobRequest {
                 name, account, constraint, directives: vec![directive], ..request()
             };
-            for scheduler in [&Slurm::new(None) as &dyn Scheduler, &Moab::new(None)] {
+            for scheduler in [&Slurm::new(None) as &dyn Dialect, &Moab::new(None)] {
                 for line in scheduler.directives(&asked).unwrap_or_default() {
                     let prefix = ["#SBATCH -", "#MSUB -"].iter().any(|p| line.starts_with(p));
                     prop_assert!(prefix, "{line:?}");

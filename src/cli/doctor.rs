@@ -1,6 +1,6 @@
 //! `outrigger doctor`: are the sites fit for work?
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 use clap::Args;
 use indexmap::IndexMap;
@@ -13,8 +13,14 @@ use super::{
 };
 use crate::{
     batch,
-    config::{self, site::Site},
-    connection::doctor::{Check, Verdict, examine},
+    config::{
+        self,
+        site::{SchedulerKind, Site},
+    },
+    connection::{
+        Host,
+        doctor::{Check, Verdict, examine},
+    },
     engine::clock::{Clock, SystemClock},
 };
 
@@ -33,6 +39,9 @@ pub(super) struct DoctorArgs {
     json: bool,
 }
 
+/// The check that is asked of the scheduler's daemon itself, where it has one.
+const SCHEDULER: &str = "scheduler";
+
 pub(super) fn run(global: &Global, arguments: &DoctorArgs) -> Result<Exit, CliError> {
     let loaded = config::load(&global.config)?;
     let sites: Vec<(&str, &Site)> = if let Some(name) = &arguments.site {
@@ -45,8 +54,7 @@ pub(super) fn run(global: &Global, arguments: &DoctorArgs) -> Result<Exit, CliEr
         .map_err(|error| CliError::Failed(format!("cannot tell where this program is: {error}")))?;
     let mut found: IndexMap<&str, Vec<Check>> = IndexMap::new();
     for (name, site) in sites {
-        let version = batch::scheduler(site, &program).version();
-        let checks = block_on(examine(name, site, &version, &|| SystemClock.now()))?;
+        let checks = block_on(checks(name, site, &program))?;
         if !arguments.json {
             print(&text(name, &checks))?;
         }
@@ -56,6 +64,41 @@ pub(super) fn run(global: &Global, arguments: &DoctorArgs) -> Result<Exit, CliEr
         print_json("sites", &found)?;
     }
     Ok(exit_of(found.values().map(Vec::as_slice)))
+}
+
+async fn checks(name: &str, site: &Site, program: &Path) -> Vec<Check> {
+    let command = batch::version_command(site).unwrap_or_default();
+    let mut checks = examine(name, site, &command, &|| SystemClock.now()).await;
+    let linked = checks
+        .iter()
+        .any(|check| check.name == "master" && check.ok == Verdict::Pass);
+    let place = checks.iter_mut().find(|check| check.name == SCHEDULER);
+    if site.scheduler == SchedulerKind::Slurmrestd
+        && linked
+        && let Some(place) = place
+    {
+        *place = daemon(name, site, program).await;
+    }
+    checks
+}
+
+/// Whether the scheduler's daemon answers.
+async fn daemon(name: &str, site: &Site, program: &Path) -> Check {
+    let asked = match Host::open(name, site).await {
+        Ok(host) => batch::scheduler(site, program, &host).version().await,
+        Err(error) => Err(error.into()),
+    };
+    let (ok, detail) = match asked {
+        Ok(version) => (Verdict::Pass, version.text),
+        Err(error) => (Verdict::Fail, error.to_string()),
+    };
+    let mend = "see that slurmrestd runs, and that `rest` says where and how it is reached";
+    Check {
+        name: SCHEDULER.to_owned(),
+        mend: (ok == Verdict::Fail).then(|| mend.to_owned()),
+        ok,
+        detail,
+    }
 }
 
 fn text(site: &str, checks: &[Check]) -> String {

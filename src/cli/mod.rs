@@ -156,6 +156,17 @@ enum Verb {
         /// Port.
         port: u16,
     },
+    /// Takes files that come to this machine (called over ssh).
+    #[command(hide = true)]
+    Receive {
+        /// A directory of its own.
+        dir: PathBuf,
+        /// What goes into temporary names.
+        word: String,
+    },
+    /// Gives files that are asked for on standard input (called over ssh).
+    #[command(hide = true)]
+    Send,
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -222,6 +233,14 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Dial { host, port } => crate::connection::dial(&host, port)
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("{host} port {port}: {error}"))),
+        Verb::Receive { dir, word } => {
+            crate::transfer::receive(&dir, &word, std::io::stdin(), std::io::stdout())
+                .map(|()| Exit::Done)
+                .map_err(|error| exit::CliError::Failed(format!("{}: {error}", dir.display())))
+        },
+        Verb::Send => crate::transfer::send(std::io::stdin(), std::io::stdout())
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(format!("sending files: {error}"))),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };

@@ -44,6 +44,9 @@ pub struct Site {
     /// Which batch scheduler takes the jobs.
     #[serde(default)]
     pub scheduler: SchedulerKind,
+    /// How slurmrestd is reached; for `scheduler: slurmrestd` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
     /// Directory of the scheduler's commands on the site, where they are not in PATH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler_path: Option<PathBuf>,
@@ -135,6 +138,50 @@ pub enum SchedulerKind {
     Slurm,
     /// `msub`, `showq`, `checkjob`, `canceljob`.
     Moab,
+    /// Slurm through its REST daemon.
+    Slurmrestd,
+}
+
+/// How slurmrestd is reached: by a socket or by a URL.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rest {
+    /// Its Unix socket on the machine that commands run on: the front end, to which our master
+    /// forwards, or this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// Its address, reached from this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Who we are there; `$USER` if absent. It goes with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File here with the token, which is read anew at each visit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Program here (argv) that prints the token, alone or as `SLURM_JWT=…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_command: Option<Vec<String>>,
+    /// Version of the API, such as `v0.0.38`; the newest that both sides speak if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Further properties of a job, as the API names them; they win over ours.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, Property>,
+}
+
+/// A property of a job in the API of slurmrestd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Property {
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A word.
+    Word(String),
+    /// Several words.
+    Words(Vec<String>),
 }
 
 /// What is done when a run does not fit into a site's scratch budget.
@@ -280,6 +327,10 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
+    /// `outrigger` on the site, which hashes files while it writes them. Where it is not there or
+    /// does not run, sh, tar and sha256sum do its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 /// What carries files to and from a site.
@@ -407,6 +458,7 @@ impl Default for Transfer {
             engine: Engine::default(),
             bundle: Bytes(64 << 20),
             limit: None,
+            program: None,
         }
     }
 }

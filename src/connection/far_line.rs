@@ -44,6 +44,32 @@ pub(crate) fn escape_b(bytes: &[u8], into: &mut String) {
     }
 }
 
+/// The bytes that [`escape_b`] wrote.
+pub(crate) fn unescape_b(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        match (byte, after) {
+            (
+                b'\\',
+                [
+                    b'0',
+                    a @ b'0'..=b'3',
+                    b @ b'0'..=b'7',
+                    c @ b'0'..=b'7',
+                    after @ ..,
+                ],
+            ) => {
+                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = after;
+            },
+            _ => bytes.push(*byte),
+        }
+    }
+    bytes
+}
+
 /// Paths as lines that `printf %b` reads back byte for byte.
 pub(crate) fn escaped_lines<'p>(paths: impl IntoIterator<Item = &'p Path>) -> String {
     let mut text = String::new();
@@ -125,6 +151,13 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn escaped_bytes_are_read_back(bytes: Vec<u8>) {
+            let mut text = String::new();
+            escape_b(&bytes, &mut text);
+            prop_assert_eq!(unescape_b(&text), bytes);
+        }
+
         #[test]
         fn every_word_arrives_byte_for_byte(
             words in prop::collection::vec(prop::collection::vec(1u8..=255, 0..12), 1..5),

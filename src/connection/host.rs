@@ -1,6 +1,10 @@
 //! A machine that runs our commands: this one, or a site behind its master.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use openssh::{ChildStdin, ChildStdout};
 
@@ -167,6 +171,18 @@ impl Host {
         match &self.0 {
             Way::Local => 1,
             Way::Ssh(lines) => lines.count(),
+        }
+    }
+
+    /// Where the Unix socket `remote` of the site is reached from here: itself, or a socket to
+    /// which a master listens for us as long as it lives. That costs no session.
+    ///
+    /// # Errors
+    /// [`LinkError::Down`], or [`LinkError::Io`] if the master will not forward.
+    pub async fn forwarded(&self, remote: &Path) -> Result<PathBuf, LinkError> {
+        match &self.0 {
+            Way::Local => Ok(remote.to_owned()),
+            Way::Ssh(lines) => lines.first().forwarded(remote).await,
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) struct Master {
     pub(super) patience: Patience,
     /// Set once the site turned out to have no sftp server.
     pub(super) legacy_scp: AtomicBool,
-    session: Session,
+    pub(super) session: Session,
     permits: Semaphore,
     proven: Mutex<Option<Instant>>,
 }
@@ -330,7 +330,7 @@ impl Master {
         }
     }
 
-    fn down(&self, why: String) -> LinkError {
+    pub(super) fn down(&self, why: String) -> LinkError {
         LinkError::Down {
             site: self.site.clone(),
             why,

@@ -9,6 +9,7 @@ mod dial;
 pub mod doctor;
 mod error;
 mod far_line;
+mod forward;
 mod host;
 pub mod life;
 mod lines;
@@ -29,7 +30,7 @@ mod told;
 
 pub use dial::dial;
 pub use error::LinkError;
-pub(crate) use far_line::{escape_b, escaped_lines};
+pub(crate) use far_line::{escape_b, escaped_lines, unescape_b};
 pub use host::Host;
 pub use master::Patience;
 pub use notice::observe;

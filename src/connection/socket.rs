@@ -12,8 +12,8 @@ use std::{
 use super::LinkError;
 use crate::config::site::SshConnection;
 
-/// Longest base path in bytes: what is appended to it (`-b15.99`, and 17 bytes by ssh while it
-/// opens a master) must stay within the 107 that the system takes.
+/// Longest base path in bytes: what is appended to it (`-b15.99`, `-15.f01234567`, and 17 bytes by ssh
+/// while it opens a master) must stay within the 107 that the system takes.
 const MOST_BYTES: usize = 79;
 
 /// The sockets of one site.

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 
 use super::{ACTOR, Exec, ExecError, Stop};
 use crate::{
-    batch::{JobId, Submission, SubmitError},
+    batch::{AskError, JobId, JobRequest, Submission, SubmitError, SubmitFault},
     config::units::Seconds,
     state::{
         Store,
@@ -34,28 +34,34 @@ impl Exec<'_> {
         &self,
         store: &mut Store,
         run: &Run,
-        run_dir: &Path,
+        directory: &Path,
         fresh: bool,
     ) -> Result<String, Stop> {
-        let decision = Decision::read(run_dir)?;
+        let decision = Decision::read(directory)?;
         if !fresh && let Some(id) = self.adopt(run, &decision).await? {
             return self.record(store, run, &id, "found in the queue under its token");
         }
         let script = decision.remote_dir.join(run_dir::BATCH_SCRIPT);
         let output = decision.remote_dir.join(run_dir::BATCH_OUTPUT);
+        let walltime = Seconds(decision.allocation.walltime);
+        let nodes = decision.allocation.nodes;
+        let request = JobRequest::new(self.site, &run.token, nodes, walltime, output);
         let job = Submission {
             script: &script,
-            name: &run.token,
-            walltime: Seconds(decision.allocation.walltime),
-            output: &output,
+            copy: &directory.join(run_dir::BATCH_SCRIPT),
+            request: &request,
         };
-        let answer = self.host.run(&self.scheduler.submit(&job), None).await?;
-        match self.scheduler.parse_submit(&answer) {
-            Ok(id) => self.record(store, run, id.as_str(), "submitted"),
-            Err(SubmitError::Refused { message }) => Err(Stop::Fail(format!(
+        let said = match self.scheduler.submit(job).await {
+            Ok(id) => return self.record(store, run, id.as_str(), "submitted"),
+            Err(SubmitFault::Link(error)) => return Err(error.into()),
+            Err(SubmitFault::Said(said)) => said,
+        };
+        match said {
+            SubmitError::Refused { message } => Err(Stop::Fail(format!(
                 "the scheduler refused the job: {message}"
             ))),
-            Err(SubmitError::Doubt { message }) => {
+            SubmitError::Unasked { .. } => Err(Stop::Doubt(said.to_string())),
+            SubmitError::Doubt { message } => {
                 for wait in SETTLE {
                     tokio::time::sleep(wait).await;
                     if let Some(id) = self.adopt(run, &decision).await? {
@@ -82,14 +88,10 @@ impl Exec<'_> {
             .out()
             .trim()
             .to_owned();
-        let answer = self
-            .host
-            .run(&self.scheduler.find(&run.token), None)
-            .await?;
-        let found = self.scheduler.parse_find(&answer, &run.token);
-        let found: Vec<JobId> = match found {
+        let found: Vec<JobId> = match self.scheduler.find(&run.token).await {
             Ok(found) => found,
-            Err(error) => return Err(Stop::Doubt(error.to_string())),
+            Err(AskError::Link(error)) => return Err(error.into()),
+            Err(AskError::Query(error)) => return Err(Stop::Doubt(error.to_string())),
         };
         let keep = found
             .iter()
@@ -97,7 +99,11 @@ impl Exec<'_> {
             .or_else(|| found.first())
             .cloned();
         for extra in found.iter().filter(|id| Some(*id) != keep.as_ref()) {
-            self.host.run(&self.scheduler.cancel(extra), None).await?;
+            match self.scheduler.cancel(extra).await {
+                Err(AskError::Link(error)) => return Err(error.into()),
+                // It can run no job: its token is claimed, or will be by the one that is kept.
+                Ok(_) | Err(AskError::Query(_)) => {},
+            }
         }
         Ok(match keep {
             Some(id) => Some(id.as_str().to_owned()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ACTOR, Poll, PollError, Polled};
 use crate::{
-    batch::{JobId, JobStatus, QueryError},
+    batch::{AskError, JobId, JobStatus},
     config::site::SchedulerKind,
     connection::{LinkError, PROBE_LIMIT},
     state::{
@@ -128,11 +128,7 @@ impl Poll<'_> {
     /// The state of the batch job that claimed the run's token, should it be another copy than
     /// the one we know of and not be over: that one runs the jobs.
     async fn alive(&self, run: &Run, claimant: &JobId) -> Result<Option<JobStatus>, Asked> {
-        let answer = self
-            .host
-            .run(&self.scheduler.find(&run.token), None)
-            .await?;
-        let ours = self.scheduler.parse_find(&answer, &run.token)?;
+        let ours = self.scheduler.find(&run.token).await?;
         if !ours.contains(claimant) {
             return Ok(None);
         }
@@ -157,7 +153,7 @@ impl Poll<'_> {
         let unseen = store.polled(run.run_id, seen, self.clock.now())?;
         let patience = match self.site.scheduler {
             SchedulerKind::Local => LOCAL_PATIENCE,
-            SchedulerKind::Slurm | SchedulerKind::Moab => PATIENCE,
+            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
         };
         let why = match status {
             JobStatus::Queued { reason } | JobStatus::Held { reason } => {
@@ -183,8 +179,7 @@ impl Poll<'_> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let answer = self.host.run(&self.scheduler.status(ids), None).await?;
-        Ok(self.scheduler.parse_status(&answer, ids)?)
+        Ok(self.scheduler.status(ids).await?)
     }
 
     /// Whether each run's batch script has left its end, and which batch job claimed its token.
@@ -271,9 +266,12 @@ impl From<LinkError> for Asked {
     }
 }
 
-impl From<QueryError> for Asked {
-    fn from(error: QueryError) -> Self {
-        Self::Query(error.to_string())
+impl From<AskError> for Asked {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Link(error) => Self::Link(error),
+            AskError::Query(error) => Self::Query(error.to_string()),
+        }
     }
 }
 

@@ -134,25 +134,17 @@ impl Workplace {
         if may_be_queued(&run) {
             let site = self.loaded.site(&run.site)?.clone();
             let host = Host::open(&run.site, &site).await?;
-            let scheduler = self.scheduler(&site);
+            let scheduler = self.scheduler(&site, &host);
             let known = run
                 .job_id
                 .as_deref()
                 .and_then(|id| id.parse::<JobId>().ok());
             let ids = match known {
                 Some(id) => vec![id],
-                None => {
-                    let answer = host.run(&scheduler.find(&run.token), None).await?;
-                    scheduler
-                        .parse_find(&answer, &run.token)
-                        .map_err(|error| RemoteError::Site(error.to_string()))?
-                },
+                None => scheduler.find(&run.token).await?,
             };
             for id in ids {
-                let answer = host.run(&scheduler.cancel(&id), None).await?;
-                scheduler
-                    .parse_cancel(&answer)
-                    .map_err(|error| RemoteError::Site(error.to_string()))?;
+                scheduler.cancel(&id).await?;
             }
         }
         let act = Act::new(self.clock.now(), ACTOR, why);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::workplace::{RemoteError, Workplace};
 use crate::{
     allocator::{self, Limits, Work},
-    batch::{JobRequest, Scheduler},
+    batch::{Dialect, JobRequest, dialect},
     config::{LoadedRecipe, recipe::Cost, site::Site},
     prepare::{
         DryRun, PrepareError, RenderRequest, Rendered, Renderer, dry_run,
@@ -133,7 +133,7 @@ struct Preparation {
     recipe: LoadedRecipe,
     /// What no product may overwrite.
     kept: Vec<PathBuf>,
-    scheduler: Box<dyn Scheduler>,
+    dialect: Box<dyn Dialect>,
 }
 
 impl Workplace {
@@ -216,7 +216,7 @@ impl Workplace {
             |rendered, write| -> Result<_, RemoteError> {
                 let allocation = preparation.allocate(rendered)?;
                 let directives = preparation.directives(&allocation)?;
-                let step = |conf: &str, tasks| preparation.scheduler.step_command(conf, tasks);
+                let step = |conf: &str, tasks| preparation.dialect.step_command(conf, tasks);
                 let dry = write(&preparation.launch(&allocation, &directives, &step))?;
                 decided = Some(allocation);
                 Ok(dry)
@@ -252,7 +252,7 @@ impl Workplace {
         Ok(Preparation {
             run_dir: self.run_dir(&run),
             remote_dir,
-            scheduler: self.scheduler(&site),
+            dialect: dialect(&site, &self.program),
             recipe: self.loaded.recipe(&run.stage)?.clone(),
             kept: self.own_files(),
             run,
@@ -319,7 +319,7 @@ impl Workplace {
         if rendered.jobs > 0 {
             let allocation = of.allocate(&rendered)?;
             let directives = of.directives(&allocation)?;
-            let step = |conf: &str, tasks| of.scheduler.step_command(conf, tasks);
+            let step = |conf: &str, tasks| of.dialect.step_command(conf, tasks);
             launch::write(
                 &rendered,
                 &request,
@@ -371,7 +371,7 @@ impl Preparation {
             crate::config::units::Seconds(allocation.walltime),
             self.remote_dir.join(run_dir::BATCH_OUTPUT),
         );
-        self.scheduler
+        self.dialect
             .directives(&request)
             .map_err(|error| RemoteError::Site(error.to_string()))
     }

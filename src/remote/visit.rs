@@ -115,7 +115,7 @@ impl Workplace {
         let visit = Visit {
             name,
             link: Link::of(name, &site),
-            scheduler: self.scheduler(&site),
+            scheduler: self.scheduler(&site, &host),
             site,
             host,
             observer,

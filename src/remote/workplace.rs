@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use super::lease;
 use crate::{
     allocator::AllocationError,
-    batch::{Scheduler, scheduler},
+    batch::{AskError, QueryError, Scheduler, scheduler},
     config::{
         Loaded, UnknownName,
         site::{Connection, Site},
     },
-    connection::LinkError,
+    connection::{Host, LinkError},
     engine::clock::{Clock, SystemClock},
     exec::{ExecError, scratch::ScratchError},
     poll::PollError,
@@ -76,9 +76,21 @@ pub enum RemoteError {
     /// There is no site to go to.
     #[error("outrigger.yaml names no site; add one under `sites:`")]
     NoSite,
+    /// The scheduler could not be asked.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// Something that the site said no to.
     #[error("{0}")]
     Site(String),
+}
+
+impl From<AskError> for RemoteError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Link(error) => Self::Link(error),
+            AskError::Query(error) => Self::Query(error),
+        }
+    }
 }
 
 impl RemoteError {
@@ -134,9 +146,9 @@ impl Workplace {
         run_dir::place(&self.loaded.root, &runs, &run.path_base)
     }
 
-    /// The scheduler of a site.
-    pub fn scheduler(&self, site: &Site) -> Box<dyn Scheduler> {
-        scheduler(site, &self.program)
+    /// The scheduler of a site, asked over `host`.
+    pub fn scheduler(&self, site: &Site, host: &Host) -> Box<dyn Scheduler> {
+        scheduler(site, &self.program, host)
     }
 
     /// Claims a run for this program. A holder that has died on this host does not count; one

@@ -87,6 +87,7 @@ impl From<RemoteError> for Failure {
             | RemoteError::Scratch(_)
             | RemoteError::Exec(_)
             | RemoteError::Poll(_)
+            | RemoteError::Query(_)
             | RemoteError::Site(_) => Exit::Unknown,
             RemoteError::State(_) => Exit::Sys,
             RemoteError::Name(_)

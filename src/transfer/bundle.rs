@@ -10,10 +10,12 @@ use super::{
     layout::Layout,
     pack,
     placing::placing,
+    program::ours,
     sluice,
 };
 
-/// `$1` directory for the session, `$2` word for temporary names. Reads a line and a tar stream for
+/// `$1` directory for the session, `$2` word for temporary names, `$3` and `$4` our own
+/// program, which does all this in place of the script where it is there. Reads a line and a tar stream for
 /// each bundle, as [`Ferries`] sends them: in it, `d` lists the directories, `m` the odd names, `s`
 /// the checksums of what must land, `e` how long `s` is: on a full disk it may be short.
 ///
@@ -22,12 +24,14 @@ use super::{
 /// comes.
 pub(super) const LAND: &str = concat!(
     placing!(),
+    ours!(),
     r#"
 export LC_ALL=C
+! ours "$3" "$4" || exec "$3" receive "$1" "$2"
 mkdir -p -- "${1%/*/*}" && (umask 077; mkdir -p -- "$1") && cd -- "$1" || exit 3
 word=$2
 sums() {
-    if [ "$bytes" -gt 16000000 ] && command -v openssl >/dev/null; then
+    if [ "$bytes" -gt 1000000 ] && command -v openssl >/dev/null; then
         openssl dgst -sha256 -r "$@" 2>/dev/null | sed 's/^\([0-9a-f]*\) \*/\1  /'
     else
         sha256sum -- "$@" 2>/dev/null

@@ -192,7 +192,8 @@ pub(super) async fn drive<F>(
 where
     F: Future<Output = BatchResult> + Send + 'static,
 {
-    let mut again = wave(jobs, how, how.streams, outcomes, &mut work).await?;
+    let all = || Streams::new(how.streams, how.ahead);
+    let mut again = wave(jobs, how, all(), outcomes, &mut work).await?;
     for pause in PAUSES {
         if again.is_empty() {
             break;
@@ -202,21 +203,14 @@ where
         let (full, others): (Vec<_>, Vec<_>) =
             again.into_iter().partition(|(_, error)| is_full(error));
         let others: Vec<Piece> = others.into_iter().map(|(piece, _)| piece).collect();
-        again = wave(
-            self::jobs(&others, how),
-            how,
-            how.streams,
-            outcomes,
-            &mut work,
-        )
-        .await?;
+        again = wave(self::jobs(&others, how), how, all(), outcomes, &mut work).await?;
         let mut full: Vec<Piece> = full.into_iter().map(|(piece, _)| piece).collect();
         full.sort_by_key(|piece| piece.size);
         let alone = full
             .into_iter()
             .map(|piece| Job::Bundle(vec![piece]))
             .collect();
-        for (piece, error) in wave(alone, how, 1, outcomes, &mut work).await? {
+        for (piece, error) in wave(alone, how, Streams::new(1, 1), outcomes, &mut work).await? {
             outcomes.set(piece.index, Outcome::Failed(error));
         }
     }
@@ -235,11 +229,11 @@ struct Cut {
     lost: HashSet<usize>,
 }
 
-/// Does each job once, at most `streams` at a time; what may be tried again comes back.
+/// Does each job once, on the streams of `busy`; what may be tried again comes back.
 async fn wave<F>(
     mut queue: VecDeque<Job>,
     how: &How,
-    streams: usize,
+    mut busy: Streams,
     outcomes: &mut Ledgered<'_>,
     work: &mut impl FnMut(usize, Job) -> F,
 ) -> Result<Vec<(Piece, TransferError)>, LinkError>
@@ -255,7 +249,6 @@ where
     let mut again = Vec::new();
     let mut useless = Vec::new();
     let mut held = false;
-    let mut busy = Streams::new(streams, how.ahead);
     let mut running = JoinSet::new();
     loop {
         while !held && let Some(job) = queue.pop_front() {

@@ -16,6 +16,8 @@ use std::{
     },
 };
 
+use tokio::task::JoinSet;
+
 use super::{
     Hash, Place, TransferError,
     drive::{Piece, Settled},
@@ -161,22 +163,45 @@ pub(super) async fn facts(
     ask: Ask,
 ) -> Result<HashMap<usize, Fact>, LinkError> {
     let mut found = HashMap::with_capacity(paths.len());
-    for chunk in paths.chunks(ASKED) {
-        let lines = chunk
-            .iter()
-            .map(|(index, path)| (index.to_string(), None, *path));
-        let input = listing(lines);
-        let how: &[u8] = match ask {
-            Ask::Size => b"size",
-            Ask::Hash => b"hash",
+    let mut asking = JoinSet::new();
+    let mut chunks = paths.chunks(ASKED);
+    loop {
+        while asking.len() < host.lines().max(1)
+            && let Some(chunk) = chunks.next()
+        {
+            let (host, chunk) = (host.clone(), owned(chunk));
+            asking.spawn(async move { ask_once(&host, &chunk, ask).await });
+        }
+        let Some(answered) = asking.join_next().await else {
+            return Ok(found);
         };
-        let output = complete(
-            host.script_fed(FACTS, &[how], Some(input.as_bytes()))
-                .await?,
-        )?;
-        found.extend(read_facts(&output.stdout, chunk, ask));
+        found.extend(answered.map_err(stopped("asking about files"))??);
     }
-    Ok(found)
+}
+
+fn owned(paths: &[(usize, &Path)]) -> Vec<(usize, PathBuf)> {
+    let owned = |(index, path): &(usize, &Path)| (*index, path.to_path_buf());
+    paths.iter().map(owned).collect()
+}
+
+async fn ask_once(
+    host: &Host,
+    paths: &[(usize, PathBuf)],
+    ask: Ask,
+) -> Result<HashMap<usize, Fact>, LinkError> {
+    let lines = paths
+        .iter()
+        .map(|(index, path)| (index.to_string(), None, path.as_path()));
+    let input = listing(lines);
+    let how: &[u8] = match ask {
+        Ask::Size => b"size",
+        Ask::Hash => b"hash",
+    };
+    let said = host
+        .script_fed(FACTS, &[how], Some(input.as_bytes()))
+        .await?;
+    let output = complete(said)?;
+    Ok(read_facts(&output.stdout, paths, ask))
 }
 
 /// Reads directories as lines; answers the numbers (from 0) of those that are there.
@@ -433,7 +458,7 @@ pub(super) fn free_bytes(stdout: &[u8]) -> u64 {
         .map_or(u64::MAX, |kib| kib.saturating_mul(1024))
 }
 
-fn read_facts(stdout: &[u8], paths: &[(usize, &Path)], ask: Ask) -> HashMap<usize, Fact> {
+fn read_facts(stdout: &[u8], paths: &[(usize, PathBuf)], ask: Ask) -> HashMap<usize, Fact> {
     let mut sizes: HashMap<&[u8], u64> = HashMap::new();
     let mut hashes: HashMap<&[u8], Hash> = HashMap::new();
     for line in stdout.split(|byte| *byte == b'\n') {

@@ -1,31 +1,37 @@
-//! A session of a stream that stays: bundle after bundle goes in, and while one lands at the far
+//! Bundles on their way to the site: one goes in after the other, and while one lands at the far
 //! end the next is under way.
 
 use std::{
+    any::Any,
     collections::HashMap,
     io,
     os::unix::ffi::OsStrExt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     sync::{mpsc, oneshot},
-    task::JoinSet,
 };
 
-use super::{far::Stage, rate::Governor, sluice};
+use super::{
+    far::Stage,
+    program,
+    rate::Governor,
+    sessions::{Cut, Served, Sessions},
+    sluice,
+};
 use crate::connection::{Host, LinkError};
 
-/// The sessions of one transfer, one a stream; each is opened when its first bundle comes.
+/// The sessions that take bundles.
 #[derive(Debug)]
 pub(super) struct Ferries {
-    host: Host,
-    stage: Stage,
-    governor: Arc<Governor>,
-    script: &'static str,
-    /// By the number of the stream; the inner lock is the queue of those who want to load.
-    sessions: Mutex<HashMap<usize, Arc<tokio::sync::Mutex<Option<Session>>>>>,
+    sessions: Sessions<Load>,
+    next: AtomicU64,
 }
 
 /// A bundle on its way in.
@@ -45,15 +51,7 @@ pub(super) struct Said {
     /// Its lines.
     pub(super) text: String,
     /// Where the session ended before all was said: its exit code and standard error.
-    pub(super) cut: Option<(i32, String)>,
-}
-
-#[derive(Debug)]
-struct Session {
-    next: u64,
-    loads: mpsc::Sender<Load>,
-    end: Arc<Mutex<End>>,
-    running: JoinSet<()>,
+    pub(super) cut: Option<Cut>,
 }
 
 #[derive(Debug)]
@@ -63,43 +61,45 @@ struct Load {
     answer: oneshot::Sender<String>,
 }
 
-/// How a session ended.
-#[derive(Debug, Default)]
-enum End {
-    #[default]
-    NotYet,
-    /// The script's exit code and standard error.
-    Script(i32, String),
-    /// The link's error, for the first who asks.
-    Link(Option<LinkError>),
+/// What a session needs to know.
+#[derive(Debug)]
+struct Way {
+    host: Host,
+    stage: Stage,
+    governor: Arc<Governor>,
+    script: &'static str,
+    program: Option<PathBuf>,
 }
 
 impl Ferries {
     /// None is open yet. `script` reads a line `NUMBER LENGTH BYTES` and then LENGTH bytes for each
     /// bundle, and answers with lines between `or begin NUMBER` and `or over NUMBER`; its arguments
-    /// are a directory for it alone, and the word of `stage`.
+    /// are a directory for it alone, the word of `stage`, and [`program::words`].
     pub(super) fn new(
         host: Host,
         stage: Stage,
         governor: Arc<Governor>,
         script: &'static str,
+        program: Option<PathBuf>,
     ) -> Self {
-        Self {
+        let way = Arc::new(Way {
             host,
             stage,
             governor,
             script,
-            sessions: Mutex::default(),
+            program,
+        });
+        Self {
+            sessions: Sessions::new(move |stream, loads| {
+                Box::pin(Arc::clone(&way).serve(stream, loads))
+            }),
+            next: AtomicU64::new(1),
         }
     }
 
-    /// Opens the sessions of the first `streams` streams, without waiting for them.
+    /// [`Sessions::prepare`].
     pub(super) fn prepare(&self, streams: usize) {
-        for stream in 0..streams {
-            if let Ok(mut place) = self.queue(stream).try_lock() {
-                place.get_or_insert_with(|| self.open(stream));
-            }
-        }
+        self.sessions.prepare(streams);
     }
 
     /// Puts a bundle on a stream, and waits until `packed` says that all of it has been written and
@@ -110,122 +110,62 @@ impl Ferries {
         cargo: Cargo,
         packed: impl Future<Output = T>,
     ) -> Result<(Said, T), LinkError> {
-        let (tell, told) = oneshot::channel();
-        let queue = self.queue(stream);
-        let mut place = queue.lock().await;
-        let session = match place.take() {
-            Some(session) if !session.loads.is_closed() => session,
-            _ => self.open(stream),
-        };
-        let session = place.insert(session);
-        session.next += 1;
+        let (answer, told) = oneshot::channel();
         let load = Load {
-            number: session.next,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
             cargo,
-            answer: tell,
+            answer,
         };
-        // A session that has ended says why below.
-        drop(session.loads.send(load).await);
-        let end = Arc::clone(&session.end);
+        let loaded = self.sessions.load(stream, load).await;
         let packed = packed.await;
-        drop(place);
+        let end = loaded.pass();
         let said = match told.await {
             Ok(text) => Said { text, cut: None },
-            Err(_) => ended(&end)?,
+            Err(_) => Said {
+                text: String::new(),
+                cut: Some(end.why()?),
+            },
         };
         Ok((said, packed))
     }
 
-    /// Ends the session of a stream, so that the stream can be used for something else.
+    /// [`Sessions::leave`].
     pub(super) async fn leave(&self, stream: usize) {
-        let queue = self.queue(stream);
-        let mut place = queue.lock().await;
-        if let Some(session) = place.take() {
-            session.end().await;
-        }
+        self.sessions.leave(stream).await;
     }
 
-    /// Ends all sessions; with the last of them the directory of the transfer goes.
+    /// [`Sessions::end`]; with the last of them the directory of the transfer goes.
     pub(super) async fn end(&self) {
-        let streams: Vec<usize> = held(&self.sessions).keys().copied().collect();
-        let mut ending = Vec::new();
-        for stream in streams {
-            ending.extend(self.queue(stream).lock().await.take());
-        }
-        let mut running = JoinSet::new();
-        for session in ending {
-            running.spawn(session.end());
-        }
-        running.join_all().await;
+        self.sessions.end().await;
     }
-
-    fn queue(&self, stream: usize) -> Arc<tokio::sync::Mutex<Option<Session>>> {
-        Arc::clone(held(&self.sessions).entry(stream).or_default())
-    }
-
-    fn open(&self, stream: usize) -> Session {
-        let (loads, loaded) = mpsc::channel(1);
-        let end = Arc::<Mutex<End>>::default();
-        let mut running = JoinSet::new();
-        let (host, governor) = (self.host.clone(), Arc::clone(&self.governor));
-        let (directory, word) = (self.stage.fresh(), self.stage.word());
-        let (script, told) = (self.script, Arc::clone(&end));
-        running.spawn(async move {
-            let mut loaded = loaded;
-            let args: [&[u8]; 2] = [directory.as_os_str().as_bytes(), word.as_bytes()];
-            let waiting = Answers::default();
-            let streamed = host
-                .stream(
-                    stream,
-                    script,
-                    &args,
-                    |pipe| feed(&mut loaded, pipe, &governor, &waiting),
-                    |pipe| hear(pipe, &waiting),
-                )
-                .await;
-            *held(&told) = match streamed {
-                Ok(streamed) => End::Script(
-                    streamed.code,
-                    String::from_utf8_lossy(&streamed.stderr).into_owned(),
-                ),
-                Err(error) => End::Link(Some(error)),
-            };
-            // Those who still wait are let go only now that the reason is known.
-            drop((loaded, waiting));
-        });
-        Session {
-            next: 0,
-            loads,
-            end,
-            running,
-        }
-    }
-}
-
-impl Session {
-    async fn end(self) {
-        drop(self.loads);
-        self.running.join_all().await;
-    }
-}
-
-/// Why a bundle got no answer.
-fn ended(end: &Mutex<End>) -> Result<Said, LinkError> {
-    let (code, stderr) = match &mut *held(end) {
-        End::Link(error) => match error.take() {
-            Some(error) => return Err(error),
-            None => (-1, "the link went down".to_owned()),
-        },
-        End::Script(code, stderr) => (*code, stderr.clone()),
-        End::NotYet => (-1, "its session was given up".to_owned()),
-    };
-    Ok(Said {
-        text: String::new(),
-        cut: Some((code, stderr)),
-    })
 }
 
 type Answers = Mutex<HashMap<u64, oneshot::Sender<String>>>;
+
+impl Way {
+    async fn serve(self: Arc<Self>, stream: usize, mut loads: mpsc::Receiver<Load>) -> Served {
+        let (directory, word) = (self.stage.fresh(), self.stage.word());
+        let [program, version] = program::words(self.program.as_deref());
+        let args: [&[u8]; 4] = [
+            directory.as_os_str().as_bytes(),
+            word.as_bytes(),
+            program,
+            version,
+        ];
+        let waiting = Answers::default();
+        let streamed = self
+            .host
+            .stream(
+                stream,
+                self.script,
+                &args,
+                |pipe| feed(&mut loads, pipe, &self.governor, &waiting),
+                |pipe| hear(pipe, &waiting),
+            )
+            .await;
+        (streamed, Box::new((loads, waiting)) as Box<dyn Any + Send>)
+    }
+}
 
 /// Pours the bundles, each behind its header.
 async fn feed(

@@ -13,6 +13,7 @@ mod drive;
 mod far;
 mod ferry;
 mod fetch;
+mod freight;
 mod hash;
 mod land;
 mod layout;
@@ -22,12 +23,17 @@ mod pack;
 mod part;
 mod placing;
 mod plan;
+mod program;
 mod pull;
 mod push;
 mod rate;
+mod receive;
+mod send;
+mod sessions;
 mod sluice;
 mod source;
 mod streams;
+mod unpack;
 mod verify;
 
 use std::{path::PathBuf, sync::Arc};
@@ -37,6 +43,8 @@ use tokio::time::Instant;
 pub use hash::{HashLedger, NoLedger};
 pub use ledger::Ledger;
 pub use plan::{Load, Part};
+pub use receive::receive;
+pub use send::send;
 pub use verify::{Verdict, verify};
 
 pub use crate::state::{
@@ -198,6 +206,8 @@ pub struct TransferOptions<'a> {
     pub bundle: u64,
     /// Most bytes a second, all streams together; `None` for as fast as it goes.
     pub limit: Option<u64>,
+    /// Our own program on the site, if it may be there.
+    pub program: Option<PathBuf>,
     /// When the link ends: nothing begins that would not be done by then.
     pub until: Option<Instant>,
     /// Directory on the site for what is under way, made if absent; absolute, best on the file
@@ -221,6 +231,7 @@ impl<'a> TransferOptions<'a> {
             engine: site.transfer.engine,
             bundle: site.transfer.bundle.0,
             limit: site.transfer.limit.map(|limit| limit.0),
+            program: site.transfer.program.clone(),
             until: left.map(|left| Instant::now() + left),
             staging: site.staging(),
             ledger,

@@ -16,10 +16,10 @@ use crate::connection::{escape_b, escaped_lines};
 
 /// Members of the bundle beside the files: the directories, the odd names, the checksums, and
 /// their length.
-const DIRECTORIES: &str = "d";
-const ODD: &str = "m";
-const SUMS: &str = "s";
-const END: &str = "e";
+pub(super) const DIRECTORIES: &str = "d";
+pub(super) const ODD: &str = "m";
+pub(super) const SUMS: &str = "s";
+pub(super) const END: &str = "e";
 
 const BLOCK: usize = 512;
 
@@ -139,8 +139,30 @@ fn file(
         Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
     };
     header(out, name, piece.size, mode & 0o777)?;
+    let hash = match content(out, &mut source, piece.size)? {
+        Ok(hash) => hash,
+        Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
+    };
+    Ok(source::still(piece).and_then(|()| match piece.hash {
+        Some(expected) if expected != hash => Err(TransferError::Mismatch {
+            path: piece.from.clone(),
+            place: super::Place::Here,
+            expected,
+            found: hash.to_string(),
+        }),
+        _ => Ok(hash),
+    }))
+}
+
+/// So many bytes of `source` in whole blocks, and their hash. Where it has fewer, or cannot be read,
+/// zeros take their place.
+pub(super) fn content(
+    out: &mut impl Write,
+    source: &mut impl Read,
+    bytes: u64,
+) -> io::Result<io::Result<Hash>> {
     let mut sum = Sha256::new();
-    let mut left = piece.size;
+    let mut left = bytes;
     let mut failed = None;
     let mut buffer = vec![0; usize::try_from(left.clamp(1, 1 << 18)).unwrap_or(1)];
     while left > 0 {
@@ -153,31 +175,19 @@ fn file(
                 let bytes = room.get(..n).unwrap_or_default();
                 sum.update(bytes);
                 out.write_all(bytes)?;
-                left -= u64::try_from(n).unwrap_or(left);
+                left -= to_u64(n).min(left);
             },
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {},
             ended => {
-                failed = ended.err();
+                failed = Some(ended.err().unwrap_or(io::ErrorKind::UnexpectedEof.into()));
                 // The header has promised so many bytes.
                 io::copy(&mut io::repeat(0).take(left), out)?;
                 break;
             },
         }
     }
-    pad(out, piece.size)?;
-    if let Some(error) = failed {
-        return Ok(Err(source::unreadable(&piece.from, &error)));
-    }
-    let hash = Hash::from(sum);
-    Ok(source::still(piece).and_then(|()| match piece.hash {
-        Some(expected) if expected != hash => Err(TransferError::Mismatch {
-            path: piece.from.clone(),
-            place: super::Place::Here,
-            expected,
-            found: hash.to_string(),
-        }),
-        _ => Ok(hash),
-    }))
+    pad(out, bytes)?;
+    Ok(failed.map_or_else(|| Ok(Hash::from(sum)), Err))
 }
 
 fn member(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
@@ -187,7 +197,8 @@ fn member(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
     pad(out, size)
 }
 
-fn header(out: &mut impl Write, name: &str, size: u64, mode: u32) -> io::Result<()> {
+/// A regular file's header; `mode` are its permissions.
+pub(super) fn header(out: &mut impl Write, name: &str, size: u64, mode: u32) -> io::Result<()> {
     let mut header = Header::new_ustar();
     header.set_path(name)?;
     header.set_size(size);
@@ -196,6 +207,11 @@ fn header(out: &mut impl Write, name: &str, size: u64, mode: u32) -> io::Result<
     header.set_entry_type(EntryType::Regular);
     header.set_cksum();
     out.write_all(header.as_bytes())
+}
+
+/// What ends a tar stream.
+pub(super) fn end(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&[0; 2 * BLOCK])
 }
 
 fn pad(out: &mut impl Write, size: u64) -> io::Result<()> {

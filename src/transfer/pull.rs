@@ -11,6 +11,7 @@ use super::{
     drive::{How, Job, Ledgered, Piece, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
+    freight::Freights,
     land::Berth,
     source,
 };
@@ -23,6 +24,17 @@ pub(super) async fn pull(
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, LinkError> {
     let mut outcomes = Ledgered::new(items.len(), opts.ledger, progress);
+    let governor = opts.governor();
+    let freights = Arc::new(Freights::new(
+        host.clone(),
+        Arc::clone(&governor),
+        fetch::SEND,
+        opts.program.clone(),
+    ));
+    if opts.engine == Engine::Tar && items.iter().any(|item| !item.local.exists()) {
+        // Sessions take their time to open; meanwhile the site says what it has.
+        freights.prepare(host.lines());
+    }
     let mut wanted = Vec::new();
     for (index, wish) in wishes(host, items, opts).await?.into_iter().enumerate() {
         match (wish, items.get(index)) {
@@ -63,14 +75,14 @@ pub(super) async fn pull(
         }
     }
     if pieces.is_empty() {
+        freights.end().await;
         return Ok(outcomes.finish());
     }
     let streams = opts.streams_on(host);
-    let governor = opts.governor();
     let mut how = How {
         site: opts.site.clone(),
         streams: enough(&pieces, streams, host.lines()),
-        ahead: 1,
+        ahead: if opts.engine == Engine::Tar { 2 } else { 1 },
         bundle: opts.bundle,
         cut: false,
         until: opts.until,
@@ -84,13 +96,17 @@ pub(super) async fn pull(
     let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
     let work = |turn, job| {
         let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
+        let freights = Arc::clone(&freights);
         async move {
+            if !matches!(job, Job::Bundle(_)) {
+                freights.leave(turn).await;
+            }
             let berth = |piece: &Piece| {
                 let berth = berths.get(&piece.index).cloned();
                 berth.ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
             };
             match job {
-                Job::Bundle(pieces) => fetch::bundle(host, turn, pieces, governor).await,
+                Job::Bundle(pieces) => fetch::bundle(freights, host, turn, pieces).await,
                 Job::Part(piece, of) => {
                     let berth = berth(&piece)?;
                     let one = fetch::part(host, turn, berth, piece, of, governor).await?;
@@ -110,6 +126,7 @@ pub(super) async fn pull(
         }
     };
     drive(planned, &how, &mut outcomes, work).await?;
+    freights.end().await;
     Ok(outcomes.finish())
 }
 

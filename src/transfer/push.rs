@@ -39,6 +39,7 @@ pub(super) async fn push(
         stage.clone(),
         Arc::clone(&governor),
         bundle::LAND,
+        opts.program.clone(),
     ));
     let small = |piece: &Piece| piece.size <= plan::FEW_BYTES;
     let bundles = opts.engine == Engine::Tar && sendable.iter().any(small);

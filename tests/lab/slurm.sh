@@ -42,6 +42,7 @@ slurm_conf() {
 		JobCompLoc=/var/log/lab/jobcomp.txt
 		JobAcctGatherType=jobacct_gather/none
 	EOF
+	[ "$LAB_REST" != 1 ] || printf '%s\n' AuthAltTypes=auth/jwt AuthAltParameters=jwt_key=/etc/slurm/jwt.key
 	if [ "$LAB_ACCT" = 1 ]; then
 		printf '%s\n' AccountingStorageType=accounting_storage/slurmdbd AccountingStorageHost=localhost
 	else
@@ -73,6 +74,7 @@ slurm_start() {
 	printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\n' >/etc/slurm/cgroup.conf
 	install -m 644 -o slurm /dev/null /var/log/lab/jobcomp.txt
 
+	[ "$LAB_REST" != 1 ] || rest_key
 	runuser -u munge -- /usr/sbin/munged --num-threads=4 || die "munged does not start"
 	[ "$LAB_ACCT" != 1 ] || accounting_start
 	/usr/sbin/slurmctld || die "slurmctld does not start"
@@ -130,9 +132,21 @@ accounting_start() {
 	sacctmgr -i add user "$REMOTE_USER" Account=lanl >/dev/null
 }
 
+rest_key() {
+	head -c 32 /dev/urandom >/etc/slurm/jwt.key
+	chown slurm: /etc/slurm/jwt.key
+	chmod 600 /etc/slurm/jwt.key
+}
+
 rest_start() {
+	local plugins=openapi/v0.0.36,openapi/v0.0.37,openapi/v0.0.38
+	# without accounting the plugins of slurmdbd are fatal
+	[ "$LAB_ACCT" != 1 ] || plugins=$plugins,openapi/dbv0.0.38
 	# slurmrestd refuses to be root; a local socket acts as the user it runs as
 	install -d -m 700 -o "$REMOTE_USER" -g "$REMOTE_USER" "/run/slurmrestd-$REMOTE_USER"
-	setsid runuser -u "$REMOTE_USER" -- /usr/sbin/slurmrestd -a rest_auth/local -s openapi/v0.0.38 \
+	setsid runuser -u "$REMOTE_USER" -- /usr/sbin/slurmrestd -a rest_auth/local -s "$plugins" \
 		"unix:/run/slurmrestd-$REMOTE_USER/sock" >/var/log/lab/slurmrestd.log 2>&1 </dev/null &
+	# this one acts as whoever has a token
+	setsid runuser -u nobody -- env SLURM_JWT=daemon /usr/sbin/slurmrestd -a rest_auth/jwt -s "$plugins" \
+		"$FE_IP:6820" >/var/log/lab/slurmrestd-jwt.log 2>&1 </dev/null &
 }

@@ -103,6 +103,7 @@ fn complete(workspace: &Workspace<'_>) {
 #[rstest]
 #[case::slurm("slurm")]
 #[case::moab("moab")]
+#[case::slurmrestd("rest")]
 fn a_run_goes_there_and_comes_back(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
@@ -123,6 +124,7 @@ fn a_run_goes_there_and_comes_back(#[case] site: &str) {
 #[rstest]
 #[case::slurm("slurm", "partition: shared", "partition: nonesuch")]
 #[case::moab("moab", "queue: shared", "queue: nonesuch")]
+#[case::slurmrestd("rest", "partition: shared", "partition: nonesuch")]
 fn a_refused_job_is_an_error_in_the_schedulers_words(
     #[case] site: &str,
     #[case] from: &str,
@@ -148,37 +150,42 @@ fn a_refused_job_is_an_error_in_the_schedulers_words(
     assert_eq!(poll.code, 4, "{poll:?}");
 }
 
-#[test]
-fn without_a_link_runs_wait_and_go_on_when_it_is_back() {
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn without_a_link_runs_wait_and_go_on_when_it_is_back(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    prepare(&workspace, "slurm");
+    prepare(&workspace, site);
     lab.control(["drop"]);
     master.wait_until_gone();
     let exec = workspace.outrigger(["remote", "exec"]);
     assert_eq!(exec.code, 3, "{exec:?}");
     assert!(
-        exec.stderr.contains("outrigger connection start slurm"),
+        exec.stderr
+            .contains(&format!("outrigger connection start {site}")),
         "it says how to open the master: {exec:?}"
     );
     assert_eq!(ask(&workspace, "SELECT state FROM runs"), ["auth:pending"]);
-    let driven = drive(&workspace, "slurm");
+    let driven = drive(&workspace, site);
     assert_eq!(driven.code, 3, "{driven:?}");
 
     lab.reopen(&master);
-    let driven = drive(&workspace, "slurm");
+    let driven = drive(&workspace, site);
     assert_eq!(driven.code, 0, "{driven:?}");
     complete(&workspace);
 }
 
-#[test]
-fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
     let workspace = workspace(&lab, &master, &slow);
-    prepare(&workspace, "slurm");
+    prepare(&workspace, site);
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
     lab.control(["drop"]);
     master.wait_until_gone();
@@ -187,7 +194,7 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job() {
     lab.fe(["touch", &format!("{}/go", workspace.scratch())])
         .success();
     lab.reopen(&master);
-    let driven = drive(&workspace, "slurm");
+    let driven = drive(&workspace, site);
     assert_eq!(driven.code, 0, "{driven:?}");
     complete(&workspace);
     assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["1"]);
@@ -240,12 +247,14 @@ fn a_submission_without_an_answer_is_not_made_twice() {
     assert_eq!(jobs.lines().count(), 1, "{jobs}");
 }
 
-#[test]
-fn a_driver_killed_during_exec_submits_no_second_job() {
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn a_driver_killed_during_exec_submits_no_second_job(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    prepare(&workspace, "slurm");
+    prepare(&workspace, site);
     let token = ask(&workspace, "SELECT token FROM runs").remove(0);
     for state in ["staging", "submitting"] {
         let mut exec = Command::new(env!("CARGO_BIN_EXE_outrigger"))
@@ -259,7 +268,7 @@ fn a_driver_killed_during_exec_submits_no_second_job() {
             }
         }
     }
-    let driven = drive(&workspace, "slurm");
+    let driven = drive(&workspace, site);
     assert_eq!(driven.code, 0, "{driven:?}");
     complete(&workspace);
     let jobs = lab
@@ -292,12 +301,14 @@ fn a_disk_that_is_full_on_the_site_fails_with_its_reason() {
     );
 }
 
-#[test]
-fn cancel_takes_the_batch_job_out_of_the_queue() {
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn cancel_takes_the_batch_job_out_of_the_queue(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, "sleep 600");
-    prepare(&workspace, "slurm");
+    prepare(&workspace, site);
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
     workspace
         .outrigger(["remote", "cancel", "1", "--why", "clouds"])
@@ -316,6 +327,10 @@ fn cancel_takes_the_batch_job_out_of_the_queue() {
 #[rstest]
 #[case::slurm("scheduler: slurm\n    partition: shared")]
 #[case::moab("scheduler: moab\n    scheduler_path: /opt/moab/bin\n    queue: shared")]
+#[case::slurmrestd(
+    "scheduler: slurmrestd\n    partition: shared\n    rest:\n      url: http://10.98.1.10:6820\n      \
+     user: lanluser\n      token_command: [scontrol, token]"
+)]
 fn on_the_cluster_itself_no_link_is_needed(#[case] scheduler: &str) {
     let lab = Lab::get();
     let home = "/scratch/lanluser/own";

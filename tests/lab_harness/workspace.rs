@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::{Answer, Lab, Master};
 
-/// An empty project whose sites `slurm` and `moab` are the lab; its scratch goes with it.
+/// An empty project whose sites `slurm`, `moab` and `rest` (slurmrestd) are the lab; its scratch
+/// goes with it.
 #[derive(Debug)]
 pub(crate) struct Workspace<'lab> {
     lab: &'lab Lab,
@@ -38,6 +39,7 @@ impl<'lab> Workspace<'lab> {
                 &scratch,
                 master,
             ),
+            site("rest", REST, &scratch, master),
         ];
         let config = format!("sites:\n{}", sites.concat());
         fs::write(dir.path().join("outrigger.yaml"), config).unwrap();
@@ -77,6 +79,11 @@ impl Drop for Workspace<'_> {
         self.lab.fe(["rm", "-rf", &self.scratch]);
     }
 }
+
+/// The site behind slurmrestd's socket on the front end.
+const REST: &str = "scheduler: slurmrestd
+    rest: {socket: /run/slurmrestd-lanluser/sock}
+    partition: shared";
 
 fn site(name: &str, scheduler: &str, scratch: &str, master: &Master) -> String {
     let (host, socket) = (master.host(), master.socket().display());

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::verbs::{LocalCommand, local_main};
 use super::{
-    Cancelled, DirectiveError, JobId, JobRequest, JobStatus, QueryError, Scheduler, Submission,
-    SubmitError,
+    Cancelled, Commands, Dialect, DirectiveError, JobId, JobRequest, JobStatus, QueryError,
+    Submission, SubmitError,
     answer::{MARK, said},
 };
 use crate::connection::Output;
@@ -79,16 +79,16 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-impl Scheduler for LocalScheduler {
+impl Commands for LocalScheduler {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
         let mut argv = self.verb("submit");
         argv.extend([
             "--name".into(),
-            job.name.to_owned(),
+            job.request.name.clone(),
             "--walltime".into(),
-            job.walltime.0.to_string(),
+            job.request.walltime.0.to_string(),
             "--output".into(),
-            text(job.output),
+            text(&job.request.output),
             "--jobs".into(),
             self.jobs.to_string(),
             text(job.script),
@@ -168,7 +168,9 @@ impl Scheduler for LocalScheduler {
     fn probe(&self) -> Option<Vec<String>> {
         None
     }
+}
 
+impl Dialect for LocalScheduler {
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
         request.checked_name()?;
         Ok(Vec::new())
@@ -233,7 +235,10 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::{batch::Ending, config::units::Seconds};
+    use crate::{
+        batch::{Ending, request::tests::request},
+        config::units::Seconds,
+    };
 
     fn scheduler() -> LocalScheduler {
         LocalScheduler::new(
@@ -254,11 +259,16 @@ mod tests {
 
     #[test]
     fn its_commands_are_this_program() {
+        let request = JobRequest {
+            name: "or-1-1-00000000".into(),
+            walltime: Seconds(60),
+            output: "/scratch/runs/1/job.out".into(),
+            ..request()
+        };
         let job = Submission {
             script: Path::new("/scratch/runs/1/job.sh"),
-            name: "or-1-1-00000000",
-            walltime: Seconds(60),
-            output: Path::new("/scratch/runs/1/job.out"),
+            copy: Path::new("runs/1/job.sh"),
+            request: &request,
         };
         insta::assert_snapshot!(
             scheduler().submit(&job).join(" "),

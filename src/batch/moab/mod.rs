@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, DirectiveError, JobId, JobRequest, JobStatus, QueryError, Scheduler, Submission,
-    SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, JobId, JobRequest, JobStatus, QueryError,
+    Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -34,12 +34,12 @@ impl Moab {
     }
 }
 
-impl Scheduler for Moab {
+impl Commands for Moab {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
         vec![
             self.command("msub"),
             "-N".into(),
-            job.name.to_owned(),
+            job.request.name.clone(),
             job.script.to_string_lossy().into_owned(),
         ]
     }
@@ -101,7 +101,9 @@ impl Scheduler for Moab {
     fn probe(&self) -> Option<Vec<String>> {
         Some(vec!["srun".into(), "--version".into()])
     }
+}
 
+impl Dialect for Moab {
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
         let mut options = vec![
             format!("-N {}", request.checked_name()?),

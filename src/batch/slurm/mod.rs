@@ -1,6 +1,6 @@
 //! Slurm: `sbatch`, `squeue`, `sacct` or `scontrol`, `scancel`.
 
-mod read;
+pub(super) mod read;
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, DirectiveError, JobId, JobRequest, JobStatus, QueryError, Scheduler, Submission,
-    SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, JobId, JobRequest, JobStatus, QueryError,
+    Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -36,12 +36,12 @@ impl Slurm {
     }
 }
 
-impl Scheduler for Slurm {
+impl Commands for Slurm {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
         vec![
             self.command("sbatch"),
             "--parsable".into(),
-            format!("--job-name={}", job.name),
+            format!("--job-name={}", job.request.name),
             job.script.to_string_lossy().into_owned(),
         ]
     }
@@ -103,7 +103,9 @@ impl Scheduler for Slurm {
     fn probe(&self) -> Option<Vec<String>> {
         Some(vec![self.command("srun"), "--version".into()])
     }
+}
 
+impl Dialect for Slurm {
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError> {
         let mut options = vec![
             format!("--job-name={}", request.checked_name()?),

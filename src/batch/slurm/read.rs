@@ -69,9 +69,9 @@ fn refused(answer: &Output) -> bool {
     let verdict = text
         .lines()
         .find_map(|line| line.split_once("submission failed: "))
-        .map(|(_, why)| why.to_ascii_lowercase());
+        .map(|(_, why)| why);
     match verdict {
-        Some(why) => !NO_ANSWER.iter().any(|sign| why.contains(sign)),
+        Some(why) => !is_no_answer(why),
         None => answer.code == 127 || NOT_SENT.iter().any(|sign| text.contains(sign)),
     }
 }
@@ -122,15 +122,7 @@ pub(super) fn statuses(
             silent = Some((section.name == "squeue", section.said()));
         }
     }
-    let mut states = BTreeMap::new();
-    for id in ids {
-        let state = rows
-            .iter()
-            .filter(|(row, _)| row.is_of(id))
-            .map(|(_, state)| state.clone())
-            .fold(JobStatus::Unknown, JobStatus::join);
-        states.insert(id.clone(), state);
-    }
+    let states = states_of(&rows, ids);
     match silent {
         Some((true, message)) => Err(QueryError::Unreachable { message }),
         Some((false, message)) if states.values().all(|s| *s == JobStatus::Unknown) => {
@@ -138,6 +130,26 @@ pub(super) fn statuses(
         },
         _ => Ok(states),
     }
+}
+
+/// A state for each of `ids`, from all rows that speak of it.
+pub(in crate::batch) fn states_of(
+    rows: &[(Row<'_>, JobStatus)],
+    ids: &[JobId],
+) -> BTreeMap<JobId, JobStatus> {
+    let state = |id: &JobId| {
+        rows.iter()
+            .filter(|(row, _)| row.is_of(id))
+            .map(|(_, state)| state.clone())
+            .fold(JobStatus::Unknown, JobStatus::join)
+    };
+    ids.iter().map(|id| (id.clone(), state(id))).collect()
+}
+
+/// Whether Slurm's words for a failed submission mean that the controller's answer is missing.
+pub(in crate::batch) fn is_no_answer(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    NO_ANSWER.iter().any(|sign| why.contains(sign))
 }
 
 /// Whether there is no accounting to ask: it is off, or its command is not there.
@@ -153,13 +165,13 @@ fn unknown_id(section: &Section<'_>) -> bool {
 
 /// A job's id in a row: a job, one task of an array, or the tasks that still wait (`7_[3-9]`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Row<'a> {
-    base: &'a str,
+pub(in crate::batch) struct Row<'a> {
+    pub(in crate::batch) base: &'a str,
     task: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
-    fn named(text: &'a str) -> Option<Self> {
+    pub(in crate::batch) fn named(text: &'a str) -> Option<Self> {
         let text = text.trim();
         let (base, task) = match text.split_once('_') {
             Some((base, task)) => (base, Some(task)),
@@ -171,7 +183,7 @@ impl<'a> Row<'a> {
     }
 
     /// Whether this row speaks of `id`; a whole array is spoken of by each of its tasks.
-    fn is_of(&self, id: &JobId) -> bool {
+    pub(in crate::batch) fn is_of(&self, id: &JobId) -> bool {
         match id.array() {
             None => self.base == id.as_str(),
             Some(array) if array == self.base => self.task.is_some_and(|task| {
@@ -243,7 +255,13 @@ fn controller_row(line: &str) -> Option<(Row<'_>, JobStatus)> {
 }
 
 /// The state that Slurm's word stands for (squeue's manual, JOB STATE CODES).
-fn state(word: &str, exit: &str, nodes: &str, start: &str, reason: &str) -> JobStatus {
+pub(in crate::batch) fn state(
+    word: &str,
+    exit: &str,
+    nodes: &str,
+    start: &str,
+    reason: &str,
+) -> JobStatus {
     let reason = match reason.trim() {
         "None" | "(null)" => String::new(),
         reason => reason.to_owned(),

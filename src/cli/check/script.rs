@@ -40,13 +40,13 @@ pub(super) fn problems(found: &Examined) -> Vec<Problem> {
 
 /// Everything that the site's scheduler would not be asked for as it stands.
 fn directives(site: &Site) -> Vec<DirectiveError> {
-    let scheduler = batch::scheduler(site, Path::new("outrigger"));
+    let dialect = batch::dialect(site, Path::new("outrigger"));
     let output = site.scratch.join(run_dir::BATCH_OUTPUT);
     let (nodes, walltime) = (site.nodes.min, site.walltime.min);
     let mut request = JobRequest::new(site, "or-1-1-00000000", nodes, walltime, output);
     let mut errors = Vec::new();
     // The scheduler tells one error at a time: what it is about is left out of the next request.
-    while let Err(error) = scheduler.directives(&request) {
+    while let Err(error) = dialect.directives(&request) {
         let key = error.key();
         errors.push(error);
         match key {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::config::{
     document::KeyPath,
-    site::{ChunkLimits, Config, Connection, ScratchClean, Site, SshConnection},
+    site::{ChunkLimits, Config, Connection, SchedulerKind, ScratchClean, Site, SshConnection},
     units::{Bytes, Seconds},
 };
 
@@ -117,6 +117,7 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
         "`scratch_clean` without `scratch_budget` cleans nothing",
         "say how much may be there: `scratch_budget: 100 TB`",
     );
+    rest(site, &path.key("rest"), report);
     if let Some(directory) = &site.scheduler_path {
         absolute(report, directory, &path.key("scheduler_path"));
     }
@@ -180,6 +181,62 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     if let Connection::Ssh(ssh) = &site.connection {
         connection(ssh, &path.key("connection"), report);
     }
+}
+
+/// How slurmrestd is reached, where it is.
+fn rest(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
+    let wants = site.scheduler == SchedulerKind::Slurmrestd;
+    report.require(
+        wants == site.rest.is_some(),
+        path,
+        if wants {
+            "`scheduler: slurmrestd` needs `rest`"
+        } else {
+            "`rest` is for `scheduler: slurmrestd` alone"
+        },
+        "say where it is: `rest: {socket: /run/slurmrestd/slurmrestd.socket}`",
+    );
+    let Some(rest) = &site.rest else {
+        return;
+    };
+    report.require(
+        rest.socket.is_some() != rest.url.is_some(),
+        path,
+        "`rest` needs either `socket` or `url`",
+        "`socket` is a path where commands run, `url` is reached from this host",
+    );
+    if let Some(socket) = &rest.socket {
+        absolute(report, socket, &path.key("socket"));
+    }
+    if let Some(url) = &rest.url {
+        let http = url.starts_with("http://") || url.starts_with("https://");
+        report.require(
+            http,
+            &path.key("url"),
+            format!("`{url}` is not a URL"),
+            "begin with `http://` or `https://`",
+        );
+    }
+    let nested = matches!(&site.connection, Connection::Ssh(ssh) if ssh.nested);
+    report.require(
+        !nested || rest.socket.is_none(),
+        &path.key("socket"),
+        "a `nested` bastion forwards nothing, so no socket behind it can be reached",
+        "give a `url` that can be reached from this host, or use `scheduler: slurm`",
+    );
+    report.require(
+        rest.token_file.is_none() || rest.token_command.is_none(),
+        &path.key("token_command"),
+        "`token_file` and `token_command` are two ways to one token",
+        "leave one of them out",
+    );
+    let program = rest.token_command.as_ref();
+    report.require(
+        program.is_none_or(|argv| !argv.is_empty()),
+        &path.key("token_command"),
+        "`token_command` names no program",
+        "",
+    );
 }
 
 fn limits(site: &Site, path: &KeyPath, report: &mut Report<'_>) {

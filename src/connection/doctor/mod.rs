@@ -204,7 +204,7 @@ async fn survey(host: &Host, site: &Site) -> Vec<Check> {
 
 async fn scheduler(host: &Host, argv: &[String]) -> Check {
     if argv.is_empty() {
-        return Check::skipped("scheduler", "the embedded one, part of this program");
+        return Check::skipped("scheduler", "no command of its needs to be there");
     }
     match host.run(argv, None).await {
         Ok(output) => judge::scheduler(argv, &output),

@@ -113,7 +113,7 @@ fn fill(
 ) -> Result<String, LaunchError> {
     let name = match site.scheduler {
         SchedulerKind::Local => "local.sh",
-        SchedulerKind::Slurm => "slurm.sh",
+        SchedulerKind::Slurm | SchedulerKind::Slurmrestd => "slurm.sh",
         SchedulerKind::Moab => "moab.sh",
     };
     let mut tera = Tera::new();

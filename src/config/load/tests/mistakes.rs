@@ -27,7 +27,7 @@ fn with_chip(lines: &str) -> Vec<String> {
 )]
 #[case(
     "scheduler: slrum",
-    "4:16: error: `scheduler` must be `local`, `slurm` or `moab`, not `slrum` (did you mean `slurm`?)"
+    "4:16: error: `scheduler` must be `local`, `slurm`, `moab` or `slurmrestd`, not `slrum` (did you mean `slurm`?)"
 )]
 #[case(
     "nodes: {cores: many}",
@@ -149,6 +149,22 @@ fn with_chip(lines: &str) -> Vec<String> {
 #[case(
     "connection: {host: fe, socket: /a123456789/b123456789/c123456789/d123456789/e123456789/f123456789/g123456789/h123456789}",
     "4:36: error: the socket's path has 88 characters; 79 is the most (take a shorter one, such as `~/.ssh/or-site`)"
+)]
+#[case(
+    "rest: {socket: /run/sock}",
+    "4:11: error: `rest` is for `scheduler: slurmrestd` alone (say where it is: `rest: {socket: /run/slurmrestd/slurmrestd.socket}`)"
+)]
+#[case(
+    "scheduler: slurmrestd\n    rest: {}",
+    "5:11: error: `rest` needs either `socket` or `url` (`socket` is a path where commands run, `url` is reached from this host)"
+)]
+#[case(
+    "scheduler: slurmrestd\n    rest: {url: mu-fe}",
+    "5:17: error: `mu-fe` is not a URL (begin with `http://` or `https://`)"
+)]
+#[case(
+    "scheduler: slurmrestd\n    connection: {host: fe, jump: b, nested: true}\n    rest: {socket: /run/sock}",
+    "6:20: error: a `nested` bastion forwards nothing, so no socket behind it can be reached (give a `url` that can be reached from this host, or use `scheduler: slurm`)"
 )]
 #[case(
     "profile: lnl",

@@ -1,0 +1,121 @@
+//! The description of a job, in the words of each version.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::api::Wording;
+use crate::{batch::Submission, config::site::Property};
+
+/// A login shell of the batch script makes the rest of it.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The body of a submission; `properties` are the site's own and win over ours.
+pub(super) fn body(
+    wording: Wording,
+    script: &str,
+    job: &Submission<'_>,
+    properties: &BTreeMap<String, Property>,
+) -> Value {
+    let request = job.request;
+    let minutes = request.walltime.0.div_ceil(60).max(1);
+    let directory = job.script.parent().unwrap_or(job.script);
+    let mut description = json!({
+        "name": request.name,
+        "nodes": format!("{0}-{0}", request.nodes),
+        "current_working_directory": directory.to_string_lossy(),
+        "standard_output": request.output.to_string_lossy(),
+    });
+    let own = match wording {
+        Wording::Options => json!({
+            "time_limit": minutes,
+            "open_mode": "append",
+            "exclusive": "exclusive",
+            "environment": {"PATH": PATH},
+        }),
+        Wording::Fields => json!({
+            "time_limit": {"set": true, "infinite": false, "number": minutes},
+            "open_mode": ["APPEND"],
+            "shared": ["none"],
+            "environment": [format!("PATH={PATH}")],
+        }),
+    };
+    let words = [
+        ("account", &request.account),
+        ("qos", &request.qos),
+        ("partition", &request.partition),
+        ("reservation", &request.reservation),
+        ("constraints", &request.constraint),
+    ];
+    let set = words
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?))));
+    if let (Value::Object(fields), Value::Object(own)) = (&mut description, own) {
+        fields.extend(own);
+        fields.extend(set);
+        fields.extend(
+            properties
+                .iter()
+                .map(|(key, value)| (key.clone(), plain(value))),
+        );
+    }
+    // Later versions look for it in the job.
+    if let (Wording::Fields, Value::Object(fields)) = (wording, &mut description) {
+        fields.insert("script".to_owned(), script.into());
+    }
+    json!({"script": script, "job": description})
+}
+
+fn plain(property: &Property) -> Value {
+    match property {
+        Property::Flag(flag) => (*flag).into(),
+        Property::Number(number) => (*number).into(),
+        Property::Word(word) => word.as_str().into(),
+        Property::Words(words) => words.as_slice().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::batch::{JobRequest, request::tests::request};
+
+    fn described(wording: Wording, request: &JobRequest) -> Value {
+        let job = Submission {
+            script: Path::new("/scratch3/survey/runs/12/job.sh"),
+            copy: Path::new("runs/12/job.sh"),
+            request,
+        };
+        let gpu = BTreeMap::from([(
+            "tres_per_node".to_owned(),
+            Property::Word("gres/gpu:1".into()),
+        )]);
+        body(wording, "#!/bin/sh\n", &job, &gpu)
+    }
+
+    #[test]
+    fn up_to_v0_0_38_a_job_is_described_by_options() {
+        insta::assert_snapshot!(
+            described(Wording::Options, &request()),
+            @r##"{"job":{"account":"ps1","current_working_directory":"/scratch3/survey/runs/12","environment":{"PATH":"/usr/local/bin:/usr/bin:/bin"},"exclusive":"exclusive","name":"or-12-1-9f3c01ab","nodes":"4-4","open_mode":"append","qos":"standard","reservation":"maint_2","standard_output":"/scratch3/survey/runs/12/job.out","time_limit":480,"tres_per_node":"gres/gpu:1"},"script":"#!/bin/sh\n"}"##
+        );
+    }
+
+    #[test]
+    fn from_v0_0_39_on_numbers_are_objects_and_words_are_lists() {
+        let body = described(Wording::Fields, &request());
+        let job = &body["job"];
+        assert_eq!(job["time_limit"]["number"], 480);
+        assert_eq!(job["shared"], json!(["none"]));
+        assert_eq!(job["environment"][0], "PATH=/usr/local/bin:/usr/bin:/bin");
+    }
+
+    #[test]
+    fn a_walltime_is_rounded_up_to_minutes() {
+        let mut asked = request();
+        asked.walltime = crate::config::units::Seconds(61);
+        assert_eq!(described(Wording::Options, &asked)["job"]["time_limit"], 2);
+    }
+}

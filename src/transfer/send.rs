@@ -1,0 +1,74 @@
+//! The far end of a pull where our own program is: files are hashed while they are sent.
+
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    os::unix::{ffi::OsStringExt, fs::PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::{Hash, pack};
+use crate::connection::unescape_b;
+
+/// Bytes written at once.
+const AT_ONCE: usize = 1 << 18;
+
+/// For each line `NUMBER LINES` and so many paths with `printf %b` escapes: writes, between
+/// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each under [`name`]
+/// of its line, and behind it their checksums as `sha256sum` prints them. A file that changes its
+/// length meanwhile has none.
+///
+/// # Errors
+/// When `requests` or `out` fail. Files that are not there or cannot be read are left out.
+pub fn send(requests: impl Read, out: impl Write) -> io::Result<()> {
+    let mut lines = BufReader::new(requests).lines();
+    let mut out = BufWriter::with_capacity(AT_ONCE, out);
+    while let Some(request) = lines.next() {
+        let request = request?;
+        let Some((number, Ok(paths))) = request.split_once(' ').map(|(n, m)| (n, m.parse())) else {
+            let what = format!("`{}` does not ask for files", request.escape_debug());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        };
+        writeln!(out, "or begin {number}")?;
+        let mut sums = String::new();
+        for (line, text) in lines.by_ref().take(paths).enumerate() {
+            let path = PathBuf::from(OsString::from_vec(unescape_b(&text?)));
+            if let Some(hash) = one(&path, &name(line), &mut out)? {
+                // Writing to a text cannot fail.
+                let _infallible = writeln!(sums, "{hash}  {}", name(line));
+            }
+        }
+        pack::end(&mut out)?;
+        writeln!(out, "{sums}or over {number}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// One file, and its hash if it was whole.
+fn one(path: &Path, name: &str, out: &mut impl Write) -> io::Result<Option<Hash>> {
+    let Ok((mut file, size, mode)) = opened(path) else {
+        return Ok(None);
+    };
+    pack::header(out, name, size, mode)?;
+    let hash = pack::content(out, &mut file, size)?;
+    let still = file.metadata().is_ok_and(|now| now.len() == size);
+    Ok(hash.ok().filter(|_| still))
+}
+
+/// What the file of a line, from 0, is called in the stream.
+pub(super) fn name(line: usize) -> String {
+    format!("n/{line}")
+}
+
+fn opened(path: &Path) -> io::Result<(File, u64, u32)> {
+    // Opening a pipe would wait for its writer.
+    if !path.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let file = File::open(path)?;
+    let found = file.metadata()?;
+    Ok((file, found.len(), found.permissions().mode() & 0o777))
+}
