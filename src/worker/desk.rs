@@ -310,9 +310,10 @@ impl Desk {
     /// Whether nothing is left to wait for: no job is given out, none that waits can be done in
     /// the `left` seconds, and all that passed is on a disk.
     pub(super) fn is_over(&self, left: u64) -> bool {
-        self.nodes.iter().all(|node| {
-            node.inside.is_empty() && node.ahead.is_empty() && node.unsynced.is_empty()
-        }) && !self.waiting.has_any(left)
+        self.nodes
+            .iter()
+            .all(|node| node.inside.is_empty() && node.ahead.is_empty() && node.unsynced.is_empty())
+            && !self.waiting.has_any(left)
     }
 
     /// Nodes that hold passed jobs not yet on their disks, while there is nothing else to do.
@@ -337,10 +338,9 @@ impl Desk {
         self.node(id).map_or("", |node| node.name.as_str())
     }
 
-    /// Whether a node has work.
-    pub(super) fn is_idle(&self, id: NodeId) -> bool {
-        self.node(id)
-            .is_none_or(|node| node.inside.is_empty() && node.ahead.is_empty())
+    /// Whether a node is there, as far as anybody knows.
+    pub(super) fn is_present(&self, id: NodeId) -> bool {
+        self.node(id).is_some_and(|node| node.present)
     }
 
     /// How far it is.

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     message::{Order, Word},
-    place::{self, Address, Way},
+    place::{self, Way},
     talk::{Line, PROTOCOL, over_files, over_tcp},
 };
 use crate::connection::talk::{hello, secret::Secret};
@@ -33,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A worker's line, by the order in which lines came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LineId(u64);
 
 /// What happens at the door.
@@ -113,9 +113,10 @@ impl Door {
             tokio::spawn(async move {
                 let greeted = hello::greet(&mut stream, &PROTOCOL, Some(&secret)).await;
                 drop(place);
-                match greeted.map_err(|error| error.to_string()).and_then(|()| {
-                    stream.set_nodelay(true).map_err(|error| error.to_string())
-                }) {
+                match greeted
+                    .map_err(|error| error.to_string())
+                    .and_then(|()| stream.set_nodelay(true).map_err(|error| error.to_string()))
+                {
                     Ok(()) => door.bring_in(|ended| over_tcp(stream, ended)).await,
                     Err(why) => eprintln!("outrigger worker: {from} was not let in: {why}"),
                 }
@@ -158,9 +159,9 @@ impl Door {
     }
 }
 
-/// Name of the file that a worker writes to.
-pub(super) fn upload(coordinator: u64, node: &str, worker: u64) -> String {
-    format!("{coordinator:016x}.{node}.{worker:016x}.up")
+/// Name of the file that a worker writes to on one line.
+pub(super) fn upload(coordinator: u64, node: &str, line: u64) -> String {
+    format!("{coordinator:016x}.{node}.{line:016x}.up")
 }
 
 fn uploads(mail: &Path, incarnation: u64) -> Vec<PathBuf> {

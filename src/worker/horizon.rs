@@ -54,6 +54,9 @@ mod tests {
         assert_eq!((short.left(1000), short.is_reached(1056)), (54, false));
         assert!(short.is_reached(1057));
         let open = Horizon::new(1000, None);
-        assert_eq!((open.left(i64::MAX), open.is_reached(i64::MAX)), (u64::MAX, false));
+        assert_eq!(
+            (open.left(i64::MAX), open.is_reached(i64::MAX)),
+            (u64::MAX, false)
+        );
     }
 }

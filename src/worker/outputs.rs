@@ -63,8 +63,8 @@ pub(super) fn record(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("its record file is missing: {shown}"));
     }
     let mut text = Vec::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(LONGEST_RECORD + 1).read_to_end(&mut text));
+    let read =
+        fs::File::open(path).and_then(|file| file.take(LONGEST_RECORD + 1).read_to_end(&mut text));
     match read {
         Ok(_) if text.len() as u64 > LONGEST_RECORD => Err(format!(
             "its record file is over {LONGEST_RECORD} bytes: {shown}"

@@ -34,7 +34,10 @@ impl Programs {
         if let Some(path) = found.get(name) {
             return path.clone();
         }
-        let mut places = self.directories.iter().map(|directory| directory.join(name));
+        let mut places = self
+            .directories
+            .iter()
+            .map(|directory| directory.join(name));
         match places.find(|place| is_program(place)) {
             Some(place) => {
                 found.insert(name.to_owned(), place.clone());

@@ -147,7 +147,7 @@ impl Running {
     }
 
     fn follow(
-        mut self,
+        self,
         excerpt: &mut Excerpt,
         stop: BorrowedFd<'_>,
         mut deadline: Option<Instant>,

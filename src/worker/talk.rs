@@ -41,7 +41,10 @@ pub(super) struct Line<I, O> {
 }
 
 /// A line over a connection whose sides have said hello. Why it ended is told to `ended`.
-pub(super) fn over_tcp<I, O>(stream: TcpStream, ended: impl FnOnce(String) + Send + 'static) -> Line<I, O>
+pub(super) fn over_tcp<I, O>(
+    stream: TcpStream,
+    ended: impl FnOnce(String) + Send + 'static,
+) -> Line<I, O>
 where
     I: DeserializeOwned + Send + 'static,
     O: Serialize + Send + 'static,
@@ -51,7 +54,9 @@ where
     let (outgoing, mut said) = unbounded_channel::<O>();
     tokio::spawn(async move {
         while let Some(next) = said.recv().await {
-            let Ok(text) = message::text(&next) else { break };
+            let Ok(text) = message::text(&next) else {
+                break;
+            };
             if frame::write(&mut writer, &text).await.is_err() {
                 break;
             }
@@ -115,7 +120,9 @@ where
             }
             pause = FIRST_PAUSE;
             at += news.len() as u64;
-            let mut lines = news.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let mut lines = news
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty());
             let bad = lines.find_map(|line| match serde_json::from_slice(line) {
                 Ok(next) => heard.send(next).err().map(|_| String::new()),
                 Err(error) => Some(error.to_string()),
@@ -178,7 +185,10 @@ mod tests {
             worker.outgoing.send(Word::Beat { synced }).unwrap();
         }
         for synced in 0..3 {
-            assert_eq!(coordinator.incoming.recv().await, Some(Word::Beat { synced }));
+            assert_eq!(
+                coordinator.incoming.recv().await,
+                Some(Word::Beat { synced })
+            );
         }
         coordinator.outgoing.send(Order::Finish).unwrap();
         assert_eq!(worker.incoming.recv().await, Some(Order::Finish));
@@ -194,6 +204,10 @@ mod tests {
         let mut line = over_files::<Word, Order>(up, down, ended);
         assert_eq!(line.incoming.recv().await, Some(Word::Beat { synced: 1 }));
         assert_eq!(line.incoming.recv().await, None);
-        assert!(why.await.unwrap().starts_with("not a message of this protocol"));
+        assert!(
+            why.await
+                .unwrap()
+                .starts_with("not a message of this protocol")
+        );
     }
 }

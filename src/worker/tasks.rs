@@ -7,7 +7,12 @@ use std::{
     path::Path,
 };
 
-use super::{desk::Task, error::WorkerError, message::{Ended, How}, room::Need};
+use super::{
+    desk::Task,
+    error::WorkerError,
+    message::{Ended, How},
+    room::Need,
+};
 use crate::state::run_dir::{
     JOBS, REFUSED,
     jobs::JobLine,

@@ -83,7 +83,10 @@ mod tests {
         assert_eq!(pick(89, 4), Some(3));
         assert_eq!(pick(29, 4), Some(1));
         assert_eq!(pick(9, 4), None);
-        assert_eq!(waiting.pick(u64::MAX, |_| true, |need| need.threads < 4), Some(5));
+        assert_eq!(
+            waiting.pick(u64::MAX, |_| true, |need| need.threads < 4),
+            Some(5)
+        );
         waiting.remove(None, need(1), 10, 1);
         assert!(!waiting.has_any(29));
     }

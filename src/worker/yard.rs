@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    os::fd::OwnedFd,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
@@ -25,8 +25,8 @@ impl Stop {
     }
 
     /// The descriptor that is readable then.
-    pub(super) fn fd(&self) -> &OwnedFd {
-        &self.0
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     fn order(&self) {

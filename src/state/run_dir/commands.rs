@@ -219,13 +219,41 @@ y' '' '}' || return
     }
 
     #[rstest]
-    #[case("or_base=7", "or_base=x", "line 1 of a job's commands: not known: `or_base=x`")]
-    #[case("or_limit=60", "rm -rf /", "line 2 of a job's commands: not known: `rm -rf /`")]
-    #[case("or_check r", "or_check z", "line 7 of a job's commands: not an output: `or_check z /s/o'1 O /s/log`")]
-    #[case("cd '/s/a b' || return", "cd /s", "line 10 of a job's commands: not a step: `cd /s`")]
-    #[case("mkdir -p", "''", "line 11 of a job's commands: not a step: ` x\ny  } || return`")]
-    #[case("return\n}\n", "return\n", "line 13 of a job's commands: it ends too early: `/bin/sh -c \"echo 'a' >b || \\$x\" || return`")]
-    #[case("/s/w2\n", "'/s/w2\n", "line 4 of a job's commands: a quote is not closed")]
+    #[case(
+        "or_base=7",
+        "or_base=x",
+        "line 1 of a job's commands: not known: `or_base=x`"
+    )]
+    #[case(
+        "or_limit=60",
+        "rm -rf /",
+        "line 2 of a job's commands: not known: `rm -rf /`"
+    )]
+    #[case(
+        "or_check r",
+        "or_check z",
+        "line 7 of a job's commands: not an output: `or_check z /s/o'1 O /s/log`"
+    )]
+    #[case(
+        "cd '/s/a b' || return",
+        "cd /s",
+        "line 10 of a job's commands: not a step: `cd /s`"
+    )]
+    #[case(
+        "mkdir -p",
+        "''",
+        "line 11 of a job's commands: not a step: ` x\ny  } || return`"
+    )]
+    #[case(
+        "return\n}\n",
+        "return\n",
+        "line 13 of a job's commands: it ends too early: `/bin/sh -c \"echo 'a' >b || \\$x\" || return`"
+    )]
+    #[case(
+        "/s/w2\n",
+        "'/s/w2\n",
+        "line 4 of a job's commands: a quote is not closed"
+    )]
     fn what_prepare_does_not_write_is_refused(
         #[case] from: &str,
         #[case] to: &str,

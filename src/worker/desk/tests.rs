@@ -54,7 +54,10 @@ const EVER: u64 = u64::MAX;
 
 #[test]
 fn the_longest_jobs_are_given_first_as_far_as_there_is_room() {
-    let mut desk = self::desk([task(0, 1, 5), task(1, 2, 30), task(2, 1, 20), task(3, 1, 9)], 1);
+    let mut desk = desk(
+        [task(0, 1, 5), task(1, 2, 30), task(2, 1, 20), task(3, 1, 9)],
+        1,
+    );
     let (node, _) = desk.join(&join("a", 1, 4));
     assert_eq!(numbers(&desk.give(node, EVER)), [(1, 1), (2, 1), (3, 1)]);
     assert!(desk.give(node, EVER).is_empty());
@@ -62,7 +65,7 @@ fn the_longest_jobs_are_given_first_as_far_as_there_is_room() {
 
 #[test]
 fn a_job_that_would_not_end_in_time_is_not_begun() {
-    let mut desk = self::desk([task(0, 1, 100), task(1, 1, 50)], 1);
+    let mut desk = desk([task(0, 1, 100), task(1, 1, 50)], 1);
     let (node, _) = desk.join(&join("a", 1, 4));
     let given = desk.give(node, 60);
     assert_eq!(numbers(&given), [(1, 1)]);
@@ -77,7 +80,7 @@ fn a_job_that_would_not_end_in_time_is_not_begun() {
 
 #[test]
 fn a_job_that_failed_goes_to_another_node_first() {
-    let mut desk = self::desk([task(0, 1, 9)], 3);
+    let mut desk = desk([task(0, 1, 9)], 3);
     let (a, _) = desk.join(&join("a", 1, 1));
     let (b, _) = desk.join(&join("b", 1, 1));
     let given = desk.give(a, EVER);
@@ -96,7 +99,7 @@ fn a_job_that_failed_goes_to_another_node_first() {
 
 #[test]
 fn the_only_node_tries_again_itself() {
-    let mut desk = self::desk([task(0, 1, 9)], 2);
+    let mut desk = desk([task(0, 1, 9)], 2);
     let (a, _) = desk.join(&join("a", 1, 1));
     let given = desk.give(a, EVER);
     desk.ended(a, &ended(&given[0], How::Failed));
@@ -105,7 +108,7 @@ fn the_only_node_tries_again_itself() {
 
 #[test]
 fn a_job_whose_inputs_are_missing_is_not_tried_again() {
-    let mut desk = self::desk([task(0, 1, 9)], 3);
+    let mut desk = desk([task(0, 1, 9)], 3);
     let (a, _) = desk.join(&join("a", 1, 1));
     let given = desk.give(a, EVER);
     desk.ended(a, &ended(&given[0], How::Refused));
@@ -115,7 +118,7 @@ fn a_job_whose_inputs_are_missing_is_not_tried_again() {
 
 #[test]
 fn a_node_on_which_all_fails_is_drained_while_another_is_in_order() {
-    let mut desk = self::desk((0..40).map(|seq| task(seq, 1, 9)), 3);
+    let mut desk = desk((0..40).map(|seq| task(seq, 1, 9)), 3);
     let (bad, _) = desk.join(&join("bad", 1, 1));
     for _ in 0..SUSPECT {
         let given = desk.give(bad, EVER);
@@ -130,7 +133,7 @@ fn a_node_on_which_all_fails_is_drained_while_another_is_in_order() {
 
 #[test]
 fn what_a_silent_node_had_is_given_out_again_and_what_it_had_not_written() {
-    let mut desk = self::desk((0..4).map(|seq| task(seq, 1, 9)), 3);
+    let mut desk = desk((0..4).map(|seq| task(seq, 1, 9)), 3);
     let (a, _) = desk.join(&join("a", 1, 3));
     let (b, _) = desk.join(&join("b", 1, 4));
     let given = desk.give(a, EVER);
@@ -146,7 +149,7 @@ fn what_a_silent_node_had_is_given_out_again_and_what_it_had_not_written() {
 
 #[test]
 fn a_worker_that_comes_again_keeps_what_runs_and_ends_what_is_anothers() {
-    let mut desk = self::desk((0..3).map(|seq| task(seq, 1, 9)), 3);
+    let mut desk = desk((0..3).map(|seq| task(seq, 1, 9)), 3);
     let (a, _) = desk.join(&join("a", 1, 2));
     let given = desk.give(a, EVER);
     let mut again = join("a", 1, 2);
@@ -154,7 +157,11 @@ fn a_worker_that_comes_again_keeps_what_runs_and_ends_what_is_anothers() {
     again.going = vec![(1, 1), (2, 7)];
     desk.lost(a);
     let (b, _) = desk.join(&join("b", 1, 1));
-    assert_eq!(numbers(&desk.give(b, EVER)), [(2, 1)], "a failed job waits for another node");
+    assert_eq!(
+        numbers(&desk.give(b, EVER)),
+        [(2, 1)],
+        "a failed job waits for another node"
+    );
     let (same, foreign) = desk.join(&again);
     assert_eq!((same, foreign), (a, vec![(2, 7)]));
     assert_eq!((desk.tally().passed, desk.tally().left), (1, 2));
@@ -163,13 +170,16 @@ fn a_worker_that_comes_again_keeps_what_runs_and_ends_what_is_anothers() {
 
 #[test]
 fn orders_that_never_came_do_not_count_as_tried() {
-    let mut desk = self::desk([task(0, 1, 9)], 1);
+    let mut desk = desk([task(0, 1, 9)], 1);
     let (a, _) = desk.join(&join("a", 1, 1));
     assert_eq!(desk.give(a, EVER).len(), 1);
     desk.join(&join("a", 1, 1));
     assert_eq!(numbers(&desk.give(a, EVER)), [(0, 2)]);
     desk.join(&join("a", 2, 1));
-    assert!(desk.is_over(EVER), "a new process on the node had to end it");
+    assert!(
+        desk.is_over(EVER),
+        "a new process on the node had to end it"
+    );
     assert_eq!(desk.tally().failed, 1);
 }
 
@@ -177,7 +187,7 @@ fn orders_that_never_came_do_not_count_as_tried() {
 fn a_new_coordinator_learns_from_its_workers() {
     let mut tasks: Vec<Task> = (0..3).map(|seq| task(seq, 1, 9)).collect();
     tasks[1].attempt = 1;
-    let mut desk = self::desk(tasks, 2);
+    let mut desk = desk(tasks, 2);
     let mut known = join("a", 5, 2);
     known.going = vec![(1, 1)];
     known.ended = vec![
@@ -269,7 +279,7 @@ proptest! {
     ) {
         const TRIES: u32 = 3;
         let tasks = jobs.iter().zip(0..).map(|((threads, seconds, _), seq)| task(seq, *threads, *seconds));
-        let mut desk = self::desk(tasks, TRIES);
+        let mut desk = desk(tasks, TRIES);
         let mut machines: Vec<Machine> = Vec::new();
         for (at, cores) in cores.iter().enumerate() {
             let first = join(&format!("n{at}"), 1, *cores);

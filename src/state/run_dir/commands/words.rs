@@ -33,7 +33,12 @@ pub(super) fn lines(text: &str) -> Result<Vec<(usize, Vec<Word>)>, CommandsError
                 let word = word(&mut characters).ok_or_else(|| CommandsError {
                     line,
                     what: "a quote is not closed",
-                    text: text.get(at..).unwrap_or_default().chars().take(80).collect(),
+                    text: text
+                        .get(at..)
+                        .unwrap_or_default()
+                        .chars()
+                        .take(80)
+                        .collect(),
                 })?;
                 row.get_or_insert((line, Vec::new())).1.push(word);
                 let end = characters.peek().map_or(text.len(), |(end, _)| *end);
