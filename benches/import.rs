@@ -107,6 +107,7 @@ fn outcome(seq: u64) -> JobOutcome {
         ended_at: Some(Timestamp::UNIX_EPOCH),
         node: Some("node01".into()),
         memory: None,
+        effort: None,
         reason: String::new(),
         by_hand: false,
         record: record.as_object().cloned(),

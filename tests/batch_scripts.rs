@@ -132,6 +132,31 @@ fn slurm_is_asked_once_while_all_jobs_live() {
 }
 
 #[test]
+fn of_many_that_are_left_slurm_is_asked_once() {
+    let programs = Programs::new(&[
+        ("squeue", UNKNOWN_ID),
+        ("sacct", NO_ACCOUNTING),
+        (
+            "scontrol",
+            "for id in 1 2 3 4 6 15; do echo \"JobId=$id JobName=x JobState=COMPLETED ExitCode=0:0\"; done
+             echo 'JobId=16 ArrayJobId=8 ArrayTaskId=1 JobState=TIMEOUT ExitCode=0:0'",
+        ),
+    ]);
+    let slurm = Slurm::new(Some(programs.directory.path()));
+    let ids = ["1", "2", "3", "4", "5", "6", "8_1"];
+    let states = programs.status(&slurm, &ids).unwrap();
+    let ended = JobStatus::Ended(Ending::Completed);
+    assert!(
+        ["1", "2", "3", "4", "6"]
+            .iter()
+            .all(|id| states[*id] == ended)
+    );
+    assert_eq!(states["5"], JobStatus::Unknown);
+    assert_eq!(states["8_1"], JobStatus::Ended(Ending::Timeout));
+    assert_eq!(programs.calls().matches("scontrol").count(), 1);
+}
+
+#[test]
 fn a_single_job_that_slurm_forgot_is_unknown() {
     let programs = Programs::new(&[
         ("squeue", UNKNOWN_ID),

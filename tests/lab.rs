@@ -4,6 +4,8 @@
 //! as many as masters were opened: a hidden login fails the test that caused it.
 
 #[cfg(test)]
+mod lab_asking;
+#[cfg(test)]
 mod lab_bridge;
 #[cfg(test)]
 mod lab_cluster;

@@ -191,6 +191,7 @@ fn outcome(seq: u64, event: JobEvent) -> JobOutcome {
         ended_at: None,
         node: None,
         memory: None,
+        effort: None,
         reason: String::new(),
         by_hand: false,
         record: None,

@@ -8,6 +8,8 @@
     reason = "a failed test says where"
 )]
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use outrigger::state::{
@@ -15,10 +17,11 @@ use outrigger::state::{
     component::{Candidate, ComponentState, NewRun},
     event::{Act, Subject},
     file::Product,
-    import::{Counts, Import, JobOutcome},
+    import::{Counts, Effort, Import, JobOutcome},
     job::{JobEvent, JobState, PreparedComponent},
     record::{ColumnKind, RecordSchema},
     run::{RunEvent, RunState, Stage, Step},
+    timing::{TimedStage, Timing, TimingFilter},
 };
 use serde_json::json;
 
@@ -37,7 +40,7 @@ fn define(store: &mut Store, stage: &str, ids: &[i64]) -> Option<i64> {
         .iter()
         .map(|id| Candidate {
             stage_id: *id,
-            row: "{}".into(),
+            row: json!({"filter": "r"}).to_string(),
         })
         .collect();
     let new = NewRun {
@@ -97,6 +100,7 @@ fn passed(seq: u64, bg: impl Into<serde_json::Value>) -> JobOutcome {
         ended_at: None,
         node: Some("node01".into()),
         memory: None,
+        effort: None,
         reason: String::new(),
         by_hand: false,
         record: record.as_object().cloned(),
@@ -182,6 +186,70 @@ fn a_second_import_changes_nothing() {
     assert_eq!(first, second);
     assert_eq!(store.events(Subject::Run, run).unwrap(), events);
     assert_eq!(rows(&store, "SELECT count(*) || '' FROM chip"), ["2"]);
+}
+
+fn timings(store: &Store, by: Option<&str>, newest: u32) -> Vec<Timing> {
+    let filter = TimingFilter {
+        stage: "chip",
+        site: Some("here"),
+        by,
+        newest,
+    };
+    store.timings(&filter).unwrap()
+}
+
+/// A job that passed and worked for some seconds.
+fn worked(seq: u64, seconds: i64) -> JobOutcome {
+    JobOutcome {
+        started_at: Timestamp::from_second(1000).ok(),
+        ended_at: Timestamp::from_second(1000 + seconds).ok(),
+        memory: Some(1 << 30),
+        effort: Some(Effort {
+            threads: 2,
+            cpu: Some(Duration::from_millis(1500)),
+        }),
+        ..passed(seq, 1.0)
+    }
+}
+
+#[test]
+fn what_finished_jobs_took_is_known_after_the_import_and_counted_once() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let outcomes = [worked(0, 40), worked(1, 50)];
+    import(&mut store, run, &outcomes, 1);
+    import(&mut store, run, &outcomes, 1);
+    let took = |kind: &str, wall| Timing {
+        kind: kind.into(),
+        wall,
+        cpu: Some(1.5),
+        memory: Some(1 << 30),
+        threads: 2,
+    };
+    assert_eq!(timings(&store, None, 9), [took("", 40.0), took("", 50.0)]);
+    assert_eq!(timings(&store, Some("key"), 1), [took("a", 40.0)]);
+    assert_eq!(
+        timings(&store, Some("filter"), 9),
+        [took("r", 40.0), took("r", 50.0)]
+    );
+    assert_eq!(timings(&store, Some("seeing"), 1), [took("", 40.0)]);
+    let (stage, site) = ("chip".to_owned(), "here".to_owned());
+    assert_eq!(store.timed_stages().unwrap(), [TimedStage { stage, site }]);
+}
+
+#[test]
+fn a_job_that_failed_or_did_no_work_tells_nothing_of_what_jobs_take() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    let mut failed = worked(0, 40);
+    failed.event = JobEvent::Fail;
+    let idle = JobOutcome {
+        effort: None,
+        ..worked(1, 50)
+    };
+    import(&mut store, run, &[failed, idle], 1);
+    assert_eq!(timings(&store, None, 9), []);
+    assert_eq!(store.timed_stages().unwrap(), []);
 }
 
 #[test]

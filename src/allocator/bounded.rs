@@ -40,6 +40,7 @@ pub(super) fn allocate(work: &Work, limits: &Limits) -> Result<Allocation, Alloc
         capacity_jobs: capacity,
         core_hours,
         fill: used / core_hours,
+        outlook: None,
         notes: plan.notes(work, limits, runs),
     })
 }

@@ -134,6 +134,7 @@ fn request(
         capacity_jobs: jobs,
         core_hours: requested * f64::from(limits.cores_per_node),
         fill,
+        outlook: None,
         notes: remarks,
     }
 }

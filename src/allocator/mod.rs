@@ -1,9 +1,15 @@
-//! Nodes × walltime from work: pure formulas, chosen by name.
+//! Nodes × walltime from work: pure formulas, chosen by name, and what finished jobs teach them.
 
 mod bounded;
+mod calibrated;
+mod calibration;
+mod forecast;
 mod historic;
 mod number;
+mod simulate;
 mod split;
+mod threads;
+mod times;
 
 use serde::Serialize;
 
@@ -12,8 +18,14 @@ use crate::config::{
     units::Seconds,
 };
 
+pub use calibrated::{Start, Wish, propose};
+pub use calibration::{Calibrated, Threaded, calibrate, load};
+pub use forecast::{Forecast, Kind, Load};
 pub use historic::ipp_cost;
+pub use simulate::{Launcher, Placed, Played};
 pub use split::{Part, split};
+pub use threads::{Node, Throughput, advise};
+pub use times::{FEWEST, Summary, Times};
 
 /// What is to be computed: a bundle of jobs of one stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,8 +83,24 @@ pub struct Allocation {
     /// Share of these core-hours that the work is predicted to use. For formula `seed` and a
     /// walltime of one hour this is the notes' "unused side calculation".
     pub fill: f64,
+    /// How a run will go, where it was played.
+    #[serde(flatten)]
+    pub outlook: Option<Outlook>,
     /// What a person should know about it.
     pub notes: Vec<String>,
+}
+
+/// How a run will go, as plays with drawn times tell.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Outlook {
+    /// Seconds after which half of the plays are over.
+    pub expected_seconds: u64,
+    /// Share of the slots' time until then that jobs use.
+    pub efficiency: f64,
+    /// Share of the plays that are not over within the walltime.
+    pub overrun: f64,
+    /// Number of plays.
+    pub plays: u64,
 }
 
 /// Why no request fits.
@@ -137,6 +165,9 @@ pub enum AllocationError {
 /// # Errors
 /// Work or limits that make no sense; with [`Formula::Bounded`] also a job that no request within
 /// the limits can run.
+///
+/// [`Formula::Calibrated`] without times of finished jobs is [`Formula::Bounded`]; with them see
+/// [`propose`].
 pub fn allocate(
     formula: Formula,
     work: &Work,
@@ -147,7 +178,7 @@ pub fn allocate(
     match formula {
         Formula::Seed => Ok(historic::seed(work, limits)),
         Formula::Ipp => Ok(historic::ipp(work, limits)),
-        Formula::Bounded => bounded::allocate(work, limits),
+        Formula::Bounded | Formula::Calibrated => bounded::allocate(work, limits),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::{
-    Ask, AskError, Cancelled, Dialect, JobId, JobStatus, MultiProg, QueryError, Scheduler,
-    Submission, SubmitError, SubmitFault, Version, answer,
+    Ask, AskError, Cancelled, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
+    MultiProg, QueryError, Scheduler, Submission, SubmitError, SubmitFault, Version, answer,
 };
 use crate::connection::{Host, Output};
 
@@ -51,6 +51,26 @@ pub trait Commands: Dialect + fmt::Debug + Send + Sync {
     /// # Errors
     /// If the scheduler could not be asked, or said no.
     fn parse_cancel(&self, answer: &Output) -> Result<Cancelled, QueryError>;
+
+    /// The command that tells when `requests` would begin; `None` if the scheduler cannot tell.
+    ///
+    /// # Errors
+    /// As [`Dialect::directives`].
+    fn foresee(&self, _requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
+        Ok(None)
+    }
+
+    /// What [`Commands::foresee`] told of each of `requests`.
+    ///
+    /// # Errors
+    /// If the scheduler could not be asked, or its answer is not understood.
+    fn parse_foresee(
+        &self,
+        _answer: &Output,
+        requests: &[JobRequest],
+    ) -> Result<Vec<Foresight>, QueryError> {
+        Ok(Foresight::none(requests.len()))
+    }
 
     /// The command that prints the scheduler's version.
     fn version(&self) -> Vec<String>;
@@ -118,6 +138,23 @@ impl<C: Commands> Scheduler for ByCommands<C> {
         Box::pin(async move {
             let answer = self.host.run(&self.commands.cancel(id), None).await?;
             Ok(self.commands.parse_cancel(&answer)?)
+        })
+    }
+
+    fn foresee<'a>(
+        &'a self,
+        requests: &'a [JobRequest],
+    ) -> Ask<'a, Result<Vec<Foresight>, AskError>> {
+        Box::pin(async move {
+            let command = self.commands.foresee(requests);
+            let refused = |error: DirectiveError| QueryError::Refused {
+                message: error.to_string(),
+            };
+            let Some(command) = command.map_err(refused)? else {
+                return Ok(Foresight::none(requests.len()));
+            };
+            let answer = self.host.run(&command, None).await?;
+            Ok(self.commands.parse_foresee(&answer, requests)?)
         })
     }
 

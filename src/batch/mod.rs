@@ -7,6 +7,7 @@
 
 mod answer;
 mod commands;
+mod foresight;
 mod job_id;
 mod launch;
 mod local;
@@ -22,6 +23,7 @@ use std::{collections::BTreeMap, fmt, path::Path, pin::Pin};
 
 pub use answer::{AskError, Cancelled, QueryError, SubmitError, SubmitFault, Version};
 pub use commands::Commands;
+pub use foresight::Foresight;
 pub use job_id::{JobId, JobIdError};
 pub use launch::{LaunchArgs, launch_main};
 pub use local::{LocalCommand, LocalScheduler, local_main};
@@ -89,6 +91,15 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
 
     /// Takes a job out of the queue or ends it.
     fn cancel<'a>(&'a self, id: &'a JobId) -> Ask<'a, Result<Cancelled, AskError>>;
+
+    /// When each of `requests` of one site, which differ in nodes and walltime only, would begin
+    /// if it were submitted now. Queues nothing.
+    fn foresee<'a>(
+        &'a self,
+        requests: &'a [JobRequest],
+    ) -> Ask<'a, Result<Vec<Foresight>, AskError>> {
+        Box::pin(async move { Ok(Foresight::none(requests.len())) })
+    }
 
     /// The scheduler's version.
     fn version(&self) -> Ask<'_, Result<Version, AskError>>;

@@ -8,13 +8,15 @@ use serde::Serialize;
 use super::{
     Global,
     exit::{CliError, Exit},
+    queue::{Choice, choices},
     table::{print, print_json_keys},
+    workplace,
 };
 use crate::{
     allocator::{self, Allocation, Limits, Work},
     config::{
         self, Loaded,
-        site::{Formula, Site},
+        site::{Formula, Prefer, Site},
     },
 };
 
@@ -25,9 +27,14 @@ const TABLE_THREADS: u32 = 2;
 ///
 /// What a job costs comes from --threads and --seconds, else from the stage's recipe, else from
 /// the table of the original pipeline. With --profile no configuration is needed.
+///
+/// Formula `calibrated` knows from finished jobs what jobs take, and plays the launcher on such
+/// times: see `outrigger calibrate`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   outrigger alloc --stage chip --jobs 37200 --profile lanl --formula ipp
+  outrigger alloc --stage chip --jobs 37200 --formula calibrated --prefer short
+  outrigger alloc --stage chip --jobs 37200 --formula calibrated --queue
   outrigger alloc --stage fit --jobs 5000 --threads 4 --seconds 90 --site mustang --json")]
 pub(super) struct AllocArgs {
     /// The stage.
@@ -45,6 +52,13 @@ pub(super) struct AllocArgs {
     /// How to compute; the site's own formula if absent.
     #[arg(long, value_enum)]
     formula: Option<Named>,
+    /// What the queue likes, for formula `calibrated`; the site's own preference if absent.
+    #[arg(long, value_enum)]
+    prefer: Option<Liking>,
+    /// Ask the site's scheduler when such requests would begin, whatever the queue likes, and take
+    /// the one that is over first; nothing is queued.
+    #[arg(long, conflicts_with = "prefer")]
+    queue: bool,
     /// Cores that a job uses.
     #[arg(long)]
     threads: Option<u32>,
@@ -64,6 +78,28 @@ enum Named {
     Ipp,
     /// Never over the site's limits; splits what does not fit.
     Bounded,
+    /// From what finished jobs took; `bounded` while there are too few.
+    Calibrated,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Liking {
+    /// The fewest runs, and of these the fewest whole hours.
+    Hours,
+    /// The shortest walltime, in as many runs as that takes.
+    Short,
+    /// The fewest runs, and of these the most nodes.
+    Wide,
+}
+
+impl From<Liking> for Prefer {
+    fn from(liking: Liking) -> Self {
+        match liking {
+            Liking::Hours => Self::Hours,
+            Liking::Short => Self::Short,
+            Liking::Wide => Self::Wide,
+        }
+    }
 }
 
 impl From<Named> for Formula {
@@ -72,6 +108,7 @@ impl From<Named> for Formula {
             Named::Seed => Self::Seed,
             Named::Ipp => Self::Ipp,
             Named::Bounded => Self::Bounded,
+            Named::Calibrated => Self::Calibrated,
         }
     }
 }
@@ -93,28 +130,48 @@ struct Answer<'a> {
     cost: Cost,
     #[serde(flatten)]
     allocation: Allocation,
+    /// What the scheduler was asked about, the one that is over first at the beginning.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<Choice>,
 }
 
 pub(super) fn run(global: &Global, arguments: &AllocArgs) -> Result<Exit, CliError> {
     let loaded = configuration(global, arguments)?;
     let (name, site) = site(loaded.as_ref(), arguments)?;
-    let cost = cost(loaded.as_ref(), arguments)?;
-    let work = Work {
-        stage: arguments.stage.clone(),
-        jobs: arguments.jobs,
-        threads: cost.threads,
-        seconds_per_job: cost.seconds_per_job,
-        longest: None,
-    };
     let formula = arguments.formula.map_or(site.formula, Formula::from);
-    let allocation = allocator::allocate(formula, &work, &Limits::of(&site))
-        .map_err(|error| CliError::Usage(error.to_string()))?;
+    if arguments.queue && formula != Formula::Calibrated {
+        return Err(CliError::Usage(
+            "--queue compares requests of formula calibrated: add --formula calibrated".to_owned(),
+        ));
+    }
+    let mut choices = Vec::new();
+    let (cost, allocation) = match formula {
+        Formula::Calibrated => {
+            let (cost, allocation, asked) = calibrated(global, arguments, &name)?;
+            choices = asked;
+            (cost, allocation)
+        },
+        Formula::Seed | Formula::Ipp | Formula::Bounded => {
+            let cost = cost(loaded.as_ref(), arguments)?;
+            let work = Work {
+                stage: arguments.stage.clone(),
+                jobs: arguments.jobs,
+                threads: cost.threads,
+                seconds_per_job: cost.seconds_per_job,
+                longest: None,
+            };
+            let allocation = allocator::allocate(formula, &work, &Limits::of(&site))
+                .map_err(|error| CliError::Usage(error.to_string()))?;
+            (cost, allocation)
+        },
+    };
     let answer = Answer {
         stage: &arguments.stage,
         jobs: arguments.jobs,
         site: &name,
         cost,
         allocation,
+        choices,
     };
     if arguments.json {
         print_json_keys(&answer)?;
@@ -122,6 +179,52 @@ pub(super) fn run(global: &Global, arguments: &AllocArgs) -> Result<Exit, CliErr
         print(&text(&answer))?;
     }
     Ok(Exit::Done)
+}
+
+/// The allocation that finished jobs of the stage give.
+fn calibrated(
+    global: &Global,
+    arguments: &AllocArgs,
+    site: &str,
+) -> Result<(Cost, Allocation, Vec<Choice>), CliError> {
+    if arguments.profile.is_some() || arguments.threads.is_some() || arguments.seconds.is_some() {
+        return Err(CliError::Usage(
+            "formula calibrated goes by the finished jobs of a site of outrigger.yaml: leave out \
+             --profile, --threads and --seconds"
+                .to_owned(),
+        ));
+    }
+    let workplace = workplace::open(global)?;
+    let reckoning = workplace.reckoning(&arguments.stage, site)?;
+    let mut reckoning = workplace.calibrated(reckoning, site)?;
+    if let Some(liking) = arguments.prefer {
+        reckoning.prefer = liking.into();
+    }
+    let choices = if arguments.queue {
+        choices(&workplace, &reckoning, arguments.jobs, site)?
+    } else {
+        Vec::new()
+    };
+    let allocation = match choices.first() {
+        Some(first) => first.allocation.clone(),
+        None => reckoning.allocate(arguments.jobs, false)?,
+    };
+    let cost = match allocator::load(&reckoning.kinds, arguments.jobs) {
+        Some(load) => Cost {
+            threads: reckoning.cost.threads,
+            seconds_per_job: (load.mean() * 10.0).round() / 10.0,
+            cost_from: format!(
+                "mean of {} finished jobs",
+                reckoning.kinds.iter().map(|k| k.wall.count).sum::<usize>()
+            ),
+        },
+        None => Cost {
+            threads: reckoning.cost.threads,
+            seconds_per_job: seconds(reckoning.cost.seconds.0),
+            cost_from: "the stage's recipe".to_owned(),
+        },
+    };
+    Ok((cost, allocation, choices))
 }
 
 /// The configuration, if there is one and something of it may be needed.
@@ -216,11 +319,13 @@ fn text(answer: &Answer<'_>) -> String {
         site,
         cost,
         allocation,
+        choices,
     } = answer;
     let formula = match allocation.formula {
         Formula::Seed => "seed",
         Formula::Ipp => "ipp",
         Formula::Bounded => "bounded",
+        Formula::Calibrated => "calibrated",
     };
     let mut text = format!(
         "{jobs} jobs of {stage} at {site}: {} threads, {} s each ({}); formula {formula}\n",
@@ -237,6 +342,9 @@ fn text(answer: &Answer<'_>) -> String {
     }
     line("core-hours", format!("{:.0}", allocation.core_hours));
     line("fill", format!("{:.3}", allocation.fill));
+    for choice in choices {
+        let _infallible = writeln!(text, "  {choice}");
+    }
     for note in &allocation.notes {
         let _infallible = writeln!(text, "note: {note}");
     }

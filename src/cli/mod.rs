@@ -1,6 +1,7 @@
 //! The commands of `outrigger`: one file a verb; parse, call, print; nothing else.
 
 mod alloc;
+mod calibrate;
 mod check;
 mod completions;
 mod connection;
@@ -11,6 +12,7 @@ mod explain;
 mod init;
 mod programs;
 mod progress;
+mod queue;
 mod remote;
 mod schema;
 mod script;
@@ -101,6 +103,8 @@ enum Verb {
     Status(status::StatusArgs),
     /// Compute nodes and walltime for so many jobs.
     Alloc(alloc::AllocArgs),
+    /// What finished jobs took, by stage and site.
+    Calibrate(calibrate::CalibrateArgs),
     /// Look after state.db.
     Db(db::DbArgs),
     /// Task scripts: what they will do.
@@ -219,6 +223,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Remote(arguments) => remote::run(&global, arguments),
         Verb::Status(arguments) => status::run(&global, &arguments),
         Verb::Alloc(arguments) => alloc::run(&global, &arguments),
+        Verb::Calibrate(arguments) => calibrate::run(&global, &arguments),
         Verb::Db(arguments) => db::run(&global, &arguments),
         Verb::Script(command) => script::run(command),
         Verb::Schema(arguments) => schema::run(&arguments),

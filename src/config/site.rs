@@ -89,6 +89,9 @@ pub struct Site {
     /// Formula that turns work into nodes × walltime.
     #[serde(default)]
     pub formula: Formula,
+    /// What the queue likes, for formula `calibrated`.
+    #[serde(default)]
+    pub prefer: Prefer,
     /// What starts the jobs inside an allocation.
     #[serde(default)]
     pub launcher: LauncherKind,
@@ -269,6 +272,21 @@ pub enum Formula {
     /// Never over the site's limits; an oversized bundle is split.
     #[default]
     Bounded,
+    /// From what finished jobs took, by playing the launcher; `bounded` while there are too few.
+    Calibrated,
+}
+
+/// What a site's queue likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// The fewest runs, and of these the fewest whole hours.
+    #[default]
+    Hours,
+    /// The shortest walltime, in as many runs as that takes.
+    Short,
+    /// The fewest runs, and of these the most nodes.
+    Wide,
 }
 
 /// Shape and number of a site's nodes.

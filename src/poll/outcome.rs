@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::report;
 use crate::state::{
-    import::JobOutcome,
+    import::{Effort, JobOutcome},
     job::JobEvent,
     run_dir::{
         decision::Report,
@@ -79,6 +79,10 @@ fn verdict(
         ended_at: second(end.end),
         node: Some(end.node.clone()),
         memory: end.peak_kib.map(|kib| kib.saturating_mul(1024)),
+        effort: (!end.skipped).then_some(Effort {
+            threads: job.threads,
+            cpu: end.cpu,
+        }),
         reason,
         by_hand: false,
         record: fields,
@@ -138,6 +142,7 @@ fn lost(seq: u64, start: Option<&(i64, String)>, why: &str) -> JobOutcome {
         ended_at: None,
         node: start.map(|(_, node)| node.clone()),
         memory: None,
+        effort: None,
         reason: why.to_owned(),
         by_hand: false,
         record: None,

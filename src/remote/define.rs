@@ -2,13 +2,9 @@
 
 use serde::Serialize;
 
-use super::{
-    prepare::work,
-    workplace::{RemoteError, Workplace},
-};
+use super::workplace::{RemoteError, Workplace};
 use crate::{
-    allocator::{self, Limits},
-    prepare,
+    allocator, prepare,
     state::{
         component::{Candidate, NewRun},
         event::Act,
@@ -60,7 +56,6 @@ impl Workplace {
             return Err(RemoteError::Label(label.to_owned()));
         }
         let site_name = self.site_name(request.site.as_deref())?.to_owned();
-        let site = self.loaded.site(&site_name)?.clone();
         let loaded = self.loaded.recipe(&request.stage)?.clone();
         let stage = loaded.recipe.stage.clone();
         let mut defined = Defined {
@@ -109,8 +104,9 @@ impl Workplace {
             .map(|count| u64::from(*count))
             .sum::<u64>()
             .max(1);
-        let work = work(&stage, total, &loaded.recipe.cost, &site);
-        let allocation = allocator::allocate(site.formula, &work, &Limits::of(&site))?;
+        let allocation = self
+            .reckoning(&request.stage, &site_name)?
+            .allocate(total, false)?;
         let base = match &request.path_base {
             Some(base) => base.clone(),
             None => format!("{}/{label}", self.loaded.config.runs.display()),
@@ -140,8 +136,7 @@ impl Workplace {
         }
         if defined.runs.len() > 1 {
             defined.notes.push(format!(
-                "{} jobs do not fit one request of {site_name}: split into {} runs",
-                work.jobs,
+                "{total} jobs do not fit one request of {site_name}: split into {} runs",
                 defined.runs.len()
             ));
         }

@@ -1,7 +1,9 @@
 //! The remote policy: what to define, prepare, execute and poll next (design §1, §5).
 
+mod allocation;
 pub mod define;
 mod drive;
+mod foresight;
 mod lease;
 mod operate;
 mod order;
@@ -11,6 +13,7 @@ mod standing;
 mod visit;
 mod workplace;
 
+pub use allocation::{NEWEST, Reckoning};
 pub use define::{DefineRequest, Defined, is_label};
 pub use drive::{DriveOptions, Driven, Observer, Standing, Work};
 pub use operate::Cleaned;

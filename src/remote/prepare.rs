@@ -9,13 +9,14 @@ use std::{
 
 use serde::Serialize;
 
-use super::workplace::{RemoteError, Workplace};
+use super::{
+    allocation::Reckoning,
+    workplace::{RemoteError, Workplace},
+};
 use crate::{
-    allocator::{self, Limits, Work},
     batch::{Dialect, JobRequest, dialect},
     config::{
         LoadedRecipe,
-        recipe::Cost,
         site::{LauncherKind, Site},
     },
     prepare::{
@@ -167,6 +168,7 @@ struct Preparation {
     home: PathBuf,
     /// This program.
     own_program: PathBuf,
+    reckoning: Reckoning,
     dialect: Box<dyn Dialect>,
 }
 
@@ -293,6 +295,7 @@ impl Workplace {
             kept: self.own_files(),
             home: self.loaded.root.clone(),
             own_program: self.program.clone(),
+            reckoning: self.reckoning(&run.stage, &run.site)?,
             run,
             site,
         })
@@ -376,14 +379,8 @@ impl Workplace {
 impl Preparation {
     /// The allocation of the run: one request, within the site's limits.
     fn allocate(&self, rendered: &Rendered) -> Result<Allocation, RemoteError> {
-        let work = work(
-            &self.run.stage,
-            rendered.jobs.max(1),
-            &self.recipe.recipe.cost,
-            &self.site,
-        );
-        let limits = Limits::of(&self.site);
-        let given = allocator::allocate(self.site.formula, &work, &limits)?;
+        let jobs = rendered.jobs.max(1);
+        let given = self.reckoning.allocate(jobs, true)?;
         if given.runs > 1 {
             return Err(RemoteError::Site(format!(
                 "its {} jobs need {} requests of {}, at most {} jobs each: define smaller bundles with --limit",
@@ -393,7 +390,7 @@ impl Preparation {
         Ok(Allocation {
             formula: format!("{:?}", given.formula).to_lowercase(),
             nodes: given.nodes,
-            slots_per_node: (limits.cores_per_node / work.threads.max(1)).max(1),
+            slots_per_node: self.reckoning.slots_per_node(),
             walltime: given.walltime.0,
             fill: given.fill,
             notes: given.notes,
@@ -456,24 +453,4 @@ fn make_directory(directory: &Path) -> Result<(), PrepareError> {
         path: directory.to_owned(),
         error,
     })
-}
-
-/// The work of so many jobs. A job that needs more memory than its share of a node counts as
-/// using the cores of that memory.
-pub(super) fn work(stage: &str, jobs: u64, cost: &Cost, site: &Site) -> Work {
-    let by_memory = match (cost.memory, site.nodes.memory) {
-        (Some(job), Some(node)) if node.0 > 0 => {
-            let share =
-                (u128::from(job.0) * u128::from(site.nodes.cores)).div_ceil(u128::from(node.0));
-            u32::try_from(share).unwrap_or(u32::MAX)
-        },
-        _ => 1,
-    };
-    Work {
-        stage: stage.to_owned(),
-        jobs,
-        threads: cost.threads.max(by_memory),
-        seconds_per_job: super::define::seconds(cost.seconds.0),
-        longest: None,
-    }
 }

@@ -1,7 +1,7 @@
 //! Taking the outcome of a run into state.db: jobs, products, typed records, components, the
 //! queue of the next stage and the run's counts, in one transaction that can be repeated.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -37,12 +37,29 @@ pub struct JobOutcome {
     pub node: Option<String>,
     /// Peak memory in bytes.
     pub memory: Option<u64>,
+    /// What its work took; `None` if it did none, or left no end.
+    pub effort: Option<Effort>,
     /// Why it failed; empty if it passed.
     pub reason: String,
     /// Whether a human must look before it may run again.
     pub by_hand: bool,
     /// The record it returned: a JSON object.
     pub record: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// What the work of a job took, besides the time from its beginning to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Cores that it was given.
+    pub threads: u32,
+    /// CPU time of all its processes, if its launcher knows it.
+    pub cpu: Option<Duration>,
+}
+
+impl Effort {
+    fn cpu_ms(self) -> Option<i64> {
+        i64::try_from(self.cpu?.as_millis()).ok()
+    }
 }
 
 /// What an import needs besides the outcomes.
@@ -141,7 +158,7 @@ fn take_jobs(
         .prepare_cached("SELECT component_id, key, state FROM jobs WHERE run_id = ? AND seq = ?")?;
     let mut update = connection.prepare_cached(
         "UPDATE jobs SET state = ?, exit_code = ?, started_at = ?, ended_at = ?, node = ?,
-            memory = ?, reason = ? WHERE run_id = ? AND seq = ?",
+            memory = ?, reason = ?, threads = ?, cpu_ms = ? WHERE run_id = ? AND seq = ?",
     )?;
     let mut counts = Counts::default();
     for outcome in outcomes {
@@ -165,6 +182,8 @@ fn take_jobs(
             outcome.node,
             outcome.memory,
             reason,
+            outcome.effort.map(|effort| effort.threads),
+            outcome.effort.and_then(Effort::cpu_ms),
             import.run_id,
             outcome.seq
         ])?;

@@ -24,5 +24,6 @@ pub mod schema;
 pub mod script;
 pub mod staged;
 mod store;
+pub mod timing;
 
 pub use store::{IllegalMove, StateError, Store};

@@ -26,7 +26,7 @@ pub const RESERVED: [&str; 16] = [
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -36,6 +36,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(SCRIPT_JOBS),
         M::up(LINKS),
         M::up(STAGED),
+        M::up(EFFORT),
     ])
 }
 
@@ -242,6 +243,13 @@ CREATE TABLE staged (
 CREATE INDEX files_by_remote ON files (remote);
 ";
 
+/// What a job's work took. `threads` is null for a job that did no work.
+const EFFORT: &str = "
+ALTER TABLE jobs ADD COLUMN threads INTEGER;
+ALTER TABLE jobs ADD COLUMN cpu_ms INTEGER;
+CREATE INDEX runs_by_stage ON runs (stage, site);
+";
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -260,6 +268,25 @@ mod tests {
             let name: String = row.get(0).unwrap();
             assert!(super::RESERVED.contains(&name.as_str()), "{name}");
         }
+    }
+
+    #[test]
+    fn jobs_of_an_older_database_stay_and_tell_no_effort() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::migrations().to_version(&mut connection, 5).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (stage, site, label, state, path_base, token, created_at, changed_at)
+                 VALUES ('chip', 'here', 't', 'full', 'runs', 'or-1-1-0', 0, 0);
+                 INSERT INTO components (run_id, stage, stage_id, state, row)
+                 VALUES (1, 'chip', 1, 'passed', '{}');
+                 INSERT INTO jobs (run_id, seq, component_id, key, state) VALUES (1, 0, 1, 'a', 'passed');",
+            )
+            .unwrap();
+        super::migrations().to_latest(&mut connection).unwrap();
+        let sql = "SELECT state, threads FROM jobs";
+        let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(row, Ok(("passed".to_owned(), None::<u32>)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub(super) fn frame(seq: u64, attempt: u32, exit_code: i32, output: &Excerpt) ->
 ///
 /// # Errors
 /// [`LogError`]
-pub fn read(mut log: impl BufRead, mut take: impl FnMut(Frame)) -> Result<u64, LogError> {
+pub(super) fn read(mut log: impl BufRead, mut take: impl FnMut(Frame)) -> Result<u64, LogError> {
     let mut whole = 0;
     loop {
         let mut line = Vec::new();

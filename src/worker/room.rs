@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-pub struct Need {
+pub(super) struct Need {
     /// Cores.
-    pub threads: u32,
+    pub(super) threads: u32,
     /// Bytes of memory; of a node, `u64::MAX` where nobody said how many it has.
-    pub memory: u64,
+    pub(super) memory: u64,
 }
 
 impl Need {
     /// What a job with this need takes of a node that has `whole`: at least a core, and at most
     /// all of it, since a job that asks for more would never begin.
     #[must_use]
-    pub fn of(self, whole: Self) -> Self {
+    pub(super) fn of(self, whole: Self) -> Self {
         Self {
             threads: self.threads.clamp(1, whole.threads.max(1)),
             memory: self.memory.min(whole.memory),
@@ -27,14 +27,14 @@ impl Need {
 
 /// A node's cores and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub(super) struct Room {
     whole: Need,
     taken: Need,
 }
 
 impl Room {
     /// All of it free.
-    pub fn new(whole: Need) -> Self {
+    pub(super) fn new(whole: Need) -> Self {
         Self {
             whole,
             taken: Need::default(),
@@ -42,12 +42,12 @@ impl Room {
     }
 
     /// All that the node has.
-    pub fn whole(&self) -> Need {
+    pub(super) fn whole(&self) -> Need {
         self.whole
     }
 
     /// Takes what a job needs, if that is free.
-    pub fn take(&mut self, need: Need) -> bool {
+    pub(super) fn take(&mut self, need: Need) -> bool {
         let fits = self.fits(need);
         if fits {
             let need = need.of(self.whole);
@@ -58,14 +58,14 @@ impl Room {
     }
 
     /// Whether what a job needs is free.
-    pub fn fits(&self, need: Need) -> bool {
+    pub(super) fn fits(&self, need: Need) -> bool {
         let need = need.of(self.whole);
         need.threads <= self.whole.threads.max(1).saturating_sub(self.taken.threads)
             && need.memory <= self.whole.memory.saturating_sub(self.taken.memory)
     }
 
     /// Gives back what [`Room::take`] took.
-    pub fn give_back(&mut self, need: Need) {
+    pub(super) fn give_back(&mut self, need: Need) {
         let need = need.of(self.whole);
         self.taken.threads = self.taken.threads.saturating_sub(need.threads);
         self.taken.memory = self.taken.memory.saturating_sub(need.memory);

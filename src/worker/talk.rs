@@ -68,10 +68,12 @@ where
                 Ok(text) => text,
                 Err(error) => break error.to_string(),
             };
-            match message::read(&text) {
-                Ok(next) if heard.send(next).is_ok() => {},
-                Ok(_) => break "it is not heard any more".to_owned(),
+            let next = match message::read(&text) {
+                Ok(next) => next,
                 Err(error) => break format!("not a message of this protocol: {error}"),
+            };
+            if heard.send(next).is_err() {
+                break "it is not heard any more".to_owned();
             }
         };
         ended(why);
@@ -94,11 +96,16 @@ where
     let (outgoing, mut said) = unbounded_channel::<O>();
     tokio::spawn(async move {
         while let Some(next) = said.recv().await {
-            let mut batch = vec![next];
-            while let Ok(next) = said.try_recv() {
-                batch.push(next);
+            let mut lines = Vec::new();
+            let mut batch = Some(next);
+            while let Some(next) = batch {
+                if serde_json::to_writer(&mut lines, &next).is_err() {
+                    return;
+                }
+                lines.push(b'\n');
+                batch = said.try_recv().ok();
             }
-            if append(&write, &batch).await.is_err() {
+            if append(&write, &lines).await.is_err() {
                 break;
             }
         }
@@ -136,12 +143,7 @@ where
     Line { incoming, outgoing }
 }
 
-async fn append<O: Serialize>(path: &Path, batch: &[O]) -> io::Result<()> {
-    let mut text = String::new();
-    for next in batch {
-        text.push_str(&message::text(next)?);
-        text.push('\n');
-    }
+async fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options
         .create(true)
@@ -149,7 +151,7 @@ async fn append<O: Serialize>(path: &Path, batch: &[O]) -> io::Result<()> {
         .mode(0o600)
         .open(path)
         .await?;
-    file.write_all(text.as_bytes()).await?;
+    file.write_all(lines).await?;
     file.sync_data().await
 }
 

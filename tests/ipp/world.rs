@@ -404,6 +404,7 @@ fn outcome(job: &JobLine, record: &JobRecord) -> JobOutcome {
         ended_at: None,
         node: Some(end.node),
         memory: None,
+        effort: None,
         reason: record.message.clone(),
         by_hand: false,
         record: Some(object),

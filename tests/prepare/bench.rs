@@ -220,6 +220,7 @@ impl Bench {
                 ended_at: None,
                 node: None,
                 memory: None,
+                effort: None,
                 reason: String::new(),
                 by_hand: false,
                 record: None,

@@ -1,5 +1,6 @@
 //! Moab: `msub`, `showq`, `checkjob`, `canceljob`, over Slurm or Torque.
 
+mod foresee;
 mod read;
 mod xml;
 
@@ -9,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, Commands, Dialect, DirectiveError, JobId, JobRequest, JobStatus, QueryError,
-    Submission, SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
+    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -96,6 +97,32 @@ impl Commands for Moab {
 
     fn version(&self) -> Vec<String> {
         vec![self.command("showq"), "--version".into()]
+    }
+
+    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
+        let Some(first) = requests.first() else {
+            return Ok(None);
+        };
+        let mut argv = vec![self.command("showbf")];
+        for (key, value) in first.checked_options()? {
+            let option = match key {
+                "account" => "-a",
+                "queue" => "-c",
+                "qos" => "-q",
+                "partition" => "-p",
+                _ => continue,
+            };
+            argv.extend([option.to_owned(), value.to_owned()]);
+        }
+        Ok(Some(argv))
+    }
+
+    fn parse_foresee(
+        &self,
+        answer: &Output,
+        requests: &[JobRequest],
+    ) -> Result<Vec<Foresight>, QueryError> {
+        foresee::begins(answer, requests)
     }
 
     fn probe(&self) -> Option<Vec<String>> {

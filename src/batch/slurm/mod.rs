@@ -1,5 +1,6 @@
 //! Slurm: `sbatch`, `squeue`, `sacct` or `scontrol`, `scancel`.
 
+mod foresee;
 pub(super) mod read;
 
 use std::{
@@ -8,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Cancelled, Commands, Dialect, DirectiveError, JobId, JobRequest, JobStatus, QueryError,
-    Submission, SubmitError, answer::said, command, multi_prog, script,
+    Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
+    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -98,6 +99,34 @@ impl Commands for Slurm {
 
     fn version(&self) -> Vec<String> {
         vec![self.command("sbatch"), "--version".into()]
+    }
+
+    fn foresee(&self, requests: &[JobRequest]) -> Result<Option<Vec<String>>, DirectiveError> {
+        let Some(first) = requests.first() else {
+            return Ok(None);
+        };
+        let shape = |of: &JobRequest| format!("{}/{}", of.nodes, of.walltime);
+        let shapes: Vec<String> = requests.iter().map(shape).collect();
+        let own = ["--nodes=", "--time=", "--output="];
+        let lines = self.directives(first)?;
+        let options = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix("#SBATCH "))
+            .filter(|option| !own.iter().any(|own| option.starts_with(own)))
+            .map(str::to_owned);
+        Ok(Some(script(
+            include_str!("foresee.sh"),
+            self.path.as_deref(),
+            std::iter::once(shapes.join(" ")).chain(options),
+        )))
+    }
+
+    fn parse_foresee(
+        &self,
+        answer: &Output,
+        requests: &[JobRequest],
+    ) -> Result<Vec<Foresight>, QueryError> {
+        foresee::begins(answer, requests.len())
     }
 
     fn probe(&self) -> Option<Vec<String>> {
@@ -189,6 +218,28 @@ mod tests {
             ["outrigger", "/opt/my slurm/bin", "7", "8_1"]
         );
         assert_eq!(argv.get(2), Slurm::new(None).status(&[]).get(2));
+    }
+
+    #[test]
+    fn slurm_is_asked_about_all_shapes_by_one_command_with_the_options_of_the_site() {
+        let larger = JobRequest {
+            nodes: 9,
+            ..request()
+        };
+        let argv = Slurm::new(None).foresee(&[request(), larger]).unwrap();
+        insta::assert_snapshot!(argv.unwrap()[3..].join("\n"), @r"
+        outrigger
+
+        4/8:00:00 9/8:00:00
+        --job-name=or-12-1-9f3c01ab
+        --open-mode=append
+        --export=ALL
+        --exclusive
+        --account=ps1
+        --qos=standard
+        --reservation=maint_2
+        ");
+        assert_eq!(Slurm::new(None).foresee(&[]), Ok(None));
     }
 
     #[test]
