@@ -18,7 +18,7 @@ use super::{
     incarnation,
     message::{How, Order, Word},
     pace::Pace,
-    place::{self, Address},
+    place::{self, Address, Way},
     tasks,
 };
 use crate::{config::site::Transport, engine::clock::Clock};
@@ -38,6 +38,8 @@ const AHEAD_OVER_FILES: Duration = Duration::from_secs(2);
 pub(super) struct Coordination {
     /// The run's directory: absolute.
     pub(super) directory: PathBuf,
+    /// The allocation's name.
+    pub(super) allocation: String,
     /// This node's name.
     pub(super) node: String,
     /// How many workers there are to be.
@@ -80,7 +82,7 @@ pub(super) async fn coordinate(
     };
     let desk = Desk::new(tasks, of.tries, Pace::new(ahead));
     let (events, happens) = unbounded_channel();
-    open(of, events).await?;
+    let mut address = open(of, events).await?;
     let now = clock.instant();
     let mut coordinator = Coordinator {
         of,
@@ -101,10 +103,14 @@ pub(super) async fn coordinate(
     );
     let outcome = coordinator.work(happens, &mut asked).await;
     eprintln!("outrigger worker: {}", coordinator.desk.tally());
+    // Workers that come late need not look for it.
+    address.way = Way::Over;
+    let over = address.publish(&of.directory);
+    over.map_err(WorkerError::io(&of.directory))?;
     outcome
 }
 
-async fn open(of: &Coordination, events: UnboundedSender<Event>) -> Result<(), WorkerError> {
+async fn open(of: &Coordination, events: UnboundedSender<Event>) -> Result<Address, WorkerError> {
     let incarnation = incarnation().map_err(WorkerError::system("random numbers"))?;
     let door = Door::new(events);
     let way = match of.transport {
@@ -115,9 +121,14 @@ async fn open(of: &Coordination, events: UnboundedSender<Event>) -> Result<(), W
         Transport::Files => door.open_files(&of.directory, incarnation),
     };
     let way = way.map_err(WorkerError::system("a door for workers"))?;
-    let address = Address { incarnation, way };
+    let address = Address {
+        allocation: of.allocation.clone(),
+        incarnation,
+        way,
+    };
     let publish = address.publish(&of.directory);
-    publish.map_err(WorkerError::io(&of.directory))
+    publish.map_err(WorkerError::io(&of.directory))?;
+    Ok(address)
 }
 
 struct Coordinator<'a> {
@@ -262,8 +273,7 @@ impl Coordinator<'_> {
                 self.desk.synced(node, synced);
                 nodes.insert(node);
             },
-            Word::Leave { why } => {
-                eprintln!("outrigger worker: {} goes: {why}", self.desk.name(node));
+            Word::Leave => {
                 drop(line.orders.send(Order::Finish));
                 self.lines.remove(&id);
                 self.heard.remove(&node);

@@ -27,6 +27,8 @@ pub(super) struct Kept {
     pub(super) arguments: Vec<String>,
     /// What its processes are told by: nothing for one that starts none.
     pub(super) mark: Option<String>,
+    /// Whether the others are of no use without it.
+    pub(super) leads: bool,
 }
 
 /// What is done about a process that is over.
@@ -46,14 +48,19 @@ pub(super) async fn keep(all: Vec<Kept>) -> Result<u8, WorkerError> {
     let mut keeping = tokio::task::JoinSet::new();
     for (place, kept) in all.into_iter().enumerate() {
         let stopped = stopped.clone();
-        keeping.spawn(async move { (place, keep_one(kept, stopped).await) });
+        let leads = kept.leads;
+        keeping.spawn(async move { (place, leads, keep_one(kept, stopped).await) });
     }
     let mut codes = std::collections::BTreeMap::new();
     loop {
         tokio::select! {
             ended = keeping.join_next() => match ended {
-                Some(Ok((place, code))) => {
-                    codes.insert(place, code?);
+                Some(Ok((place, leads, code))) => {
+                    let code = code?;
+                    codes.insert(place, code);
+                    if leads && code != 0 {
+                        stop.send_replace(true);
+                    }
                 },
                 Some(Err(error)) => {
                     return Err(WorkerError::System {
@@ -63,7 +70,9 @@ pub(super) async fn keep(all: Vec<Kept>) -> Result<u8, WorkerError> {
                 },
                 None => break,
             },
-            () = asked.next() => drop(stop.send(true)),
+            () = asked.next() => {
+                stop.send_replace(true);
+            },
         }
     }
     let mut codes = codes.into_values();
@@ -78,6 +87,8 @@ async fn keep_one(
     let mut restarts = 0;
     loop {
         let mut child = start(&kept, restarts > 0)?;
+        // Who waits for a child closes its input, and that would tell it that its keeper is gone.
+        let _held = child.stdin.take();
         let status = loop {
             tokio::select! {
                 status = child.wait() => break status.map_err(WorkerError::system("a child"))?,

@@ -17,10 +17,7 @@ pub(super) enum Word {
         synced: u64,
     },
     /// It goes, with all that ended on the disk.
-    Leave {
-        /// Why.
-        why: String,
-    },
+    Leave,
 }
 
 /// A worker that comes, for the first time or again.

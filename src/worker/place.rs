@@ -19,6 +19,8 @@ const MAIL: &str = "worker.mail";
 /// Where a coordinator is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Address {
+    /// The allocation that it coordinates.
+    pub(super) allocation: String,
     /// Its process: another one has another number.
     pub(super) incarnation: u64,
     /// How it is talked to.
@@ -37,6 +39,8 @@ pub(super) enum Way {
     },
     /// By files in [`mail`].
     Files,
+    /// Not any more: there is no more work.
+    Over,
 }
 
 impl Address {
@@ -48,10 +52,13 @@ impl Address {
         fs::rename(&part, directory.join(ADDRESS))
     }
 
-    /// The address of the run's coordinator; `None` as long as there is none.
-    pub(super) fn read(directory: &Path) -> io::Result<Option<Self>> {
+    /// The address of an allocation's coordinator; `None` as long as there is none.
+    pub(super) fn read(directory: &Path, allocation: &str) -> io::Result<Option<Self>> {
         match fs::read(directory.join(ADDRESS)) {
-            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Ok(text) => {
+                let address: Self = serde_json::from_slice(&text)?;
+                Ok((address.allocation == allocation).then_some(address))
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -26,6 +26,9 @@ pub struct AllocationArgs {
     /// The run's directory on the site
     #[arg(default_value = ".")]
     pub run_dir: PathBuf,
+    /// The allocation; the scheduler's name for the job if absent
+    #[arg(long, value_name = "NAME")]
+    pub allocation: Option<String>,
     /// Workers of the allocation: one a node
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub workers: u32,
@@ -87,6 +90,7 @@ pub fn run_main(args: &AllocationArgs) -> ExitCode {
                 what: "the coordinator".into(),
                 arguments: process("coordinate", &node),
                 mark: None,
+                leads: true,
             });
         }
         let workers = if args.here { args.workers } else { 1 };
@@ -103,6 +107,7 @@ pub fn run_main(args: &AllocationArgs) -> ExitCode {
                     directory.display(),
                     std::process::id()
                 )),
+                leads: false,
             });
         }
         keep(all).await
@@ -116,6 +121,7 @@ pub fn coordinate_main(args: &ProcessArgs) -> ExitCode {
         let clock = SystemClock;
         let coordination = Coordination {
             directory: of.run_dir.clone(),
+            allocation: allocation(of),
             node: args.node.clone(),
             workers: usize::try_from(of.workers).unwrap_or(usize::MAX),
             only_here: of.here || of.workers == 1,
@@ -140,6 +146,7 @@ pub fn serve_main(args: &ProcessArgs) -> ExitCode {
         let of = &args.allocation;
         let service = Service {
             directory: of.run_dir.clone(),
+            allocation: allocation(of),
             node: args.node.clone(),
             whole: Need {
                 threads: of.cores,
@@ -159,6 +166,7 @@ pub fn serve_main(args: &ProcessArgs) -> ExitCode {
 /// The arguments that all processes of an allocation have in common.
 fn shared(args: &AllocationArgs, directory: &std::path::Path) -> Vec<String> {
     let mut arguments = vec![
+        format!("--allocation={}", allocation(args)),
         format!("--workers={}", args.workers),
         format!("--cores={}", args.cores),
         format!("--tries={}", args.tries),
@@ -171,6 +179,16 @@ fn shared(args: &AllocationArgs, directory: &std::path::Path) -> Vec<String> {
     arguments.extend(memory.into_iter().chain(walltime));
     arguments.push(directory.to_string_lossy().into_owned());
     arguments
+}
+
+/// The name that all processes of an allocation know it by.
+fn allocation(args: &AllocationArgs) -> String {
+    let named = |name: &&str| std::env::var(name).ok();
+    let of_scheduler = ["SLURM_JOB_ID", "PBS_JOBID", "OUTRIGGER_JOB_ID"];
+    let given = args.allocation.clone();
+    given
+        .or_else(|| of_scheduler.iter().find_map(named))
+        .unwrap_or_else(|| format!("{}.{}", node(), std::process::id()))
 }
 
 /// This process's place among those that one launcher started.

@@ -22,35 +22,65 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long one address may take to answer.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// What there is where the coordinator should be.
+#[derive(Debug)]
+pub(super) enum Reached {
+    /// A line to it, and which process it is.
+    Line(Line<Order, Word>, u64),
+    /// It is over: there is no more work.
+    Over,
+}
+
 /// How a worker reaches its coordinator. Clones share what the last try said.
 #[derive(Debug, Clone)]
 pub(super) struct Reach {
     directory: PathBuf,
+    allocation: String,
     node: String,
     last_error: Arc<Mutex<String>>,
 }
 
 impl Reach {
     /// A way for the worker of a node to the coordinator of a run.
-    pub(super) fn new(directory: PathBuf, node: String) -> Self {
+    pub(super) fn new(directory: PathBuf, allocation: String, node: String) -> Self {
         Self {
             directory,
+            allocation,
             node,
             last_error: Arc::new(Mutex::new("it has not said yet where it is".into())),
         }
     }
 
-    /// A line to the coordinator, as soon as it can be had.
-    pub(super) async fn line(self) -> Line<Order, Word> {
+    /// The coordinator, as soon as it can be reached.
+    pub(super) async fn reached(self) -> Reached {
         loop {
             let error = match self.once().await {
-                Ok(line) => return line,
+                Ok(reached) => return reached,
                 Err(error) => error,
             };
             let before = std::mem::replace(&mut *self.error(), error.clone());
             if error != before {
                 eprintln!("outrigger worker: {}: {error}", self.node);
             }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Whether another coordinator has taken the place of this one.
+    pub(super) fn is_replaced(&self, incarnation: u64) -> bool {
+        Address::read(&self.directory, &self.allocation)
+            .ok()
+            .flatten()
+            .is_some_and(|address| address.incarnation != incarnation)
+    }
+
+    /// Waits until the coordinator has said that it is over.
+    pub(super) async fn over(&self) {
+        let is_over = || {
+            let address = Address::read(&self.directory, &self.allocation);
+            matches!(address, Ok(Some(Address { way: Way::Over, .. })))
+        };
+        while !is_over() {
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -66,19 +96,21 @@ impl Reach {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn once(&self) -> Result<Line<Order, Word>, String> {
-        let address = Address::read(&self.directory)
+    async fn once(&self) -> Result<Reached, String> {
+        let address = Address::read(&self.directory, &self.allocation)
             .map_err(|error| format!("where the coordinator is cannot be read: {error}"))?
             .ok_or("it has not said yet where it is")?;
-        match address.way {
-            Way::Tcp { hosts, port } => self.connect(&hosts, port).await,
+        let line = match address.way {
+            Way::Over => return Ok(Reached::Over),
+            Way::Tcp { hosts, port } => self.connect(&hosts, port).await?,
             Way::Files => {
                 let line = incarnation().map_err(|error| error.to_string())?;
                 let name = upload(address.incarnation, &self.node, line);
                 let up = place::mail(&self.directory).join(name);
-                Ok(over_files(up.with_extension("down"), up, told))
+                over_files(up.with_extension("down"), up, told)
             },
-        }
+        };
+        Ok(Reached::Line(line, address.incarnation))
     }
 
     async fn connect(&self, hosts: &[String], port: u16) -> Result<Line<Order, Word>, String> {

@@ -20,7 +20,7 @@ use super::{
     job::Shop,
     message::{Ended, Join, Order, Word},
     programs::Programs,
-    reach::Reach,
+    reach::{Reach, Reached},
     room::Need,
     talk::Line,
     tasks,
@@ -38,6 +38,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(super) struct Service {
     /// The run's directory: absolute.
     pub(super) directory: PathBuf,
+    /// The allocation's name.
+    pub(super) allocation: String,
     /// This node's name.
     pub(super) node: String,
     /// What it may use of the node.
@@ -88,7 +90,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Served,
     let incarnation = incarnation().map_err(WorkerError::system("random numbers"))?;
     let now = clock.instant();
     let mut worker = Worker {
-        reach: Reach::new(of.directory.clone(), of.node.clone()),
+        reach: Reach::new(of.directory.clone(), of.allocation.clone(), of.node.clone()),
         of,
         clock,
         incarnation,
@@ -99,6 +101,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Served,
         told: 0,
         synced: 0,
         syncing: None,
+        coordinator: 0,
         heard: now,
     };
     let outcome = worker.work(&mut asked).await;
@@ -181,6 +184,8 @@ struct Worker<'a> {
     synced: usize,
     /// A sync that is under way, and how many it is of.
     syncing: Option<(usize, JoinHandle<std::io::Result<()>>)>,
+    /// Which process the coordinator is.
+    coordinator: u64,
     /// When the coordinator was heard last.
     heard: Instant,
 }
@@ -191,8 +196,10 @@ enum Turn {
     On,
     /// There is no more.
     Finish,
-    /// It is to end.
+    /// The allocation ends.
     Stop,
+    /// It is asked to end.
+    Asked,
 }
 
 impl Worker<'_> {
@@ -201,7 +208,7 @@ impl Worker<'_> {
         tokio::pin!(gone);
         let mut beat = tokio::time::interval(BEAT);
         let mut line: Option<Line<Order, Word>> = None;
-        let mut reaching = tokio::spawn(self.reach.clone().line());
+        let mut reaching = tokio::spawn(self.reach.clone().reached());
         let served = loop {
             let turn = tokio::select! {
                 Some(report) = self.results.recv() => {
@@ -214,14 +221,26 @@ impl Worker<'_> {
                     None => {
                         line = None;
                         self.yard.forget();
-                        reaching = tokio::spawn(self.reach.clone().line());
+                        reaching = tokio::spawn(self.reach.clone().reached());
                         Turn::On
                     },
                 },
                 reached = &mut reaching, if line.is_none() => {
-                    line = reached.ok();
-                    self.join(line.as_ref())?;
-                    Turn::On
+                    match reached {
+                        Ok(Reached::Line(reached, incarnation)) => {
+                            self.coordinator = incarnation;
+                            line = Some(reached);
+                            self.join(line.as_ref())?;
+                            Turn::On
+                        },
+                        Ok(Reached::Over) => Turn::Finish,
+                        Err(error) => {
+                            return Err(WorkerError::System {
+                                what: "the way to the coordinator",
+                                error: std::io::Error::other(error),
+                            });
+                        },
+                    }
                 },
                 synced = done(&mut self.syncing) => {
                     self.synced = synced.map_err(WorkerError::Journal)?;
@@ -232,18 +251,30 @@ impl Worker<'_> {
                     self.sync();
                     self.beat(line.as_ref());
                     self.fence()?;
+                    if line.is_some() && self.reach.is_replaced(self.coordinator) {
+                        line = None;
+                        self.yard.forget();
+                        reaching = tokio::spawn(self.reach.clone().reached());
+                    }
                     Turn::On
                 },
-                () = asked.next() => Turn::Stop,
-                () = &mut gone => Turn::Stop,
+                () = asked.next() => Turn::Asked,
+                () = &mut gone => Turn::Asked,
             };
             match turn {
                 Turn::On => {},
                 Turn::Finish => break Served::Done,
-                Turn::Stop => break Served::Asked,
+                Turn::Stop => {
+                    self.yard.close(true);
+                    break Served::Done;
+                },
+                Turn::Asked => {
+                    self.yard.close(true);
+                    break Served::Asked;
+                },
             }
         };
-        self.leave(line, served).await?;
+        self.leave(line).await?;
         Ok(served)
     }
 
@@ -340,13 +371,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Ends what runs, writes it down, and says so.
-    async fn leave(
-        &mut self,
-        line: Option<Line<Order, Word>>,
-        served: Served,
-    ) -> Result<(), WorkerError> {
-        self.yard.close(served == Served::Asked);
+    /// Waits for what runs, writes it down, and says so.
+    async fn leave(&mut self, line: Option<Line<Order, Word>>) -> Result<(), WorkerError> {
+        self.yard.close(false);
         while let Some(report) = self.results.recv().await {
             self.note(report)?;
         }
@@ -357,11 +384,7 @@ impl Worker<'_> {
             .map_err(WorkerError::Journal)?;
         self.tell(line.as_ref())?;
         if let Some(mut line) = line {
-            let why = match served {
-                Served::Done => "there is no more work",
-                Served::Asked => "it is to end",
-            };
-            drop(line.outgoing.send(Word::Leave { why: why.into() }));
+            drop(line.outgoing.send(Word::Leave));
             let heard = async {
                 while let Some(order) = line.incoming.recv().await {
                     if order == Order::Finish {
@@ -369,8 +392,14 @@ impl Worker<'_> {
                     }
                 }
             };
-            // Nobody is left to hear it where the coordinator has gone already.
-            drop(tokio::time::timeout(FAREWELL, heard).await);
+            // Over files its own end is all that a coordinator which has gone can tell.
+            let farewell = async {
+                tokio::select! {
+                    () = heard => {},
+                    () = self.reach.over() => {},
+                }
+            };
+            drop(tokio::time::timeout(FAREWELL, farewell).await);
         }
         Ok(())
     }
