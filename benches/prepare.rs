@@ -20,7 +20,10 @@ use std::{
 use jiff::Timestamp;
 use outrigger::{
     config::{recipe::Recipe, site::Site},
-    prepare::{RenderRequest, Renderer, candidates, launch, launch::Launch},
+    prepare::{
+        RenderRequest, Renderer, candidates, launch,
+        launch::{Launch, Starter},
+    },
     state::{
         Store,
         component::NewRun,
@@ -172,7 +175,9 @@ fn main() {
         token: "or-1-1-00000007",
         allocation: &allocation,
         directives: &[],
-        step: &|conf, tasks| vec!["srun".into(), format!("-n{tasks}"), conf.into()],
+        starter: Starter::Chunks(&|conf, tasks| {
+            vec!["srun".into(), format!("-n{tasks}"), conf.into()]
+        }),
     };
     let decision = launch::write(&rendered, &request, &launch).unwrap();
     let done = begin.elapsed();

@@ -3,7 +3,7 @@
 //! The rooms and the one rule between them (`docs/architecture.md`): a room may use only rooms
 //! of the floors below it. From the ground up:
 //! `durable` ← `metadata, config, state` ← `engine, connection, opihi, process` ←
-//! `batch, allocator, transfer, shell` ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
+//! `batch, allocator, transfer, shell, worker` ← `prepare, exec, poll, pcontrol` ← `remote, pantasks` ← `sky, remotetool` ← `cli`.
 
 pub mod allocator;
 pub mod batch;
@@ -28,3 +28,4 @@ pub mod sitehost;
 pub mod sky;
 pub mod state;
 pub mod transfer;
+pub mod worker;

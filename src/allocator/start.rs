@@ -5,6 +5,8 @@ use crate::config::site::{LauncherKind, Site};
 
 /// Seconds that a step of srun costs, and each of its ranks (measured on the lab).
 const STEP: (f64, f64) = (0.031, 0.004);
+/// Seconds from a job's end to the begin of the next one that a worker has pulled.
+const PULL: f64 = 0.002;
 /// Bytes that a line of a multi-prog config takes at most, as they are written now.
 const LINE: u64 = 64;
 
@@ -40,6 +42,7 @@ impl Start {
                     gap,
                 }
             },
+            LauncherKind::Worker => Launcher::Pull { slots, gap: PULL },
         }
     }
 }

@@ -68,6 +68,9 @@ pub trait Dialect {
 
     /// The command that runs one launcher config of `tasks` lines inside the allocation.
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String>;
+
+    /// The command that runs `command` once on each of the `nodes` nodes of the allocation.
+    fn spread(&self, nodes: u32, command: &[String]) -> Vec<String>;
 }
 
 /// An answer that is still to come.

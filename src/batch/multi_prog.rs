@@ -26,15 +26,37 @@ impl MultiProg {
     }
 }
 
+/// The step that runs a command once on each node, with all that the job has there. A worker that
+/// ends must not end the others.
+pub(super) fn spread(srun: &str, nodes: u32, command: &[String]) -> Vec<String> {
+    let mut argv = [
+        srun,
+        "--kill-on-bad-exit=0",
+        "--wait=0",
+        "--input=none",
+        "--cpu-bind=none",
+        "--mpi=none",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    argv.extend([
+        format!("--nodes={nodes}"),
+        format!("--ntasks={nodes}"),
+        "--ntasks-per-node=1".into(),
+    ]);
+    argv.extend_from_slice(command);
+    argv
+}
+
 /// The step that runs one config. Each option guards against a default of srun or of a site:
 /// a failed rank must not end its neighbours, neither at once (`--kill-on-bad-exit`) nor after
 /// the site's `WaitTime` (`--wait`); srun must not eat the batch script's standard input; more
 /// ranks than cores must not be refused, nor be tied to the same core; neighbouring ranks go to
 /// different nodes, so that jobs in order of length spread evenly; and no MPI library is to be
 /// set up for ranks that know nothing of each other.
-pub(super) fn step(conf: &str, tasks: u32) -> Vec<String> {
+pub(super) fn step(srun: &str, conf: &str, tasks: u32) -> Vec<String> {
     vec![
-        "srun".into(),
+        srun.into(),
         "--kill-on-bad-exit=0".into(),
         "--wait=0".into(),
         "--input=none".into(),
@@ -69,7 +91,7 @@ mod tests {
     #[test]
     fn a_step_shields_its_ranks_from_each_other() {
         insta::assert_snapshot!(
-            step("steps/7.conf", 96).join(" "),
+            step("srun", "steps/7.conf", 96).join(" "),
             @"srun --kill-on-bad-exit=0 --wait=0 --input=none --overcommit --distribution=cyclic --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
         );
     }

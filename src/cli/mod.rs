@@ -19,6 +19,7 @@ mod script;
 mod status;
 mod table;
 mod transfer;
+mod worker;
 mod workplace;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -95,6 +96,9 @@ enum Verb {
     Transfer(transfer::TransferCommand),
     /// Runs on batch clusters: define, prepare, exec, poll, and what an operator does to them.
     Remote(remote::RemoteArgs),
+    /// Run jobs inside an allocation, and see what they said.
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
     /// Where everything stands: runs, components and products by stage.
     Status(status::StatusArgs),
     /// Compute nodes and walltime for so many jobs.
@@ -255,6 +259,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Send => crate::transfer::send(std::io::stdin(), std::io::stdout())
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("sending files: {error}"))),
+        Verb::Worker(command) => return worker::run(command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };

@@ -1,6 +1,6 @@
 //! `outrigger.yaml`: sites and how they are reached (design §7).
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -98,6 +98,9 @@ pub struct Site {
     /// Limits of one `srun --multi-prog` step.
     #[serde(default)]
     pub chunk: ChunkLimits,
+    /// The worker launcher.
+    #[serde(default)]
+    pub worker: WorkerSettings,
     /// Directory on the site under which everything of ours lives; absolute.
     pub scratch: PathBuf,
     /// Name of the site that is recorded as processing host; the site's key if absent.
@@ -209,6 +212,56 @@ pub enum LauncherKind {
     /// `srun --multi-prog` steps cut to the site's limits.
     #[default]
     Chunks,
+    /// Our own program: a coordinator, and a worker a node that pulls jobs from it.
+    Worker,
+}
+
+/// How workers and their coordinator talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Over TCP, each side proving that it knows the run's secret.
+    #[default]
+    Tcp,
+    /// By files in the run's directory, where nodes cannot connect to each other.
+    Files,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Files => "files",
+        })
+    }
+}
+
+impl FromStr for Transport {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Tcp, Self::Files]
+            .into_iter()
+            .find(|transport| transport.to_string() == text)
+            .ok_or_else(|| format!("`{text}` is neither `tcp` nor `files`"))
+    }
+}
+
+/// The worker launcher of a site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerSettings {
+    /// Our program on the site, if it is there already: absolute. Else ours is sent, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binary: Option<PathBuf>,
+    /// The program that is sent, here: best a static build, which runs anywhere. This very program
+    /// if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
+    /// How workers and their coordinator talk.
+    pub transport: Transport,
+    /// A node that is not heard for so long is taken for lost, and its jobs go to others.
+    pub silence: Seconds,
 }
 
 /// Allocation formulas by name.
@@ -495,6 +548,17 @@ impl Default for ChunkLimits {
             max_bytes: Bytes(60_000),
             max_line: Bytes(16_382),
             max_tasks: None,
+        }
+    }
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            binary: None,
+            program: None,
+            transport: Transport::default(),
+            silence: Seconds(60),
         }
     }
 }

@@ -26,6 +26,7 @@ mod rsync;
 mod scp;
 mod socket;
 mod status;
+pub mod talk;
 mod told;
 
 pub use dial::dial;

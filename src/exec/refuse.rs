@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use crate::state::run_dir::{jobs::JobLine, tsv::Field};
 
-/// Name of the list in the run directory.
-pub(crate) const REFUSED: &str = "refused.tsv";
-
 /// Jobs that read one of the `missing` files (by manifest id), with the reason of the first.
 pub(super) fn refused(jobs: &[JobLine], missing: &BTreeMap<u64, String>) -> BTreeMap<u64, String> {
     if missing.is_empty() {

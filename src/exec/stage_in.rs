@@ -64,7 +64,7 @@ impl Exec<'_> {
             let why = refused.values().next().cloned().unwrap_or_default();
             return Err(Stop::Fail(format!("no job has all its inputs: {why}")));
         }
-        files::write(run_dir, refuse::REFUSED, refuse::list(&refused).as_bytes())?;
+        files::write(run_dir, run_dir::REFUSED, refuse::list(&refused).as_bytes())?;
         let mut bytes = 0_u64;
         for (item, outcome) in run_items.iter().zip(self.push(store, &run_items).await?) {
             match outcome {
@@ -135,23 +135,39 @@ fn told(staging: &Staging, inputs: usize, refused: usize) -> String {
     why
 }
 
-/// The files of the run directory that the batch job needs.
+/// The files that the batch job needs: those of the run directory, and the worker's program. That
+/// lies under its hash, so it goes once.
 fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
     let chunks = usize::try_from(decision.chunks).unwrap_or_default();
-    [
+    let list = match decision.worker {
+        Some(_) => run_dir::JOBS,
+        None => run_dir::WRAPPER,
+    };
+    let names = [
         run_dir::COMMANDS,
-        run_dir::WRAPPER,
+        list,
         run_dir::BATCH_SCRIPT,
-        refuse::REFUSED,
-    ]
-    .into_iter()
-    .map(str::to_owned)
-    .chain((0..chunks).map(run_dir::chunk_name))
-    .map(|name| Item {
-        local: run_dir.join(&name),
-        remote: decision.remote_dir.join(&name),
-        size: None,
-        hash: None,
-    })
-    .collect()
+        run_dir::REFUSED,
+    ];
+    let program = decision.worker.as_ref().and_then(|worker| {
+        let sent = worker.sent.as_ref()?;
+        Some(Item {
+            local: sent.local.clone(),
+            remote: worker.remote.clone(),
+            size: None,
+            hash: Some(sent.hash),
+        })
+    });
+    names
+        .into_iter()
+        .map(str::to_owned)
+        .chain((0..chunks).map(run_dir::chunk_name))
+        .map(|name| Item {
+            local: run_dir.join(&name),
+            remote: decision.remote_dir.join(&name),
+            size: None,
+            hash: None,
+        })
+        .chain(program)
+        .collect()
 }

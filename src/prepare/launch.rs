@@ -22,7 +22,7 @@ use crate::{
     durable,
     state::run_dir::{
         self,
-        decision::{Allocation, Decision},
+        decision::{Allocation, Decision, WorkerProgram},
         jobs::JobLine,
     },
 };
@@ -33,7 +33,7 @@ const RUN_JOB: &str = include_str!("../../templates/srun/run-job.sh");
 const PREFIX: &str = "/bin/sh run-job.sh";
 
 /// How a run is launched.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
     /// The run's token: `or-<run>-<attempt>-<8 hex>`.
     pub token: &'a str,
@@ -41,17 +41,30 @@ pub struct Launch<'a> {
     pub allocation: &'a Allocation,
     /// Directive lines for the top of the batch script, whole, with their `#`.
     pub directives: &'a [String],
-    /// The command (argv) that runs a config with so many ranks.
-    pub step: &'a dyn Fn(&str, u32) -> Vec<String>,
+    /// What starts the jobs.
+    pub starter: Starter<'a>,
 }
 
-impl std::fmt::Debug for Launch<'_> {
+/// What starts jobs inside an allocation.
+#[derive(Clone, Copy)]
+pub enum Starter<'a> {
+    /// Configs: the command (argv) that runs one with so many ranks.
+    Chunks(&'a dyn Fn(&str, u32) -> Vec<String>),
+    /// Workers that one command (argv) starts.
+    Worker {
+        /// Where their program is.
+        program: &'a WorkerProgram,
+        /// The command.
+        command: &'a [String],
+    },
+}
+
+impl std::fmt::Debug for Starter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Launch")
-            .field("token", &self.token)
-            .field("allocation", &self.allocation)
-            .field("directives", &self.directives)
-            .finish_non_exhaustive()
+        match self {
+            Self::Chunks(_) => f.debug_tuple("Chunks").finish_non_exhaustive(),
+            Self::Worker { command, .. } => f.debug_tuple("Worker").field(command).finish(),
+        }
     }
 }
 
@@ -93,10 +106,21 @@ pub fn write(
 ) -> Result<Decision, PrepareError> {
     let dir = rendered.dir();
     remove_old_chunks(dir)?;
-    let chunks = write_chunks(rendered, request, launch)?;
-    let script = script::render(request, launch, &chunks)?;
+    let mut chunks = 0;
+    let steps: Vec<Vec<String>> = match launch.starter {
+        Starter::Chunks(step) => {
+            let ranks = write_chunks(rendered, request, launch)?;
+            put(&dir.join(run_dir::WRAPPER), RUN_JOB)?;
+            chunks = ranks.len() as u64;
+            let ranks = ranks.iter().enumerate();
+            ranks
+                .map(|(index, tasks)| step(&run_dir::chunk_name(index), *tasks))
+                .collect()
+        },
+        Starter::Worker { command, .. } => vec![command.to_vec()],
+    };
+    let script = script::render(request, launch, &steps)?;
     put(&dir.join(run_dir::BATCH_SCRIPT), &script)?;
-    put(&dir.join(run_dir::WRAPPER), RUN_JOB)?;
     let recipe = request.recipe;
     let decision = Decision {
         run_id: request.run_id,
@@ -107,7 +131,11 @@ pub fn write(
         allocation: launch.allocation.clone(),
         components: rendered.components_ok,
         jobs: rendered.jobs,
-        chunks: chunks.len() as u64,
+        chunks,
+        worker: match launch.starter {
+            Starter::Chunks(_) => None,
+            Starter::Worker { program, .. } => Some(program.clone()),
+        },
         files_in: rendered.files_in,
         bytes_in: rendered.bytes_in,
         files_out: rendered.files_out,

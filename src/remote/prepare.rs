@@ -1,5 +1,7 @@
 //! Prepare: a new run becomes a run directory.
 
+mod worker;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -13,16 +15,22 @@ use super::{
 };
 use crate::{
     batch::{Dialect, JobRequest, dialect},
-    config::{LoadedRecipe, site::Site},
+    config::{
+        LoadedRecipe,
+        site::{LauncherKind, Site},
+    },
     prepare::{
         DryRun, PrepareError, RenderRequest, Rendered, Renderer, dry_run,
-        launch::{self, Launch},
+        launch::{self, Launch, Starter},
     },
     state::{
         StateError, Store,
         event::Act,
         run::{Run, RunEvent, Step},
-        run_dir::{self, decision::Allocation},
+        run_dir::{
+            self,
+            decision::{Allocation, WorkerProgram},
+        },
     },
 };
 
@@ -116,6 +124,9 @@ impl fmt::Display for Rehearsal {
             run_dir::BATCH_SCRIPT
         )?;
         writeln!(f, "{}", self.job_script.trim_end())?;
+        if self.chunks == 0 {
+            return Ok(());
+        }
         writeln!(
             f,
             "--- {}/{}",
@@ -123,6 +134,24 @@ impl fmt::Display for Rehearsal {
             run_dir::chunk_name(0)
         )?;
         writeln!(f, "{}", self.first_chunk.trim_end())
+    }
+}
+
+/// What starts the jobs of a run.
+enum Start {
+    Chunks,
+    Worker {
+        program: WorkerProgram,
+        command: Vec<String>,
+    },
+}
+
+impl Start {
+    fn starter<'a>(&'a self, step: &'a dyn Fn(&str, u32) -> Vec<String>) -> Starter<'a> {
+        match self {
+            Self::Chunks => Starter::Chunks(step),
+            Self::Worker { program, command } => Starter::Worker { program, command },
+        }
     }
 }
 
@@ -135,6 +164,10 @@ struct Preparation {
     recipe: LoadedRecipe,
     /// What no product may overwrite.
     kept: Vec<PathBuf>,
+    /// Directory of outrigger.yaml.
+    home: PathBuf,
+    /// This program.
+    own_program: PathBuf,
     reckoning: Reckoning,
     dialect: Box<dyn Dialect>,
 }
@@ -217,8 +250,10 @@ impl Workplace {
             |rendered, write| -> Result<_, RemoteError> {
                 let allocation = preparation.allocate(rendered)?;
                 let directives = preparation.directives(&allocation)?;
+                let start = preparation.start(&allocation)?;
                 let step = |conf: &str, tasks| preparation.dialect.step_command(conf, tasks);
-                let dry = write(&preparation.launch(&allocation, &directives, &step))?;
+                let starter = start.starter(&step);
+                let dry = write(&preparation.launch(&allocation, &directives, starter))?;
                 decided = Some(allocation);
                 Ok(dry)
             },
@@ -256,6 +291,8 @@ impl Workplace {
             dialect: dialect(&site, &self.program),
             recipe: self.loaded.recipe(&run.stage)?.clone(),
             kept: self.own_files(),
+            home: self.loaded.root.clone(),
+            own_program: self.program.clone(),
             reckoning: self.reckoning(&run.stage, &run.site)?,
             run,
             site,
@@ -321,12 +358,11 @@ impl Workplace {
         if rendered.jobs > 0 {
             let allocation = of.allocate(&rendered)?;
             let directives = of.directives(&allocation)?;
+            let start = of.start(&allocation)?;
             let step = |conf: &str, tasks| of.dialect.step_command(conf, tasks);
-            launch::write(
-                &rendered,
-                &request,
-                &of.launch(&allocation, &directives, &step),
-            )?;
+            let starter = start.starter(&step);
+            let launch = of.launch(&allocation, &directives, starter);
+            launch::write(&rendered, &request, &launch)?;
             (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
         }
         sync(rendered.dir())?;
@@ -372,17 +408,30 @@ impl Preparation {
             .map_err(|error| RemoteError::Site(error.to_string()))
     }
 
+    /// What starts the jobs, as the site says.
+    fn start(&self, allocation: &Allocation) -> Result<Start, RemoteError> {
+        match self.site.launcher {
+            LauncherKind::Chunks => Ok(Start::Chunks),
+            LauncherKind::Worker => {
+                let program = worker::program(&self.site, &self.home, &self.own_program)?;
+                let command = worker::command(&self.site, &program, allocation);
+                let command = self.dialect.spread(allocation.nodes, &command);
+                Ok(Start::Worker { program, command })
+            },
+        }
+    }
+
     fn launch<'a>(
         &'a self,
         allocation: &'a Allocation,
         directives: &'a [String],
-        step: &'a dyn Fn(&str, u32) -> Vec<String>,
+        starter: Starter<'a>,
     ) -> Launch<'a> {
         Launch {
             token: &self.run.token,
             allocation,
             directives,
-            step,
+            starter,
         }
     }
 }

@@ -220,6 +220,8 @@ impl Journey {
             script: &bundle.remote_dir.join(SCRIPT),
             copy: copy.path(),
             request: &request,
+            // Of several batch jobs of a bundle the first to begin claims it, the others do nothing.
+            anew: true,
         };
         match visit.scheduler.submit(job).await {
             Ok(id) => self.submitted(bundle, id.as_str(), "submitted"),

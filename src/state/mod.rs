@@ -12,6 +12,7 @@ mod counted;
 pub mod edit;
 pub mod event;
 pub mod file;
+pub mod hash;
 pub mod import;
 pub mod job;
 pub mod legacy;

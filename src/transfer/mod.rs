@@ -40,14 +40,17 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio::time::Instant;
 
-pub use hash::{Hash, HashError, HashLedger, NoLedger};
+pub use hash::{HashLedger, NoLedger};
 pub use ledger::Ledger;
 pub use plan::{Load, Part};
 pub use receive::receive;
 pub use send::send;
 pub use verify::{Verdict, verify};
 
-pub use crate::state::file::FileKey;
+pub use crate::state::{
+    file::FileKey,
+    hash::{Hash, HashError},
+};
 use crate::{
     config::site::Site,
     connection::{Host, LinkError},

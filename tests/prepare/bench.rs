@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 use outrigger::{
     config::{recipe::Recipe, site::Site},
-    prepare::{RenderRequest, Rendered, Renderer, candidates, launch, launch::Launch},
+    prepare::{
+        RenderRequest, Rendered, Renderer, candidates, launch,
+        launch::{Launch, Starter},
+    },
     state::{
         Store,
         component::NewRun,
@@ -254,7 +257,7 @@ impl Bench {
                 token: TOKEN,
                 allocation: &allocation(),
                 directives,
-                step,
+                starter: Starter::Chunks(step),
             };
             launch::write(rendered, &request, &launch).unwrap();
         });

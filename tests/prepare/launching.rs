@@ -5,7 +5,7 @@ use std::fs;
 use outrigger::{
     prepare::{
         PrepareError, Rendered, dry_run,
-        launch::{self, Launch},
+        launch::{self, Launch, Starter},
     },
     state::run_dir::{self, decision::Decision},
 };
@@ -165,7 +165,7 @@ fn try_launch(bench: &Bench, rendered: &Rendered, directives: &[&str]) -> Result
             token: TOKEN,
             allocation: &allocation(),
             directives: &directives,
-            step: &srun,
+            starter: Starter::Chunks(&srun),
         };
         launch::write(rendered, &request, &launch).map_err(|e| e.to_string())
     })
@@ -268,7 +268,7 @@ fn a_dry_run_shows_all_and_leaves_nothing() {
                 token: TOKEN,
                 allocation: &allocation(),
                 directives: &[],
-                step: &srun,
+                starter: Starter::Chunks(&srun),
             })
         })
     });

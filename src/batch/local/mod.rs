@@ -187,6 +187,10 @@ impl Dialect for LocalScheduler {
             conf.into(),
         ]
     }
+
+    fn spread(&self, _nodes: u32, command: &[String]) -> Vec<String> {
+        command.to_vec()
+    }
 }
 
 /// The reports in what a sub-verb printed.

@@ -159,7 +159,11 @@ impl Dialect for Moab {
     }
 
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
-        multi_prog::step(conf, tasks)
+        multi_prog::step("srun", conf, tasks)
+    }
+
+    fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {
+        multi_prog::spread("srun", nodes, command)
     }
 }
 

@@ -163,11 +163,11 @@ impl Dialect for Slurm {
     }
 
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
-        let mut argv = multi_prog::step(conf, tasks);
-        if let Some(srun) = argv.first_mut() {
-            *srun = self.command("srun");
-        }
-        argv
+        multi_prog::step(&self.command("srun"), conf, tasks)
+    }
+
+    fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {
+        multi_prog::spread(&self.command("srun"), nodes, command)
     }
 }
 

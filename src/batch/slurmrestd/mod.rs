@@ -280,6 +280,10 @@ impl Dialect for Script {
     fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
         self.0.step_command(conf, tasks)
     }
+
+    fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {
+        self.0.spread(nodes, command)
+    }
 }
 
 /// What may stand between us and an answer.

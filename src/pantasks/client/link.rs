@@ -9,12 +9,18 @@ use std::{
 use thiserror::Error;
 use tokio::runtime::Handle;
 
-use crate::pantasks::server::{
-    frame::{self, FrameError, Reply},
-    hello::{self, HelloError},
-    listen::{Stream, visit},
-    place::Place,
-    secret::Secret,
+use crate::{
+    connection::talk::{
+        frame::{self, FrameError},
+        hello::{self, HelloError},
+        secret::Secret,
+    },
+    pantasks::server::{
+        PROTOCOL,
+        listen::{Stream, visit},
+        place::Place,
+        reply::Reply,
+    },
 };
 
 /// After so long without an answer a human is told why.
@@ -118,9 +124,9 @@ impl Link {
                 place: place(),
                 source,
             })?;
-        match hello::enter(&mut stream, Option::as_ref(&self.secret)).await {
+        match hello::enter(&mut stream, &PROTOCOL, Option::as_ref(&self.secret)).await {
             Ok(()) => Ok(stream),
-            Err(source @ HelloError::Protocol(_)) => Err(LinkError::Protocol {
+            Err(source @ HelloError::Protocol { .. }) => Err(LinkError::Protocol {
                 place: place(),
                 source,
             }),

@@ -9,8 +9,10 @@ use std::{
 
 use thiserror::Error;
 
-use super::secret::{Secret, SecretError};
-use crate::shell::settings::{Settings, SettingsError};
+use crate::{
+    connection::talk::secret::{Secret, SecretError},
+    shell::settings::{Settings, SettingsError},
+};
 
 const HOST: &str = "PANTASKS_SERVER";
 const PORT: &str = "PANTASKS_SERVER_PORT";

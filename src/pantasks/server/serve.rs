@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc::UnboundedSender, oneshot};
 
 use super::{
-    frame::{self, REQUEST, Reply},
-    hello,
+    PROTOCOL,
     listen::{Door, Stream},
-    secret::Secret,
+    reply::{REQUEST, Reply},
 };
-use crate::shell::{outlet::Outlet, request::Request};
+use crate::{
+    connection::talk::{frame, hello, secret::Secret},
+    shell::{outlet::Outlet, request::Request},
+};
 
 /// Most clients at once.
 const CLIENTS: usize = 64;
@@ -70,7 +72,7 @@ pub(super) async fn serve(
                 drop(hello::refuse(&mut stream, &why).await);
                 return;
             }
-            if let Err(error) = hello::greet(&mut stream, secret.as_ref()).await {
+            if let Err(error) = hello::greet(&mut stream, &PROTOCOL, secret.as_ref()).await {
                 outlet.err(&format!("a client was refused: {error}\n"));
                 return;
             }

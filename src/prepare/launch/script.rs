@@ -11,7 +11,6 @@ use crate::{
         RenderRequest,
         template::{escape, quote},
     },
-    state::run_dir,
 };
 
 /// Where templates of one's own lie, beside outrigger.yaml.
@@ -29,11 +28,11 @@ const TEMPLATES: [(&str, &str); 4] = [
     (BODY, include_str!("../../../templates/msub/body.sh")),
 ];
 
-/// The text of the batch script; `ranks` are those of each config.
+/// The text of the batch script; `steps` are the commands (argv) that run the jobs.
 pub(super) fn render(
     request: &RenderRequest<'_>,
     launch: &Launch<'_>,
-    ranks: &[u32],
+    steps: &[Vec<String>],
 ) -> Result<String, LaunchError> {
     for line in launch.directives {
         let one_line = line.starts_with('#') && !line.contains(['\n', '\r', '\0']);
@@ -41,16 +40,12 @@ pub(super) fn render(
             return Err(LaunchError::Directive(line.clone()));
         }
     }
-    let mut steps = Vec::with_capacity(ranks.len());
-    for (index, tasks) in ranks.iter().enumerate() {
-        steps.push((launch.step)(&run_dir::chunk_name(index), *tasks));
-    }
     let values = Values {
         directives: launch.directives,
         remote_dir: request.remote_dir,
         token: launch.token,
         run_id: request.run_id,
-        steps: &steps,
+        steps,
     };
     fill(request.home, request.site_name, request.site, &values)
 }

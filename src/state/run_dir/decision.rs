@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{durable, state::record::RecordSchema};
+use crate::{
+    durable,
+    state::{hash::Hash, record::RecordSchema},
+};
 
 /// What was decided for a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ pub struct Decision {
     pub jobs: u64,
     /// Number of multi-prog configs.
     pub chunks: u64,
+    /// The worker that runs its jobs, if they are not in configs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerProgram>,
     /// Files that go to the site.
     pub files_in: u64,
     /// Their bytes.
@@ -44,6 +50,25 @@ pub struct Decision {
     /// Paths that must be on the site.
     #[serde(default)]
     pub resident: Vec<PathBuf>,
+}
+
+/// Where the program is that runs jobs inside the allocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerProgram {
+    /// On the site: absolute.
+    pub remote: PathBuf,
+    /// Here, with its hash, if it is to be sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<SentProgram>,
+}
+
+/// A program that is sent to a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentProgram {
+    /// Where it is here.
+    pub local: PathBuf,
+    /// What its content must be.
+    pub hash: Hash,
 }
 
 /// An allocation of a batch job.

@@ -14,6 +14,7 @@
 //! | `journal.tsv` | what the jobs left (after the return) |
 //! | `returned.tsv` | the products that came home |
 
+pub mod commands;
 pub mod decision;
 pub mod files;
 pub mod jobs;
@@ -35,6 +36,8 @@ pub const COMMANDS: &str = "commands.sh";
 pub const WRAPPER: &str = "run-job.sh";
 /// Name of the batch script.
 pub const BATCH_SCRIPT: &str = "job.sh";
+/// Name of the list of jobs whose inputs are not on the site.
+pub const REFUSED: &str = "refused.tsv";
 /// Name of the harvested journal.
 pub const JOURNAL: &str = "journal.tsv";
 /// Name of the list of products that came home.

@@ -1,8 +1,4 @@
-//! Messages between a server and its clients: a length of four bytes, the highest first, then so
-//! many bytes of UTF-8.
-//!
-//! A request is one message, one command line. Its reply is three: [`Reply`]. The original's header
-//! (spec/pantasks.md §4) cannot hold more than 999999 bytes and is not used.
+//! Messages: a length of four bytes, the highest first, then so many bytes of UTF-8.
 
 use std::{io, time::Duration};
 
@@ -12,11 +8,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Most bytes of a request: 16 MiB.
-pub const REQUEST: u32 = 16 << 20;
-
-/// Most bytes of each part of a reply: 1 GiB.
-pub const REPLY: u32 = 1 << 30;
+/// Most bytes of any message: 1 GiB.
+pub const LONGEST: u32 = 1 << 30;
 
 /// How long a message that has begun may take, and how long one piece of one that is written.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,17 +35,6 @@ pub enum FrameError {
     /// The connection failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// What a server answers to a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// Whether the command worked.
-    pub worked: bool,
-    /// What it wrote to the error stream.
-    pub err: String,
-    /// What it wrote to the log stream.
-    pub out: String,
 }
 
 /// Reads a message of at most `limit` bytes. It may be any time before it begins; from then on it
@@ -93,7 +75,9 @@ pub async fn read<S: AsyncRead + Unpin>(stream: &mut S, limit: u32) -> Result<St
 /// [`FrameError`]; [`FrameError::Slow`] where the other side does not read.
 pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) -> Result<(), FrameError> {
     let length = text.len();
-    let short = u32::try_from(length).ok().filter(|length| *length <= REPLY);
+    let short = u32::try_from(length)
+        .ok()
+        .filter(|length| *length <= LONGEST);
     let short = short.ok_or(FrameError::TooLong(
         u64::try_from(length).unwrap_or(u64::MAX),
     ))?;
@@ -103,34 +87,6 @@ pub async fn write<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) -> Result<
     }
     within(stream.flush()).await
 }
-
-impl Reply {
-    /// Reads a reply.
-    ///
-    /// # Errors
-    /// [`FrameError`].
-    pub async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Self, FrameError> {
-        let status = read(stream, REPLY).await?;
-        Ok(Self {
-            worked: status == WORKED,
-            err: read(stream, REPLY).await?,
-            out: read(stream, REPLY).await?,
-        })
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// [`FrameError`].
-    pub async fn write<S: AsyncWrite + Unpin>(&self, stream: &mut S) -> Result<(), FrameError> {
-        write(stream, if self.worked { WORKED } else { FAILED }).await?;
-        write(stream, &self.err).await?;
-        write(stream, &self.out).await
-    }
-}
-
-const WORKED: &str = "STATUS 1";
-const FAILED: &str = "STATUS 0";
 
 async fn within<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, FrameError> {
     match timeout(PATIENCE, work).await {
@@ -154,19 +110,6 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_reply_comes_as_it_went() {
-        let (mut here, mut there) = tokio::io::duplex(1 << 10);
-        let reply = Reply {
-            worked: true,
-            err: String::new(),
-            out: "é".repeat(300_000),
-        };
-        let (written, read) = tokio::join!(reply.write(&mut here), Reply::read(&mut there));
-        written.unwrap();
-        assert_eq!(read.unwrap(), reply);
-    }
-
     #[rstest]
     #[case::too_long(b"GET / HTTP/1.1", "too long")]
     #[case::not_text(b"\0\0\0\x01\xff", "not UTF-8")]
@@ -176,17 +119,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_message_is_told(#[case] bytes: &[u8], #[case] said: &str) {
         let mut bytes = bytes;
-        let error = read(&mut bytes, REQUEST).await.unwrap_err().to_string();
+        let error = read(&mut bytes, 16 << 20).await.unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn half_a_message_has_its_time_and_silence_has_any() {
         let (mut here, mut there) = tokio::io::duplex(64);
-        let silence = timeout(PATIENCE * 100, read(&mut there, REQUEST)).await;
+        let silence = timeout(PATIENCE * 100, read(&mut there, 16 << 20)).await;
         assert!(silence.is_err());
         here.write_all(b"\0\0\0\x05ab").await.unwrap();
-        let error = read(&mut there, REQUEST).await.unwrap_err();
+        let error = read(&mut there, 16 << 20).await.unwrap_err();
         assert!(matches!(error, FrameError::Slow), "{error}");
     }
 }

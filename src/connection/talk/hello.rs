@@ -1,9 +1,9 @@
 //! How a server and a client agree to talk.
 //!
 //! ```text
-//! server  outrigger-pantasks 1 open            or  outrigger-pantasks 1 secret NONCE
-//! client  outrigger-pantasks 1                 or  outrigger-pantasks 1 NONCE PROOF
-//! server  welcome                              or  welcome PROOF
+//! server  NAME VERSION open            or  NAME VERSION secret NONCE
+//! client  NAME VERSION                 or  NAME VERSION NONCE PROOF
+//! server  welcome                      or  welcome PROOF
 //! ```
 //!
 //! Instead of its last line, or of its first, a server may say `refused WHY`. Over a Unix socket
@@ -23,8 +23,16 @@ use super::{
     secret::{self, Nonce, Role, Secret},
 };
 
-/// The version of the protocol that both sides must have.
-pub const VERSION: &str = "1";
+/// What both sides must speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocol {
+    /// Its name: one word. It is part of every proof.
+    pub name: &'static str,
+    /// Its version: one word.
+    pub version: &'static str,
+    /// What to do where a secret is asked for and there is none.
+    pub no_secret: &'static str,
+}
 
 /// How long the agreement may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,20 +40,23 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Most bytes of a line of it.
 const LINE: u32 = 4096;
 
-const NAME: &str = "outrigger-pantasks";
-
 /// Why the two do not agree.
 #[derive(Debug, Error)]
 pub enum HelloError {
     /// The other side does not speak this protocol, or another version of it.
-    #[error("it speaks another protocol ({0}), this is {NAME} {VERSION}")]
-    Protocol(String),
+    #[error("it speaks another protocol ({said}), this is {expected}")]
+    Protocol {
+        /// What it said.
+        said: String,
+        /// What it should have said.
+        expected: String,
+    },
     /// The server refuses, and says why.
     #[error("{0}")]
     Refused(String),
     /// The server wants a secret, and the client has none.
-    #[error("it asks for a secret, and there is none; name its file with PANTASKS_SERVER_SECRET")]
-    NoSecret,
+    #[error("it asks for a secret, and there is none; {0}")]
+    NoSecret(&'static str),
     /// The other side does not know the secret.
     #[error("it does not know the secret")]
     Secret,
@@ -64,29 +75,34 @@ pub enum HelloError {
 ///
 /// # Errors
 /// [`HelloError`]; the client was told.
-pub async fn greet<S>(stream: &mut S, secret: Option<&Secret>) -> Result<(), HelloError>
+pub async fn greet<S>(
+    stream: &mut S,
+    protocol: &Protocol,
+    secret: Option<&Secret>,
+) -> Result<(), HelloError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Protocol { name, version, .. } = protocol;
     let talk = async {
         let Some(secret) = secret else {
-            frame::write(stream, &format!("{NAME} {VERSION} open")).await?;
+            frame::write(stream, &format!("{name} {version} open")).await?;
             let answer = frame::read(stream, LINE).await?;
-            same_version(&answer)?;
+            protocol.same_version(&answer)?;
             frame::write(stream, WELCOME).await?;
             return Ok(());
         };
         let own = secret::nonce()?;
-        let hello = format!("{NAME} {VERSION} secret {}", secret::hex(&own));
+        let hello = format!("{name} {version} secret {}", secret::hex(&own));
         frame::write(stream, &hello).await?;
         let answer = frame::read(stream, LINE).await?;
-        let rest = same_version(&answer)?;
-        let theirs = proven(secret, Role::Client, &own, rest);
+        let rest = protocol.same_version(&answer)?;
+        let theirs = proven(secret, protocol, &own, rest);
         let Some(theirs) = theirs else {
             refuse(stream, "the secret is not the server's").await?;
             return Err(HelloError::Secret);
         };
-        let proof = secret.proof(Role::Server, &own, &theirs);
+        let proof = secret.proof(name, Role::Server, &own, &theirs);
         frame::write(stream, &format!("{WELCOME} {proof}")).await?;
         Ok(())
     };
@@ -110,49 +126,58 @@ where
 ///
 /// # Errors
 /// [`HelloError`].
-pub async fn enter<S>(stream: &mut S, secret: Option<&Secret>) -> Result<(), HelloError>
+pub async fn enter<S>(
+    stream: &mut S,
+    protocol: &Protocol,
+    secret: Option<&Secret>,
+) -> Result<(), HelloError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    timeout(PATIENCE, entering(stream, secret))
+    timeout(PATIENCE, entering(stream, protocol, secret))
         .await
         .map_err(|_| HelloError::Slow)?
 }
 
-async fn entering<S>(stream: &mut S, secret: Option<&Secret>) -> Result<(), HelloError>
+async fn entering<S>(
+    stream: &mut S,
+    protocol: &Protocol,
+    secret: Option<&Secret>,
+) -> Result<(), HelloError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Protocol { name, version, .. } = protocol;
     let hello = match frame::read(stream, LINE).await {
         Err(FrameError::TooLong(_) | FrameError::NotText) => {
-            return Err(HelloError::Protocol("not a message".to_owned()));
+            return Err(protocol.not_spoken("not a message"));
         },
         hello => hello?,
     };
     if let Some(why) = refused(&hello) {
         return Err(HelloError::Refused(why.to_owned()));
     }
-    let rest = same_version(&hello)?;
+    let rest = protocol.same_version(&hello)?;
     let Some(nonce) = rest.strip_prefix("secret ") else {
-        frame::write(stream, &format!("{NAME} {VERSION}")).await?;
+        frame::write(stream, &format!("{name} {version}")).await?;
         let welcome = frame::read(stream, LINE).await?;
         return match refused(&welcome) {
             Some(why) => Err(HelloError::Refused(why.to_owned())),
             None => Ok(()),
         };
     };
-    let secret = secret.ok_or(HelloError::NoSecret)?;
-    let theirs = secret::bytes(nonce).ok_or_else(|| HelloError::Protocol(hello.clone()))?;
+    let secret = secret.ok_or(HelloError::NoSecret(protocol.no_secret))?;
+    let theirs = secret::bytes(nonce).ok_or_else(|| protocol.not_spoken(&hello))?;
     let own = secret::nonce()?;
-    let proof = secret.proof(Role::Client, &theirs, &own);
-    let answer = format!("{NAME} {VERSION} {} {proof}", secret::hex(&own));
+    let proof = secret.proof(name, Role::Client, &theirs, &own);
+    let answer = format!("{name} {version} {} {proof}", secret::hex(&own));
     frame::write(stream, &answer).await?;
     let welcome = frame::read(stream, LINE).await?;
     if let Some(why) = refused(&welcome) {
         return Err(HelloError::Refused(why.to_owned()));
     }
     let proof = welcome.strip_prefix(WELCOME).unwrap_or_default().trim();
-    if secret.proves(proof, Role::Server, &theirs, &own) {
+    if secret.proves(proof, name, Role::Server, &theirs, &own) {
         Ok(())
     } else {
         Err(HelloError::Secret)
@@ -166,21 +191,33 @@ fn refused(line: &str) -> Option<&str> {
     line.strip_prefix(REFUSED).map(str::trim)
 }
 
-/// What stands behind name and version.
-fn same_version(line: &str) -> Result<&str, HelloError> {
-    let rest = line.strip_prefix(NAME).map(str::trim_start);
-    let (version, rest) = rest.map_or(("", ""), |rest| rest.split_once(' ').unwrap_or((rest, "")));
-    if version == VERSION {
-        Ok(rest)
-    } else {
-        let line: String = line.chars().take(60).collect();
-        Err(HelloError::Protocol(line.escape_debug().to_string()))
+impl Protocol {
+    /// What stands behind name and version.
+    fn same_version<'a>(&self, line: &'a str) -> Result<&'a str, HelloError> {
+        let rest = line.strip_prefix(self.name).map(str::trim_start);
+        let (version, rest) =
+            rest.map_or(("", ""), |rest| rest.split_once(' ').unwrap_or((rest, "")));
+        if version == self.version {
+            Ok(rest)
+        } else {
+            Err(self.not_spoken(line))
+        }
+    }
+
+    fn not_spoken(&self, line: &str) -> HelloError {
+        let said: String = line.chars().take(60).collect();
+        HelloError::Protocol {
+            said: said.escape_debug().to_string(),
+            expected: format!("{} {}", self.name, self.version),
+        }
     }
 }
 
 /// The client's nonce, if `NONCE PROOF` proves that it knows the secret.
-fn proven(secret: &Secret, role: Role, own: &Nonce, words: &str) -> Option<Nonce> {
+fn proven(secret: &Secret, protocol: &Protocol, own: &Nonce, words: &str) -> Option<Nonce> {
     let (nonce, proof) = words.split_once(' ')?;
     let theirs = secret::bytes(nonce)?;
-    secret.proves(proof, role, own, &theirs).then_some(theirs)
+    secret
+        .proves(proof, protocol.name, Role::Client, own, &theirs)
+        .then_some(theirs)
 }

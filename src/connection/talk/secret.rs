@@ -1,14 +1,14 @@
 //! What a server and its clients share over TCP, and how each proves to have it without telling.
 //!
-//! A proof is HMAC-SHA256 under the secret over the role of who proves and the nonces of both sides.
-//! Both nonces are new each time, so a proof that was overheard proves nothing later; the role is in
-//! it, so a proof that was heard cannot be given back.
+//! A proof is HMAC-SHA256 under the secret over the protocol, the role of who proves and the nonces
+//! of both sides. Both nonces are new each time, so a proof that was overheard proves nothing later;
+//! the role is in it, so a proof that was heard cannot be given back.
 
 use std::{
     fmt,
     fs::File,
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use thiserror::Error;
 
-/// Bytes of a nonce and of a proof.
+/// Bytes of a nonce, of a proof and of a secret that is made here.
 pub const SIZE: usize = 32;
 
 /// A number that is used once.
@@ -94,26 +94,63 @@ impl Secret {
         Ok(Self(bytes.to_vec()))
     }
 
-    /// The proof of `role` in a talk with these nonces, as hexadecimal digits.
-    pub fn proof(&self, role: Role, server: &Nonce, client: &Nonce) -> String {
-        let proof = self.mac(role, server, client);
+    /// Makes a secret in a new file that only its owner can read.
+    ///
+    /// # Errors
+    /// [`SecretError::File`] where the file is there already or cannot be written.
+    pub fn create(path: &Path) -> Result<Self, SecretError> {
+        let failed = |source| SecretError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let text = hex(&nonce().map_err(failed)?);
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
+        Ok(Self(text.into_bytes()))
+    }
+
+    /// The proof of `role` in a talk of `protocol` with these nonces, as hexadecimal digits.
+    pub fn proof(&self, protocol: &str, role: Role, server: &Nonce, client: &Nonce) -> String {
+        let proof = self.mac(protocol, role, server, client);
         proof.map_or_else(String::new, |mac| hex(&mac.finalize().into_bytes()))
     }
 
     /// Whether `proof` is that of `role` in a talk with these nonces. How long it takes does not
     /// depend on what is wrong.
-    pub fn proves(&self, proof: &str, role: Role, server: &Nonce, client: &Nonce) -> bool {
-        let (Some(proof), Some(mac)) = (bytes(proof), self.mac(role, server, client)) else {
+    pub fn proves(
+        &self,
+        proof: &str,
+        protocol: &str,
+        role: Role,
+        server: &Nonce,
+        client: &Nonce,
+    ) -> bool {
+        let mac = self.mac(protocol, role, server, client);
+        let (Some(proof), Some(mac)) = (bytes(proof), mac) else {
             return false;
         };
         mac.verify_slice(&proof).is_ok()
     }
 
-    fn mac(&self, role: Role, server: &Nonce, client: &Nonce) -> Option<Hmac<Sha256>> {
+    fn mac(
+        &self,
+        protocol: &str,
+        role: Role,
+        server: &Nonce,
+        client: &Nonce,
+    ) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        mac.update(protocol.as_bytes());
         mac.update(match role {
-            Role::Client => b"outrigger pantasks client\0",
-            Role::Server => b"outrigger pantasks server\0",
+            Role::Client => b" client\0",
+            Role::Server => b" server\0",
         });
         mac.update(server);
         mac.update(client);
@@ -169,18 +206,29 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_holds_for_its_secret_its_role_and_its_nonces_alone() {
+    fn a_proof_holds_for_its_secret_its_protocol_its_role_and_its_nonces_alone() {
         let ours = secret("0123456789abcdef\n", 0o600).unwrap();
         let theirs = secret("0123456789abcdeF\n", 0o400).unwrap();
         let (server, client) = (nonce().unwrap(), nonce().unwrap());
         assert_ne!(server, client);
-        let proof = ours.proof(Role::Client, &server, &client);
-        assert!(ours.proves(&proof, Role::Client, &server, &client));
-        assert!(!theirs.proves(&proof, Role::Client, &server, &client));
-        assert!(!ours.proves(&proof, Role::Server, &server, &client));
-        assert!(!ours.proves(&proof, Role::Client, &client, &server));
-        assert!(!ours.proves("", Role::Client, &server, &client));
+        let proof = ours.proof("talk", Role::Client, &server, &client);
+        assert!(ours.proves(&proof, "talk", Role::Client, &server, &client));
+        assert!(!theirs.proves(&proof, "talk", Role::Client, &server, &client));
+        assert!(!ours.proves(&proof, "talks", Role::Client, &server, &client));
+        assert!(!ours.proves(&proof, "talk", Role::Server, &server, &client));
+        assert!(!ours.proves(&proof, "talk", Role::Client, &client, &server));
+        assert!(!ours.proves("", "talk", Role::Client, &server, &client));
         assert_eq!(bytes(&hex(&server)), Some(server));
+    }
+
+    #[test]
+    fn a_secret_that_is_made_is_read_back_and_never_made_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let made = Secret::create(&path).unwrap();
+        assert!(Secret::read(&path).unwrap() == made);
+        let again = Secret::create(&path).unwrap_err().to_string();
+        assert!(again.contains("exists"), "{again}");
     }
 
     #[rstest]
