@@ -355,6 +355,9 @@ impl Journey {
             }
         }
         for (bundle_id, (ends, free)) in lost {
+            if !free.is_empty() {
+                round.next = Some(Duration::ZERO);
+            }
             let why = over.get(&bundle_id).map(String::as_str).unwrap_or_default();
             let act = Act::new(self.clock.now(), ACTOR, why);
             self.store
