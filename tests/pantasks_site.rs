@@ -270,16 +270,14 @@ fn what_a_cancelled_batch_job_had_begun_is_lost_and_the_rest_runs_in_the_next_on
 }
 
 #[test]
-fn a_job_that_takes_too_long_for_its_task_is_ended_at_the_site() {
+fn a_job_that_is_killed_is_ended_at_the_site() {
     let desk = Desk::new("{jobs: 1, wait: 1s}");
-    desk.work("echo $$ >pid; exec sleep 600");
-    let with_limit = "periods -exec 0.02 -timeout 2";
-    let mut child = desk.start(&script(1).replace("periods -exec 0.02", with_limit));
-    let pid = desk.path().join("scratch/pid");
-    until("the job", || {
-        fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
-    });
-    let pid = fs::read_to_string(pid).unwrap();
+    desk.work("echo $$ >pid; echo begin >>log; exec sleep 600");
+    let killing = script(1).replacen("    echo running", "    kill 1", 1);
+    let mut child = desk.start(&killing);
+    let log = desk.path().join("scratch/log");
+    until("the job", || log.exists());
+    let pid = fs::read_to_string(desk.path().join("scratch/pid")).unwrap();
     let process = Path::new("/proc").join(pid.trim());
     until("its end", || !process.exists());
     child.kill().unwrap();

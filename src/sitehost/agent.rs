@@ -213,21 +213,16 @@ impl Agent<'_> {
     }
 
     fn tell_end(&self, run: u64, outgoing: &mut Outgoing) -> Result<(), SiteHostError> {
-        let jobs = self.store.site_jobs(&self.owner)?;
-        let Some(text) = jobs
-            .into_iter()
-            .find(|job| job.run == run)
-            .and_then(|job| job.ended)
-        else {
+        let Some(end) = self.store.site_job_end(&self.owner, run)? else {
             return Ok(());
         };
-        let End { outcome, seconds } = serde_json::from_str(&text).map_err(std::io::Error::from)?;
-        let (stdout, stderr) = self.store.site_job_output(&self.owner, run)?;
+        let read = serde_json::from_str(&end.ended);
+        let End { outcome, seconds } = read.map_err(std::io::Error::from)?;
         let completion = Completion {
             id: run,
             outcome,
-            stdout: Captured::text(stdout),
-            stderr: Captured::text(stderr),
+            stdout: Captured::text(end.stdout),
+            stderr: Captured::text(end.stderr),
             wall: Duration::from_secs(seconds),
             usage: None,
             hung: false,

@@ -308,9 +308,9 @@ impl Journey {
             let jobs = jobs.filter(|job| job.ended.is_none());
             asked.extend(jobs.map(|job| (bundle, job)));
         }
-        self.tell_of_kills(visit, &asked).await?;
+        visit.tell_of_kills(&asked).await?;
         loop {
-            let left = self.harvest(visit, &asked).await?;
+            let left = visit.harvest(&asked).await?;
             let mut rest = Vec::new();
             let mut ends = Vec::new();
             for ((bundle, job), left) in asked.into_iter().zip(left) {
@@ -344,8 +344,10 @@ impl Journey {
         over: &BTreeMap<i64, String>,
         round: &mut Round,
     ) -> Result<(), JourneyError> {
-        let mut lost: BTreeMap<i64, (Vec<SiteJobEnd>, Vec<u64>)> =
-            over.keys().map(|id| (*id, Default::default())).collect();
+        let mut lost: BTreeMap<i64, (Vec<SiteJobEnd>, Vec<u64>)> = over
+            .keys()
+            .map(|id| (*id, (Vec::new(), Vec::new())))
+            .collect();
         for (bundle, job, left) in rest {
             match (over.get(&bundle.bundle_id), lost.get_mut(&bundle.bundle_id)) {
                 (Some(_), Some((_, free))) if left == Left::Free => free.push(job.run),
@@ -357,6 +359,9 @@ impl Journey {
             }
         }
         for (bundle_id, (ends, free)) in lost {
+            if !free.is_empty() {
+                round.next = Some(Duration::ZERO);
+            }
             let why = over.get(&bundle_id).map(String::as_str).unwrap_or_default();
             let act = Act::new(self.clock.now(), ACTOR, why);
             self.store
@@ -410,51 +415,6 @@ impl Journey {
         Ok(over)
     }
 
-    /// Lets the workers know of jobs that nobody wants any more.
-    async fn tell_of_kills(
-        &self,
-        visit: &Visit,
-        asked: &[(&Bundle, SiteJob)],
-    ) -> Result<(), JourneyError> {
-        let killed = asked.iter().filter(|(_, job)| job.killed);
-        let list: String = killed
-            .filter_map(|(bundle, job)| {
-                let (_, seq) = job.bundle?;
-                Some(format!("{}/kill.{seq}\n", bundle.remote_dir.display()))
-            })
-            .collect();
-        if !list.is_empty() {
-            const TOUCH: &str = r#"while IFS= read -r file; do : >"$file"; done"#;
-            visit
-                .host
-                .script_fed(TOUCH, &[], Some(list.as_bytes()))
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn harvest(
-        &self,
-        visit: &Visit,
-        asked: &[(&Bundle, SiteJob)],
-    ) -> Result<Vec<Left>, JourneyError> {
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut list = String::new();
-        for (bundle, job) in asked {
-            let seq = job.bundle.map_or(0, |(_, seq)| seq);
-            list.push_str(&format!("{}\t{seq}\n", bundle.remote_dir.display()));
-        }
-        let limits = [harvest::MOST, harvest::LOAD].map(|limit| limit.to_string());
-        let limits: Vec<&[u8]> = limits.iter().map(String::as_bytes).collect();
-        let answer = visit
-            .host
-            .script_fed(harvest::SCRIPT, &limits, Some(list.as_bytes()))
-            .await?;
-        harvest::read(&answer.stdout, asked.len()).map_err(JourneyError::Site)
-    }
-
     fn record(&mut self, ends: &[SiteJobEnd], round: &mut Round) -> Result<(), JourneyError> {
         self.store.site_jobs_ended(&self.owner, ends)?;
         round.ended.extend(ends.iter().map(|end| end.run));
@@ -464,15 +424,9 @@ impl Journey {
     /// Removes the directories of bundles that are over.
     async fn clear(&mut self, visit: &Visit, bundles: &[Bundle]) -> Result<(), JourneyError> {
         for bundle in bundles.iter().filter(|b| b.state == BundleState::Over) {
-            self.remove(visit, bundle).await?;
+            visit.remove(bundle).await?;
             self.store.forget_bundle(bundle.bundle_id)?;
         }
-        Ok(())
-    }
-
-    async fn remove(&self, visit: &Visit, bundle: &Bundle) -> Result<(), JourneyError> {
-        let argv = ["rm", "-rf", "--", &bundle.remote_dir.to_string_lossy()].map(str::to_owned);
-        visit.host.run(&argv, None).await?;
         Ok(())
     }
 
@@ -497,6 +451,50 @@ impl Journey {
             }
         }
         Ok(self.store.forget_site_jobs(&self.owner)?)
+    }
+}
+
+impl Visit {
+    /// Lets the workers know of jobs that nobody wants any more.
+    async fn tell_of_kills(&self, asked: &[(&Bundle, SiteJob)]) -> Result<(), JourneyError> {
+        let killed = asked.iter().filter(|(_, job)| job.killed);
+        let list: String = killed
+            .filter_map(|(bundle, job)| {
+                let (_, seq) = job.bundle?;
+                Some(format!("{}/kill.{seq}\n", bundle.remote_dir.display()))
+            })
+            .collect();
+        if !list.is_empty() {
+            const TOUCH: &str = r#"while IFS= read -r file; do : >"$file"; done"#;
+            self.host
+                .script_fed(TOUCH, &[], Some(list.as_bytes()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn harvest(&self, asked: &[(&Bundle, SiteJob)]) -> Result<Vec<Left>, JourneyError> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = String::new();
+        for (bundle, job) in asked {
+            let seq = job.bundle.map_or(0, |(_, seq)| seq);
+            list.push_str(&format!("{}\t{seq}\n", bundle.remote_dir.display()));
+        }
+        let limits = [harvest::MOST, harvest::LOAD].map(|limit| limit.to_string());
+        let limits: Vec<&[u8]> = limits.iter().map(String::as_bytes).collect();
+        let answer = self
+            .host
+            .script_fed(harvest::SCRIPT, &limits, Some(list.as_bytes()))
+            .await?;
+        harvest::read(&answer.stdout, asked.len()).map_err(JourneyError::Site)
+    }
+
+    async fn remove(&self, bundle: &Bundle) -> Result<(), JourneyError> {
+        let argv = ["rm", "-rf", "--", &bundle.remote_dir.to_string_lossy()].map(str::to_owned);
+        self.host.run(&argv, None).await?;
+        Ok(())
     }
 }
 

@@ -196,26 +196,27 @@ impl Store {
         .collect()
     }
 
-    /// What a job that has ended wrote: standard output and error.
+    /// The end of a job, with what it wrote; nothing where it has not ended.
     ///
     /// # Errors
     /// Whatever state.db says.
-    pub fn site_job_output(
-        &self,
-        owner: &Owner,
-        run: u64,
-    ) -> Result<(Vec<u8>, Vec<u8>), StateError> {
+    pub fn site_job_end(&self, owner: &Owner, run: u64) -> Result<Option<SiteJobEnd>, StateError> {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT coalesce(stdout, x''), coalesce(stderr, x'') FROM site_jobs
-                 WHERE controller = ? AND site = ? AND run = ?",
+                "SELECT ended, coalesce(stdout, x''), coalesce(stderr, x'') FROM site_jobs
+                 WHERE controller = ? AND site = ? AND run = ? AND ended IS NOT NULL",
             )?
             .query_row(params![owner.controller, owner.site, text(run)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok(SiteJobEnd {
+                    run,
+                    ended: row.get(0)?,
+                    stdout: row.get(1)?,
+                    stderr: row.get(2)?,
+                })
             })
             .optional()?;
-        Ok(found.unwrap_or_default())
+        Ok(found)
     }
 
     /// Notes that the controller wants a job ended.
@@ -568,7 +569,8 @@ mod tests {
             .map(|job| (job.run, job.bundle, job.ended.is_some()));
         let standing: Vec<_> = standing.collect();
         assert_eq!(standing, [(7, Some((1, 0)), true), (u64::MAX, None, false)]);
-        assert_eq!(store.site_job_output(&owner, 7).unwrap().0, b"out\0");
+        assert_eq!(store.site_job_end(&owner, 7).unwrap(), Some(end(7)));
+        assert_eq!(store.site_job_end(&owner, u64::MAX).unwrap(), None);
         store.forget_site_job(&owner, 7).unwrap();
         assert_eq!(store.site_jobs(&owner).unwrap().len(), 1);
     }
