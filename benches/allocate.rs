@@ -36,6 +36,7 @@ sites:
     scratch: /scratch3/survey
     nodes: {cores: 24, max: 1000}
     walltime: {min: 1h, max: 8h}
+    chunk: {max_bytes: 100 MB}
     formula: calibrated
 ";
 

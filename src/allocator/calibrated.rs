@@ -13,10 +13,10 @@ use super::{
     Allocation, AllocationError, Limits, Outlook,
     forecast::{Forecast, Load},
     number::{narrow, real, whole, whole_up},
-    simulate::Launcher,
+    start::Start,
 };
 use crate::config::{
-    site::{Formula, LauncherKind, Prefer, Site},
+    site::{Formula, Prefer},
     units::Seconds,
 };
 
@@ -31,12 +31,6 @@ const DRAWS: (u64, u64) = (100_000, 1_000_000);
 const NEARLY: f64 = 0.95;
 /// Seconds of an allocation before its first job begins and after its last one.
 const AROUND: f64 = 15.0;
-/// Seconds that a step of srun costs, and each of its ranks (measured on the lab).
-const STEP: (f64, f64) = (0.031, 0.004);
-/// Seconds from a job's end to the begin of the next one that a worker has pulled.
-const PULL: f64 = 0.002;
-/// Bytes that a line of a multi-prog config takes at most, as they are written now.
-const LINE: u64 = 64;
 
 /// What is wanted of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,42 +43,6 @@ pub struct Wish {
     pub one_run: bool,
     /// Where random numbers begin; the same gives the same request.
     pub seed: u64,
-}
-
-/// What starts the jobs at a site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// The launcher.
-    pub launcher: LauncherKind,
-    /// Most ranks of one step.
-    pub ranks: u32,
-}
-
-impl Start {
-    /// What starts jobs at `site`.
-    pub fn of(site: &Site) -> Self {
-        let by_bytes = narrow(site.chunk.max_bytes.0 / LINE).max(1);
-        Self {
-            launcher: site.launcher,
-            ranks: site.chunk.max_tasks.unwrap_or(by_bytes).min(by_bytes),
-        }
-    }
-
-    fn on(self, slots: u32) -> Launcher {
-        match self.launcher {
-            LauncherKind::Chunks => {
-                let ranks = self.ranks.min(slots).max(1);
-                let (step, rank) = STEP;
-                let gap = step + rank * f64::from(ranks);
-                Launcher::Steps {
-                    ranks,
-                    lanes: 1,
-                    gap,
-                }
-            },
-            LauncherKind::Worker => Launcher::Pull { slots, gap: PULL },
-        }
-    }
 }
 
 /// The request for jobs of known times. `threads` are the cores that a job takes.

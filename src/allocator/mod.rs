@@ -8,6 +8,7 @@ mod historic;
 mod number;
 mod simulate;
 mod split;
+mod start;
 mod threads;
 mod times;
 
@@ -18,12 +19,13 @@ use crate::config::{
     units::Seconds,
 };
 
-pub use calibrated::{Start, Wish, propose};
+pub use calibrated::{Wish, propose};
 pub use calibration::{Calibrated, Threaded, calibrate, load};
 pub use forecast::{Forecast, Kind, Load};
 pub use historic::ipp_cost;
 pub use simulate::{Launcher, Placed, Played};
 pub use split::{Part, split};
+pub use start::Start;
 pub use threads::{Node, Throughput, advise};
 pub use times::{FEWEST, Summary, Times};
 

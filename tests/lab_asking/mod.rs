@@ -92,6 +92,7 @@ fn decision(run_id: i64, scratch: &str) -> Decision {
         components: 1,
         jobs: 1,
         chunks: 1,
+        worker: None,
         files_in: 0,
         bytes_in: 0,
         files_out: 0,
@@ -125,4 +126,32 @@ fn a_thousand_runs_are_asked_for_by_one_query() {
     let seen = runs.iter().filter(|run| run.polled_at.is_some()).count();
     assert_eq!(seen, RUNS, "{polled:?}");
     assert!(runs.iter().all(|run| run.state.to_string() == "run"));
+}
+
+const NAP: &str = "
+stage: nap
+components: {file: ../frames.csv}
+command: [sleep, '1']
+cost: {threads: 2, seconds: 100}
+";
+
+#[test]
+fn slurm_foresees_when_a_request_would_begin_and_nothing_is_queued() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = Workspace::new(&lab, &master);
+    fs::create_dir(workspace.path().join("stages")).unwrap();
+    fs::write(workspace.path().join("stages/nap.yaml"), NAP).unwrap();
+    fs::write(workspace.path().join("frames.csv"), "stage_id\n1\n").unwrap();
+    Store::create(&workspace.path().join("state.db")).unwrap();
+    let line = "alloc --stage nap --jobs 50 --site slurm --formula calibrated --queue --json";
+    let told = workspace.outrigger(line.split(' ')).success();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let first = &told["choices"][0];
+    assert!(first["begins"]["at"].is_string(), "{told}");
+    // The nodes are idle: it would begin at once, in whichever time zone the front end is.
+    let over = first["over_in_seconds"].as_f64().unwrap();
+    let walltime = first["walltime_hours"].as_f64().unwrap() * 3600.0;
+    assert!((walltime..walltime + 300.0).contains(&over), "{told}");
+    assert_eq!(lab.fe(["squeue", "--noheader"]).success(), "");
 }

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::allocator::{Kind, Times};
+use crate::{
+    allocator::{Kind, Times},
+    config::site::LauncherKind,
+};
 
 fn limits(max_nodes: u32) -> Limits {
     Limits {
