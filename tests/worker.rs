@@ -437,7 +437,7 @@ fn who_does_not_know_the_secret_is_not_let_in() {
     run.let_go();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches("was not let in").count() >= 2, true, "{said}");
+    assert!(said.matches("was not let in").count() >= 2, "{said}");
     assert_eq!(run.ends(), [(1, 0)]);
 }
 

@@ -259,7 +259,7 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Send => crate::transfer::send(std::io::stdin(), std::io::stdout())
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("sending files: {error}"))),
-        Verb::Worker(command) => return worker::run(command),
+        Verb::Worker(command) => return worker::run(&command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };

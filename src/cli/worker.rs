@@ -47,12 +47,12 @@ pub(super) struct LogArgs {
     json: bool,
 }
 
-pub(super) fn run(command: WorkerCommand) -> ExitCode {
+pub(super) fn run(command: &WorkerCommand) -> ExitCode {
     let printed = match command {
-        WorkerCommand::Run(arguments) => return run_main(&arguments),
-        WorkerCommand::Coordinate(arguments) => return coordinate_main(&arguments),
-        WorkerCommand::Serve(arguments) => return serve_main(&arguments),
-        WorkerCommand::Log(arguments) => log(&arguments),
+        WorkerCommand::Run(arguments) => return run_main(arguments),
+        WorkerCommand::Coordinate(arguments) => return coordinate_main(arguments),
+        WorkerCommand::Serve(arguments) => return serve_main(arguments),
+        WorkerCommand::Log(arguments) => log(arguments),
     };
     match printed {
         Ok(exit) => exit.into(),

@@ -157,7 +157,7 @@ impl World {
             token: &run.token,
             allocation: &allocation,
             directives: &[],
-            step: &step,
+            starter: launch::Starter::Chunks(&step),
         };
         let decision = launch::write(&rendered, &request, &launch).unwrap();
         let read = |name: &str| fs::read_to_string(run_dir.join(name)).unwrap();

@@ -109,6 +109,7 @@ fn decision(run_id: i64, scratch: &str) -> Decision {
         components: 1,
         jobs: 1,
         chunks: 1,
+        worker: None,
         files_in: 0,
         bytes_in: 0,
         files_out: 0,

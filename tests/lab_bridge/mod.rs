@@ -124,6 +124,31 @@ fn a_run_goes_there_and_comes_back(#[case] site: &str) {
 }
 
 #[rstest]
+#[case::slurm("slurm")]
+#[case::moab("moab")]
+fn workers_on_two_nodes_share_the_jobs_and_their_program_goes_there_once(#[case] site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, GOOD);
+    let nodes = "nodes: {cores: 24, max: 4}";
+    let config = workspace.config();
+    assert!(config.contains(nodes));
+    let config = config.replace(
+        nodes,
+        "launcher: worker\n    nodes: {cores: 2, min: 2, max: 2}",
+    );
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    let driven = drive(&workspace, site);
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    let nodes = ask(&workspace, "SELECT DISTINCT node FROM summed");
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    let programs = format!("{}/outrigger/bin", workspace.scratch());
+    let programs = lab.fe(["ls", &programs]).success();
+    assert_eq!(programs.lines().count(), 1, "{programs}");
+}
+
+#[rstest]
 #[case::slurm("slurm", "partition: shared", "partition: nonesuch")]
 #[case::moab("moab", "queue: shared", "queue: nonesuch")]
 #[case::slurmrestd("rest", "partition: shared", "partition: nonesuch")]

@@ -8,12 +8,18 @@ use super::{
 };
 use crate::config::{
     document::KeyPath,
-    site::{ChunkLimits, Config, Connection, SchedulerKind, ScratchClean, Site, SshConnection},
+    site::{
+        ChunkLimits, Config, Connection, SchedulerKind, ScratchClean, Site, SshConnection,
+        WorkerSettings,
+    },
     units::{Bytes, Seconds},
 };
 
 /// Shorter than any purge: a batch job waits longer for its turn.
 const SHORTEST_PURGE: Seconds = Seconds(3600);
+
+/// Shorter than any silence that tells something.
+const SHORTEST_SILENCE: Seconds = Seconds(5);
 
 /// Longest control socket: ssh appends 17 characters of its own while it connects.
 const MAX_SOCKET: usize = 79;
@@ -97,6 +103,7 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     limits(site, path, report);
     chunk(&site.chunk, &path.key("chunk"), report);
     as_host(site, &path.key("pcontrol"), report);
+    worker(&site.worker, &path.key("worker"), report);
     absolute(report, &site.scratch, &path.key("scratch"));
     for (index, resident) in site.resident.iter().enumerate() {
         absolute(report, resident, &path.key("resident").index(index));
@@ -295,6 +302,24 @@ fn limits(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
             site.fill_factor
         ),
         "0.8 leaves a fifth of an allocation as a margin",
+    );
+}
+
+fn worker(worker: &WorkerSettings, path: &KeyPath, report: &mut Report<'_>) {
+    if let Some(binary) = &worker.binary {
+        absolute(report, binary, &path.key("binary"));
+    }
+    report.require(
+        worker.binary.is_none() || worker.program.is_none(),
+        &path.key("program"),
+        "`program` is not sent where `binary` says that one is there",
+        "leave one of them out",
+    );
+    report.require(
+        worker.silence >= SHORTEST_SILENCE,
+        &path.key("silence"),
+        "`silence` must be at least 5 s",
+        "workers are heard once a second, and a busy network is late",
     );
 }
 

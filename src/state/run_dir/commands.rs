@@ -252,7 +252,7 @@ y' '' '}' || return
     #[case(
         "/s/w2\n",
         "'/s/w2\n",
-        "line 4 of a job's commands: a quote is not closed"
+        "line 13 of a job's commands: a quote is not closed"
     )]
     fn what_prepare_does_not_write_is_refused(
         #[case] from: &str,
