@@ -115,7 +115,6 @@ fn decision(run_id: i64, scratch: &str) -> Decision {
         files_out: 0,
         schema: None,
         report: Report::None,
-        worker: None,
         next: None,
         resident: Vec::new(),
     }
