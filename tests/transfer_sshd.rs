@@ -615,7 +615,7 @@ async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
     sshd.open_master();
     let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
     let source = sshd.path().join("source");
-    let content: Vec<u8> = (0..12_345_678u32).map(|n| (n >> 8) as u8).collect();
+    let content: Vec<u8> = (0..12_345_678u32).map(|n| n.to_le_bytes()[1]).collect();
     fs::write(&source, &content).unwrap();
     fs::set_permissions(&source, fs::Permissions::from_mode(0o750)).unwrap();
     let wanted = Item {

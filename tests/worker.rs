@@ -47,7 +47,8 @@ impl Run {
                 scratch.display()
             ),
         );
-        let rows: String = (0..jobs).map(|id| format!("{id}\n")).collect();
+        let rows: Vec<String> = (0..jobs).map(|id| format!("{id}\n")).collect();
+        let rows = rows.concat();
         run.write("rows.csv", &format!("stage_id\n{rows}"));
         run.write("job.sh", sh);
         let stage = format!(

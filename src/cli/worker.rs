@@ -104,7 +104,9 @@ fn text(node: &str, frame: &Frame) -> String {
     );
     text.push_str(&String::from_utf8_lossy(&frame.head));
     if frame.missing() > 0 {
-        text.push_str(&format!("\n== {} bytes were not kept\n", frame.missing()));
+        text.push_str("\n== ");
+        text.push_str(&frame.missing().to_string());
+        text.push_str(" bytes were not kept\n");
     }
     text.push_str(&String::from_utf8_lossy(&frame.tail));
     if !text.ends_with('\n') {

@@ -138,7 +138,7 @@ mod tests {
         put("0.err", b"");
         std::fs::create_dir(dir.path().join("claim.1")).unwrap();
         let shown = dir.path().display();
-        let list: String = (0..3).map(|i| format!("{shown}\t{i}\n")).collect();
+        let list = [0, 1, 2].map(|i| format!("{shown}\t{i}\n")).concat();
         let mut child = Command::new("sh")
             .args(["-c", SCRIPT, "sh", "1000", "1000"])
             .stdin(Stdio::piped())

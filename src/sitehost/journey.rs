@@ -1,7 +1,7 @@
 //! The way of jobs to the site and of their ends back. What stands in its way, a link that is down
 //! above all, only makes it wait.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
@@ -480,7 +480,8 @@ impl Visit {
         let mut list = String::new();
         for (bundle, job) in asked {
             let seq = job.bundle.map_or(0, |(_, seq)| seq);
-            list.push_str(&format!("{}\t{seq}\n", bundle.remote_dir.display()));
+            // Writing to a text cannot fail.
+            let _infallible = writeln!(list, "{}\t{seq}", bundle.remote_dir.display());
         }
         let limits = [harvest::MOST, harvest::LOAD].map(|limit| limit.to_string());
         let limits: Vec<&[u8]> = limits.iter().map(String::as_bytes).collect();

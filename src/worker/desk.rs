@@ -221,7 +221,7 @@ impl Desk {
                 if let Some(node) = self.nodes.get_mut(id.0) {
                     node.failures_in_a_row += 1;
                 }
-                self.failed(job, id);
+                self.failed(&job, id);
             },
         }
     }
@@ -402,7 +402,7 @@ impl Desk {
         for seq in lost {
             self.clear(id, seq);
             match self.jobs.remove(&seq) {
-                Some(job) if may_have_begun => self.failed(job, id),
+                Some(job) if may_have_begun => self.failed(&job, id),
                 Some(job) => self.wait(job.task, job.failures, None),
                 None => {},
             }
@@ -437,7 +437,7 @@ impl Desk {
     }
 
     /// An attempt came to nothing.
-    fn failed(&mut self, job: Job, on: NodeId) {
+    fn failed(&mut self, job: &Job, on: NodeId) {
         let failures = job.failures + 1;
         if failures >= self.tries {
             self.tally.failed += 1;

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(excerpt.last_lines(2, 100), b"bb\nccc\n");
         assert_eq!(excerpt.last_lines(9, 100), b"a\nbb\nccc\n");
         assert_eq!(excerpt.last_lines(2, 5), b"\nccc\n");
-        excerpt.add(&[b'x'; 20_000]);
+        excerpt.add(&vec![b'x'; 20_000]);
         assert_eq!(excerpt.last_lines(1, 4000), [b'x'; 4000]);
         assert_eq!(Excerpt::default().last_lines(3, 9), b"");
     }

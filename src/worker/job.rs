@@ -193,7 +193,7 @@ impl Course<'_> {
             return Verdict::Skipped;
         }
         let exit = match self.steps(&commands) {
-            Ok(exit) => exit,
+            Ok(exit) | Err(StepEnd::Exited(exit)) => exit,
             Err(StepEnd::Stopped) => {
                 self.fault("ended by a signal: walltime, cancellation or shutdown");
                 return Verdict::Stopped;
@@ -203,7 +203,6 @@ impl Course<'_> {
                 self.fault(&format!("killed after {limit} s (cost.limit)"));
                 TIMED_OUT
             },
-            Err(StepEnd::Exited(exit)) => exit,
         };
         let evidence = outputs::evidence(commands.base, &commands.outputs);
         for output in &evidence.there {

@@ -107,7 +107,7 @@ impl Reach {
                 let line = incarnation().map_err(|error| error.to_string())?;
                 let name = upload(address.incarnation, &self.node, line);
                 let up = place::mail(&self.directory).join(name);
-                over_files(up.with_extension("down"), up, told)
+                over_files(up.with_extension("down"), up, |why| told(&why))
             },
         };
         Ok(Reached::Line(line, address.incarnation))
@@ -133,7 +133,7 @@ impl Reach {
             match hello::enter(&mut stream, &PROTOCOL, Some(&secret)).await {
                 Ok(()) => {
                     stream.set_nodelay(true).map_err(|error| failed(&error))?;
-                    return Ok(over_tcp(stream, told));
+                    return Ok(over_tcp(stream, |why| told(&why)));
                 },
                 Err(error) => why = failed(&error),
             }
@@ -142,6 +142,6 @@ impl Reach {
     }
 }
 
-fn told(why: String) {
+fn told(why: &str) {
     eprintln!("outrigger worker: the line to the coordinator is gone: {why}");
 }

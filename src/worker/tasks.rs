@@ -55,7 +55,8 @@ fn told(directory: &Path) -> Result<BTreeMap<u64, Standing>, WorkerError> {
         let name = entry.file_name();
         let is_journal = name
             .to_str()
-            .is_some_and(|name| name.starts_with("journal.") && name.ends_with(".tsv"));
+            .and_then(|name| name.strip_prefix("journal."))
+            .is_some_and(|rest| rest.strip_suffix(".tsv").is_some());
         if is_journal {
             let path = entry.path();
             File::open(&path)

@@ -54,10 +54,10 @@ fn entries(berth: &Path, stream: impl Read, unpacked: &mut Unpacked) -> io::Resu
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         match name.as_str() {
             pack::DIRECTORIES => {
-                unpacked.directories = lines(&mut entry)?.map(path_of).collect();
+                unpacked.directories = text(&mut entry)?.lines().map(path_of).collect();
             },
-            pack::ODD => unpacked.odd = lines(&mut entry)?.filter_map(odd).collect(),
-            pack::SUMS => unpacked.sums = lines(&mut entry)?.filter_map(sum).collect(),
+            pack::ODD => unpacked.odd = text(&mut entry)?.lines().filter_map(odd).collect(),
+            pack::SUMS => unpacked.sums = text(&mut entry)?.lines().filter_map(sum).collect(),
             pack::END => whole = true,
             _ => {
                 let mode = entry.header().mode().unwrap_or(0o644) & 0o777;
@@ -155,26 +155,22 @@ fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<Ha
     }
 }
 
-fn lines(entry: &mut impl Read) -> io::Result<impl Iterator<Item = String>> {
+fn text(entry: &mut impl Read) -> io::Result<String> {
     let mut text = String::new();
     entry.read_to_string(&mut text)?;
-    Ok(text
-        .lines()
-        .map(str::to_owned)
-        .collect::<Vec<_>>()
-        .into_iter())
+    Ok(text)
 }
 
-fn path_of(line: String) -> PathBuf {
-    OsString::from_vec(unescape_b(&line)).into()
+fn path_of(line: &str) -> PathBuf {
+    OsString::from_vec(unescape_b(line)).into()
 }
 
-fn odd(line: String) -> Option<(String, PathBuf)> {
+fn odd(line: &str) -> Option<(String, PathBuf)> {
     let (name, target) = line.split_once('\t')?;
-    Some((name.to_owned(), path_of(target.to_owned())))
+    Some((name.to_owned(), path_of(target)))
 }
 
-fn sum(line: String) -> Option<(String, Hash)> {
+fn sum(line: &str) -> Option<(String, Hash)> {
     let (hash, name) = far::sum_line(line.as_bytes())?;
     Some((std::str::from_utf8(name).ok()?.to_owned(), hash))
 }
