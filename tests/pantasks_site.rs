@@ -259,6 +259,8 @@ fn what_a_cancelled_batch_job_had_begun_is_lost_and_the_rest_runs_in_the_next_on
         .output()
         .unwrap();
     assert!(cancel.status.success(), "{cancel:?}");
+    let over = "SELECT why FROM events WHERE subject = 'bundle' AND after = 'over'";
+    until("the end of the batch job", || !desk.ask(over).is_empty());
     desk.let_go();
     let said = ended(child);
     for n in 1..=3 {

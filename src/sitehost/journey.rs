@@ -1,20 +1,18 @@
 //! The way of jobs to the site and of their ends back. What stands in its way, a link that is down
 //! above all, only makes it wait.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     due::{Due, due},
-    harvest::{self, Left},
+    harvest::Left,
     script::{self, Parts},
+    visit::Visit,
 };
 use crate::{
-    batch::{
-        self, AskError, JobId, JobRequest, JobStatus, Scheduler, Submission, SubmitError,
-        SubmitFault,
-    },
+    batch::{self, AskError, JobId, JobRequest, JobStatus, Submission, SubmitError, SubmitFault},
     config::site::{Connection, SchedulerKind, Site},
     connection::{Host, LinkError},
     engine::clock::Clock,
@@ -92,12 +90,6 @@ pub(super) struct Round {
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) seconds: u64,
-}
-
-/// The site in one round.
-struct Visit {
-    host: Host,
-    scheduler: Box<dyn Scheduler>,
 }
 
 impl Journey {
@@ -451,51 +443,6 @@ impl Journey {
             }
         }
         Ok(self.store.forget_site_jobs(&self.owner)?)
-    }
-}
-
-impl Visit {
-    /// Lets the workers know of jobs that nobody wants any more.
-    async fn tell_of_kills(&self, asked: &[(&Bundle, SiteJob)]) -> Result<(), JourneyError> {
-        let killed = asked.iter().filter(|(_, job)| job.killed);
-        let list: String = killed
-            .filter_map(|(bundle, job)| {
-                let (_, seq) = job.bundle?;
-                Some(format!("{}/kill.{seq}\n", bundle.remote_dir.display()))
-            })
-            .collect();
-        if !list.is_empty() {
-            const TOUCH: &str = r#"while IFS= read -r file; do : >"$file"; done"#;
-            self.host
-                .script_fed(TOUCH, &[], Some(list.as_bytes()))
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn harvest(&self, asked: &[(&Bundle, SiteJob)]) -> Result<Vec<Left>, JourneyError> {
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut list = String::new();
-        for (bundle, job) in asked {
-            let seq = job.bundle.map_or(0, |(_, seq)| seq);
-            // Writing to a text cannot fail.
-            let _infallible = writeln!(list, "{}\t{seq}", bundle.remote_dir.display());
-        }
-        let limits = [harvest::MOST, harvest::LOAD].map(|limit| limit.to_string());
-        let limits: Vec<&[u8]> = limits.iter().map(String::as_bytes).collect();
-        let answer = self
-            .host
-            .script_fed(harvest::SCRIPT, &limits, Some(list.as_bytes()))
-            .await?;
-        harvest::read(&answer.stdout, asked.len()).map_err(JourneyError::Site)
-    }
-
-    async fn remove(&self, bundle: &Bundle) -> Result<(), JourneyError> {
-        let argv = ["rm", "-rf", "--", &bundle.remote_dir.to_string_lossy()].map(str::to_owned);
-        self.host.run(&argv, None).await?;
-        Ok(())
     }
 }
 

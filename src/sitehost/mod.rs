@@ -10,6 +10,7 @@ mod due;
 mod harvest;
 mod journey;
 mod script;
+mod visit;
 
 use std::{
     fs::{File, TryLockError},
