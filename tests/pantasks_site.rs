@@ -275,7 +275,9 @@ fn what_a_cancelled_batch_job_had_begun_is_lost_and_the_rest_runs_in_the_next_on
 fn a_job_that_is_killed_is_ended_at_the_site() {
     let desk = Desk::new("{jobs: 1, wait: 1s}");
     desk.work("echo $$ >pid; echo begin >>log; exec sleep 600");
+    // The job at the site comes first, and so is job 1.
     let killing = script(1).replacen("    echo running", "    kill 1", 1);
+    let killing = killing.replacen("-exec 0.05", "-exec 1", 1);
     let mut child = desk.start(&killing);
     let log = desk.path().join("scratch/log");
     until("the job", || log.exists());

@@ -417,8 +417,8 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
-    /// `outrigger` on the site, which hashes files while it writes them. Where it is not there or
-    /// does not run, sh, tar and sha256sum do its work.
+    /// `outrigger` on the site, which hashes files while it writes or sends them; `worker.binary` if
+    /// absent. Where it does not run, or is of another version, sh, tar and sha256sum do its work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<PathBuf>,
 }

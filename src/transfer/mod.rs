@@ -231,7 +231,12 @@ impl<'a> TransferOptions<'a> {
             engine: site.transfer.engine,
             bundle: site.transfer.bundle.0,
             limit: site.transfer.limit.map(|limit| limit.0),
-            program: site.transfer.program.clone(),
+            program: site
+                .transfer
+                .program
+                .as_ref()
+                .or(site.worker.binary.as_ref())
+                .cloned(),
             until: left.map(|left| Instant::now() + left),
             staging: site.staging(),
             ledger,

@@ -171,6 +171,7 @@ impl Desk {
             }
         }
         self.reconcile(id, &kept, is_new);
+        self.relent();
         (id, foreign)
     }
 
@@ -251,6 +252,7 @@ impl Desk {
             self.wait(task, 0, None);
         }
         self.reconcile(id, &[], true);
+        self.relent();
     }
 
     /// Nodes on which jobs keep failing while another is in order get no more work. Gives those
@@ -346,6 +348,17 @@ impl Desk {
     /// How far it is.
     pub(super) fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// Where only drained nodes are left, they work again: one of them may be in order by now.
+    fn relent(&mut self) {
+        if self.working().next().is_some() {
+            return;
+        }
+        for node in &mut self.nodes {
+            node.drained = false;
+            node.failures_in_a_row = 0;
+        }
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {
