@@ -88,6 +88,8 @@ fn a_submission_under_way_when_its_driver_died_is_waited_for() {
     );
     lab.write(&format!("{bin}/sbatch"), &slow);
     lab.fe(["chmod", "755", &format!("{bin}/sbatch")]).success();
+    lab.fe(["ln", "-s", "/usr/bin/srun", &format!("{bin}/srun")])
+        .success();
     let config = workspace.config().replace(
         "scheduler: slurm\n",
         &format!("scheduler: slurm\n    scheduler_path: {bin}\n"),

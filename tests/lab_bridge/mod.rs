@@ -129,7 +129,8 @@ fn a_run_goes_there_and_comes_back(#[case] site: &str) {
 fn workers_on_two_nodes_share_the_jobs_and_their_program_goes_there_once(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
-    let workspace = workspace(&lab, &master, GOOD);
+    // Long enough for the second node to be there before all is done.
+    let workspace = workspace(&lab, &master, &format!("sleep 0.5; {GOOD}"));
     let nodes = "nodes: {cores: 24, max: 4}";
     let config = workspace.config();
     assert!(config.contains(nodes));
