@@ -6,18 +6,17 @@ use crate::config::site::SshConnection;
 
 const FIRST: [&str; 2] = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"];
 
-/// The ssh options that put that cipher first for the machine that `words` name; none where the
-/// configuration says something about ciphers, or the processor has no such instructions.
-pub(super) async fn options(ssh: &SshConnection, words: &[String]) -> Vec<String> {
+/// The ssh options that put that cipher first for a machine; none where the configuration says
+/// something about ciphers, or the processor has no such instructions.
+pub(super) async fn options(ssh: &SshConnection, told: &Told) -> Vec<String> {
     if !has_aes() {
         return Vec::new();
     }
-    let bare = ["-F", "none", "localhost"].map(str::to_owned);
-    let (here, bare) = tokio::join!(Told::of(ssh, words), Told::of(ssh, &bare));
-    let ciphers = |told: &Option<Told>| told.as_ref()?.value("ciphers").map(str::to_owned);
-    match (ciphers(&here), ciphers(&bare)) {
-        (Some(here), Some(bare)) if here == bare => {
-            vec!["-o".to_owned(), format!("Ciphers={}", reordered(&here))]
+    let bare = Told::of(ssh, &["-F", "none", "localhost"].map(str::to_owned)).await;
+    let own = bare.as_ref().and_then(|bare| bare.value("ciphers"));
+    match told.value("ciphers") {
+        Some(here) if Some(here) == own => {
+            vec!["-o".to_owned(), format!("Ciphers={}", reordered(here))]
         },
         _ => Vec::new(),
     }

@@ -21,7 +21,6 @@ use rustix::net::{
 };
 
 use super::told::Told;
-use crate::config::site::SshConnection;
 
 /// The rate for which a buffer is made, in bytes a second: 1 Gbit/s.
 const RATE: f64 = 125e6;
@@ -62,11 +61,10 @@ pub fn dial(host: &str, port: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// The ssh options by which a login at `target` connects through [`dial`]; none if the
+/// The ssh options by which a login at a machine connects through [`dial`]; none if the
 /// configuration has a way of its own there, or asks for an address of this host.
-pub(super) async fn options(ssh: &SshConnection, target: &[String], program: &Path) -> Vec<String> {
-    let told = Told::of(ssh, target).await;
-    if told.is_none_or(|told| has_own_way(&told)) {
+pub(super) fn options(told: &Told, program: &Path) -> Vec<String> {
+    if has_own_way(told) {
         return Vec::new();
     }
     let Ok(program) =

@@ -13,6 +13,7 @@ use super::{
     opening::Opening,
     refusal::{OpenError, Refusal},
     socket::of_generation,
+    told::Told,
 };
 use crate::config::site::SshConnection;
 
@@ -95,11 +96,15 @@ pub(super) async fn command_line(
     generation: u32,
     asking: Asking,
 ) -> Vec<String> {
-    let mut more = match (opening.question(ssh), std::env::current_exe()) {
-        (Some(question), Ok(program)) => dial::options(ssh, &question, &program).await,
-        _ => Vec::new(),
-    };
-    more.extend(cipher::options(ssh, &opening.words(ssh)).await);
+    let mut more = Vec::new();
+    if let Some(told) = Told::of(ssh, &opening.words(ssh)).await {
+        if opening.connects()
+            && let Ok(program) = std::env::current_exe()
+        {
+            more.extend(dial::options(&told, &program));
+        }
+        more.extend(cipher::options(ssh, &told).await);
+    }
     if asking == Asking::Nobody {
         more.extend(["-o".into(), "BatchMode=yes".into()]);
     }

@@ -27,10 +27,9 @@ impl Opening {
         self.through.is_some()
     }
 
-    /// What `ssh -G` is asked to learn how it would connect by itself; `None` where it does not:
-    /// it rides, or passes other machines.
-    pub(super) fn question(&self, ssh: &SshConnection) -> Option<Vec<String>> {
-        (!self.rides() && self.jump.is_none()).then(|| self.words(ssh))
+    /// Whether ssh connects to its machine by itself: it does not ride, and passes no other machine.
+    pub(super) fn connects(&self) -> bool {
+        !self.rides() && self.jump.is_none()
     }
 
     /// The words by which ssh knows its machine.

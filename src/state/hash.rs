@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     path::Path,
     str::FromStr,
 };
@@ -32,13 +32,31 @@ impl Hash {
     /// Whatever reading meets.
     pub fn of_file(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
+        let (_, hash) = Self::of_copied(&mut file, &mut io::sink(), &mut vec![0; 1 << 18])?;
+        Ok(hash)
+    }
+
+    /// Copies `from` to its end into `to`, by way of `buffer`; how many bytes that were, and their
+    /// hash.
+    ///
+    /// # Errors
+    /// Whatever reading and writing meet.
+    pub fn of_copied(
+        from: &mut impl Read,
+        to: &mut impl Write,
+        buffer: &mut [u8],
+    ) -> io::Result<(u64, Self)> {
         let mut sum = Sha256::new();
-        let mut buffer = vec![0; 1 << 18];
+        let mut bytes = 0;
         loop {
-            let n = file.read(&mut buffer)?;
+            let n = from.read(buffer)?;
             match buffer.get(..n) {
-                Some(part) if n > 0 => sum.update(part),
-                _ => return Ok(Self(sum.finalize().into())),
+                Some(part) if n > 0 => {
+                    sum.update(part);
+                    to.write_all(part)?;
+                    bytes += u64::try_from(n).unwrap_or_default();
+                },
+                _ => return Ok((bytes, sum.into())),
             }
         }
     }

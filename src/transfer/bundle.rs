@@ -11,11 +11,12 @@ use super::{
     pack,
     placing::placing,
     program::ours,
+    sessions::ended_early,
     sluice,
 };
 
-/// `$1` directory for the session, `$2` word for temporary names, `$3` and `$4` our own
-/// program, which does all this in place of the script where it is there. Reads a line and a tar stream for
+/// `$1` directory for the session, `$2` word for temporary names, `$3` and `$4` our own program,
+/// which does all this in place of the script where it is there. Reads a line and a tar stream for
 /// each bundle, as [`Ferries`] sends them: in it, `d` lists the directories, `m` the odd names, `s`
 /// the checksums of what must land, `e` how long `s` is: on a full disk it may be short.
 ///
@@ -205,13 +206,10 @@ impl Answer {
             }
         }
         if !complete && nothing.is_none() {
-            let (code, words) = match &said.cut {
-                Some((code, stderr)) => (format!(", exit code {code}"), stderr),
-                None => (String::new(), &said.text),
-            };
-            let last = words.lines().rfind(|line| !line.trim().is_empty());
-            let last = last.unwrap_or("no word of why").trim();
-            nothing = Some(format!("the script on the site ended early{code}: {last}"));
+            nothing = Some(match &said.cut {
+                Some((code, stderr)) => ended_early(Some(*code), stderr),
+                None => ended_early(None, &said.text),
+            });
         }
         if let (Some(why), Some(first)) = (&mut nothing, tar.first()) {
             *why = format!("{why}: {first}");

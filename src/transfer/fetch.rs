@@ -18,13 +18,14 @@ use super::{
     plan::{BLOCK, Part},
     program::ours,
     rate::Governor,
+    sessions::ended_early,
     sluice,
 };
 use crate::connection::{Host, LinkError, escaped_lines};
 
-/// Reads a line `NUMBER LINES` and so many paths for each bundle; writes, between `or begin NUMBER`
-/// and `or over NUMBER`, a tar stream of those that are files, under `./PATH`, and behind it their
-/// checksums. `$1` and `$2` are our own program, which does this in place of the script where it is
+/// Reads a line `NUMBER LINES HOW` and so many paths for each bundle; writes, between
+/// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, under `./PATH`, and
+/// behind it, if HOW is `sums`, their checksums. `$1` and `$2` are our own program, which does this in place of the script where it is
 /// there, under [`send::name`](super::send::name).
 pub(super) const SEND: &str = concat!(
     ours!(),
@@ -32,7 +33,7 @@ pub(super) const SEND: &str = concat!(
 export LC_ALL=C
 ! ours "$1" "$2" || exec "$1" send
 cd / || exit 3
-while read -r k n; do
+while read -r k n how; do
     echo "or begin $k"
     set --
     quoted=
@@ -48,7 +49,7 @@ while read -r k n; do
     if [ $# -gt 0 ]; then
         { said=$(tar $quoted -chf - -- "$@" 2>&1 >&3); } 3>&1
         [ -z "$said" ] || printf '%s\n' "$said" | sed 's/^/or tar /'
-        sha256sum -- "$@" 2>/dev/null
+        [ "$how" != sums ] || sha256sum -- "$@" 2>/dev/null
     else
         head -c 1024 /dev/zero
     fi
@@ -83,11 +84,7 @@ pub(super) async fn bundle(
     let (berth, brought) = match brought {
         Ok(brought) => brought,
         Err((code, words)) => {
-            let words = words.lines().rfind(|line| !line.trim().is_empty());
-            let why = format!(
-                "the script on the site ended early, exit code {code}: {}",
-                words.unwrap_or("no word of why").trim()
-            );
+            let why = ended_early(Some(code), &words);
             settled.extend(pieces.into_iter().map(|piece| cut(piece, &why)));
             return Ok(settled);
         },

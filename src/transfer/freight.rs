@@ -48,9 +48,9 @@ struct Way {
 }
 
 impl Freights {
-    /// None is open yet. `script` reads a line `NUMBER LINES` and so many paths for each bundle, and
-    /// answers with a tar stream and checksums between `or begin NUMBER` and `or over NUMBER`; its
-    /// arguments are [`program::words`].
+    /// None is open yet. `script` reads a line `NUMBER LINES HOW` and so many paths for each bundle,
+    /// and answers with a tar stream, and checksums where HOW is `sums`, between `or begin NUMBER` and
+    /// `or over NUMBER`; its arguments are [`program::words`].
     pub(super) fn new(
         host: Host,
         governor: Arc<Governor>,
@@ -87,9 +87,11 @@ impl Freights {
         let (answer, told) = oneshot::channel();
         // No file can hold a number that nobody knows before.
         let number = fastrand::u64(..);
+        let unknown = pieces.iter().any(|piece| piece.hash.is_none());
+        let how = if unknown { "sums" } else { "-" };
         let request = Request {
             number,
-            list: format!("{number} {}\n{list}", list.lines().count()),
+            list: format!("{number} {} {how}\n{list}", list.lines().count()),
             pieces: Arc::clone(pieces),
             berth,
             answer,

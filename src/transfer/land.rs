@@ -15,7 +15,7 @@ use super::{
 };
 use crate::durable;
 
-const PREFIX: &str = ".or-part-";
+pub(super) const PREFIX: &str = ".or-part-";
 const LOCK: &str = ".lock";
 
 /// What came of one file on its way here.

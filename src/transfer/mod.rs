@@ -243,6 +243,14 @@ impl<'a> TransferOptions<'a> {
         }
     }
 
+    /// Bundles that a stream has at once: one is under way while another lands.
+    fn ahead(&self) -> usize {
+        match self.engine {
+            Engine::Tar => 2,
+            Engine::Scp | Engine::Rsync => 1,
+        }
+    }
+
     /// Streams at once on all lines of `host`; one session of each is left for other commands.
     fn streams_on(&self, host: &Host) -> usize {
         let lines = host.lines();

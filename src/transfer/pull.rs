@@ -82,7 +82,7 @@ pub(super) async fn pull(
     let mut how = How {
         site: opts.site.clone(),
         streams: enough(&pieces, streams, host.lines()),
-        ahead: if opts.engine == Engine::Tar { 2 } else { 1 },
+        ahead: opts.ahead(),
         bundle: opts.bundle,
         cut: false,
         until: opts.until,

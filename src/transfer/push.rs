@@ -65,7 +65,7 @@ pub(super) async fn push(
     let how = How {
         site: opts.site.clone(),
         streams: enough(&lacking, streams, host.lines()),
-        ahead: if opts.engine == Engine::Tar { 2 } else { 1 },
+        ahead: opts.ahead(),
         bundle: opts.bundle,
         cut: begun.cuts && opts.engine == Engine::Tar,
         until: opts.until,

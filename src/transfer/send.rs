@@ -15,7 +15,7 @@ use crate::connection::unescape_b;
 /// Bytes written at once.
 const AT_ONCE: usize = 1 << 18;
 
-/// For each line `NUMBER LINES` and so many paths with `printf %b` escapes: writes, between
+/// For each line `NUMBER LINES …` and so many paths with `printf %b` escapes: writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each under [`name`]
 /// of its line, and behind it their checksums as `sha256sum` prints them. A file that changes its
 /// length meanwhile has none.
@@ -27,7 +27,8 @@ pub fn send(requests: impl Read, out: impl Write) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(AT_ONCE, out);
     while let Some(request) = lines.next() {
         let request = request?;
-        let Some((number, Ok(paths))) = request.split_once(' ').map(|(n, m)| (n, m.parse())) else {
+        let mut words = request.split(' ');
+        let (Some(number), Some(Ok(paths))) = (words.next(), words.next().map(str::parse)) else {
             let what = format!("`{}` does not ask for files", request.escape_debug());
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         };

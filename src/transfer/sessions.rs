@@ -32,6 +32,14 @@ pub(super) type Served = (Result<Streamed<(), ()>, LinkError>, Box<dyn Any + Sen
 /// Why a session gave no answer: the script's exit code and standard error.
 pub(super) type Cut = (i32, String);
 
+/// That the script on the site ended early, with its exit code if known, and the last of its words.
+pub(super) fn ended_early(code: Option<i32>, words: &str) -> String {
+    let code = code.map_or_else(String::new, |code| format!(", exit code {code}"));
+    let last = words.lines().rfind(|line| !line.trim().is_empty());
+    let last = last.unwrap_or("no word of why").trim();
+    format!("the script on the site ended early{code}: {last}")
+}
+
 #[derive(Debug)]
 struct Session<L> {
     loads: mpsc::Sender<L>,

@@ -3,12 +3,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, OpenOptions},
-    io::{self, BufRead, Read, Write},
+    io::{self, BufRead, Read},
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::Path,
 };
-
-use sha2::{Digest, Sha256};
 
 use super::{
     Hash,
@@ -137,23 +135,12 @@ fn take(entry: &mut tar::Entry<'_, impl Read>, target: &Path) -> io::Result<(u64
         .truncate(true)
         .mode(mode | 0o200)
         .open(target)?;
-    let mut sum = Sha256::new();
-    let mut size = 0;
     let mut buffer = vec![0; usize::try_from(expected.clamp(1, 1 << 18)).unwrap_or(1)];
-    loop {
-        let n = entry.read(&mut buffer)?;
-        let bytes = buffer.get(..n).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
-        sum.update(bytes);
-        file.write_all(bytes)?;
-        size += u64::try_from(n).unwrap_or_default();
-    }
+    let (size, hash) = Hash::of_copied(entry, &mut file, &mut buffer)?;
     if size < expected {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok((size, Hash::from(sum)))
+    Ok((size, hash))
 }
 
 fn again(from: &Path, target: &Path) -> io::Result<(u64, Hash)> {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::kept;
+use super::{super::land::PREFIX, kept};
 use crate::durable;
 
 /// Renames each file of `berth` to its target, whose directory is made where it is not; where that
@@ -36,10 +36,8 @@ fn one(from: &Path, target: &Path, word: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {},
         renamed => return renamed,
     }
-    let name = from.file_name().unwrap_or_default();
-    let mut beside = std::ffi::OsString::from(format!(".or-part-{word}-"));
-    beside.push(name);
-    let beside = target.with_file_name(beside);
+    let name = from.file_name().unwrap_or_default().display();
+    let beside = target.with_file_name(format!("{PREFIX}{word}-{name}"));
     let copied = fs::copy(from, &beside)
         .and_then(|_| File::open(&beside)?.sync_all())
         .and_then(|()| durable::rename(&beside, target));

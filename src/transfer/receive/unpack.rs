@@ -3,16 +3,14 @@
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Read},
     os::unix::{
         ffi::OsStringExt,
         fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
-
-use sha2::{Digest, Sha256};
 
 use super::super::{Hash, far, pack};
 use crate::connection::unescape_b;
@@ -133,26 +131,12 @@ fn write(
         },
         opened => opened?,
     };
-    let hash = copy(content, &mut written, buffer);
-    if hash.is_err() {
+    let copied = Hash::of_copied(content, &mut written, buffer);
+    if copied.is_err() {
         // A file that fills the disk must not cost others their place.
         drop(fs::remove_file(&path));
     }
-    hash
-}
-
-fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<Hash> {
-    let mut sum = Sha256::new();
-    loop {
-        let n = from.read(buffer)?;
-        match buffer.get(..n) {
-            Some(bytes) if n > 0 => {
-                sum.update(bytes);
-                to.write_all(bytes)?;
-            },
-            _ => return Ok(Hash::from(sum)),
-        }
-    }
+    copied.map(|(_, hash)| hash)
 }
 
 fn text(entry: &mut impl Read) -> io::Result<String> {
