@@ -60,14 +60,7 @@ struct Plan {
 
 impl Plan {
     fn new(work: &Work, limits: &Limits) -> Result<Self, AllocationError> {
-        let slots_per_node = u64::from(limits.cores_per_node / work.threads);
-        if slots_per_node == 0 {
-            return Err(AllocationError::TooWide {
-                stage: work.stage.clone(),
-                threads: work.threads,
-                cores: limits.cores_per_node,
-            });
-        }
+        let slots_per_node = u64::from(limits.slots_per_node(&work.stage, work.threads)?);
         let seconds = work.seconds_per_job;
         let longest = work.longest.map_or(seconds, |longest| longest.max(seconds));
         if longest > real(limits.max_walltime.0) {
@@ -143,13 +136,7 @@ impl Plan {
                 self.capacity()
             ));
         }
-        let idle = limits.cores_per_node % work.threads;
-        if idle > 0 {
-            notes.push(format!(
-                "{idle} of {} cores of each node stay idle: jobs take {} each",
-                limits.cores_per_node, work.threads
-            ));
-        }
+        notes.extend(limits.idle_note(work.threads));
         let slots = real(self.max_nodes * self.slots_per_node);
         if self.seconds > self.fill * slots * real(self.max_walltime) {
             notes.push(format!(

@@ -136,14 +136,7 @@ impl<'a> Search<'a> {
         if load.jobs() == 0 {
             return Err(AllocationError::NoJobs(stage.to_owned()));
         }
-        let slots_per_node = limits.cores_per_node / threads.max(1);
-        if slots_per_node == 0 {
-            return Err(AllocationError::TooWide {
-                stage: stage.to_owned(),
-                threads,
-                cores: limits.cores_per_node,
-            });
-        }
+        let slots_per_node = limits.slots_per_node(stage, threads)?;
         Ok(Self {
             mean: load.mean(),
             load,
@@ -346,13 +339,7 @@ impl<'a> Search<'a> {
                 shape.fill * 100.0
             ));
         }
-        let idle = self.limits.cores_per_node % self.threads.max(1);
-        if idle > 0 {
-            notes.push(format!(
-                "{idle} of {} cores of each node stay idle: jobs take {} each",
-                self.limits.cores_per_node, self.threads
-            ));
-        }
+        notes.extend(self.limits.idle_note(self.threads));
         notes
     }
 }

@@ -197,6 +197,29 @@ impl Limits {
         }
     }
 
+    /// Jobs of so many threads that a node has at once.
+    fn slots_per_node(&self, stage: &str, threads: u32) -> Result<u32, AllocationError> {
+        match self.cores_per_node / threads.max(1) {
+            0 => Err(AllocationError::TooWide {
+                stage: stage.to_owned(),
+                threads,
+                cores: self.cores_per_node,
+            }),
+            slots => Ok(slots),
+        }
+    }
+
+    /// That cores stay idle beside jobs of so many threads, if some do.
+    fn idle_note(&self, threads: u32) -> Option<String> {
+        let idle = self.cores_per_node % threads.max(1);
+        (idle > 0).then(|| {
+            format!(
+                "{idle} of {} cores of each node stay idle: jobs take {threads} each",
+                self.cores_per_node
+            )
+        })
+    }
+
     fn check(&self) -> Result<(), AllocationError> {
         let wrong = if self.cores_per_node == 0 {
             "nodes.cores is 0"

@@ -196,7 +196,10 @@ fn calibrated(
     }
     let workplace = workplace::open(global)?;
     let reckoning = workplace.reckoning(&arguments.stage, site)?;
-    let mut reckoning = workplace.calibrated(reckoning, site)?;
+    let mut reckoning = match reckoning.formula {
+        Formula::Calibrated => reckoning,
+        Formula::Seed | Formula::Ipp | Formula::Bounded => workplace.calibrated(reckoning, site)?,
+    };
     if let Some(liking) = arguments.prefer {
         reckoning.prefer = liking.into();
     }

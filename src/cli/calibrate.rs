@@ -52,19 +52,12 @@ struct Row {
 
 pub(super) fn run(global: &Global, arguments: &CalibrateArgs) -> Result<Exit, CliError> {
     let workplace = workplace::open(global)?;
-    let stage = match &arguments.stage {
-        Some(name) => Some(workplace.loaded.recipe(name)?.recipe.stage.clone()),
-        None => None,
-    };
+    let stage = workplace.stage_name(arguments.stage.as_deref())?;
     if let Some(site) = &arguments.site {
         workplace.loaded.site(site)?;
     }
     let mut rows = Vec::new();
-    for of in workplace
-        .store
-        .timed_stages()
-        .map_err(crate::remote::RemoteError::from)?
-    {
+    for of in workplace.store.timed_stages()? {
         let wanted = |name: &Option<String>, is: &str| name.as_deref().is_none_or(|n| n == is);
         if wanted(&stage, &of.stage) && wanted(&arguments.site, &of.site) {
             let by = arguments.by.as_deref();

@@ -263,6 +263,11 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),
     };
+    end(exit)
+}
+
+/// The exit code of what came of a verb; an error is told first.
+fn end(exit: Result<Exit, exit::CliError>) -> ExitCode {
     match exit {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -90,18 +90,11 @@ impl fmt::Display for Choice {
             Prefer::Wide => "wide",
         };
         write!(f, "{word:<6} {runs} x {nodes} nodes for {walltime}: ")?;
-        match (&self.begins, self.over_in_seconds) {
-            (Foresight::Unknown(why), _) => write!(f, "not foreseen ({why})"),
-            (Foresight::Now, over) => write!(f, "begins now, {}", OverIn(over)),
-            (Foresight::At(at), over) => write!(f, "begins {at}, {}", OverIn(over)),
+        let over = Seconds(self.over_in_seconds.unwrap_or_default());
+        match &self.begins {
+            Foresight::Unknown(why) => write!(f, "not foreseen ({why})"),
+            Foresight::Now => write!(f, "begins now, over in {over}"),
+            Foresight::At(at) => write!(f, "begins {at}, over in {over}"),
         }
-    }
-}
-
-struct OverIn(Option<u64>);
-
-impl fmt::Display for OverIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "over in {}", Seconds(self.0.unwrap_or_default()))
     }
 }

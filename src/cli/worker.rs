@@ -48,18 +48,11 @@ pub(super) struct LogArgs {
 }
 
 pub(super) fn run(command: &WorkerCommand) -> ExitCode {
-    let printed = match command {
-        WorkerCommand::Run(arguments) => return run_main(arguments),
-        WorkerCommand::Coordinate(arguments) => return coordinate_main(arguments),
-        WorkerCommand::Serve(arguments) => return serve_main(arguments),
-        WorkerCommand::Log(arguments) => log(arguments),
-    };
-    match printed {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            super::table::note(&format!("error: {error}"));
-            error.exit().into()
-        },
+    match command {
+        WorkerCommand::Run(arguments) => run_main(arguments),
+        WorkerCommand::Coordinate(arguments) => coordinate_main(arguments),
+        WorkerCommand::Serve(arguments) => serve_main(arguments),
+        WorkerCommand::Log(arguments) => super::end(log(arguments)),
     }
 }
 

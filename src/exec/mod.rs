@@ -193,7 +193,7 @@ impl Exec<'_> {
 
     fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Executed, ExecError> {
         let act = Act::new(self.clock.now(), ACTOR, &why);
-        store.fail(run.run_id, Step::Exec, 1, act)?;
+        store.fail(run.run_id, Step::Exec, act)?;
         Ok(Executed::Failed { why })
     }
 

@@ -185,7 +185,7 @@ impl Poll<'_> {
 
     fn fail(&self, store: &mut Store, run: &Run, why: String) -> Result<Polled, PollError> {
         let act = Act::new(self.clock.now(), ACTOR, &why);
-        store.fail(run.run_id, Step::Poll, 1, act)?;
+        store.fail(run.run_id, Step::Poll, act)?;
         Ok(Polled::Failed { why })
     }
 

@@ -3,7 +3,7 @@
 use super::workplace::{RemoteError, Workplace};
 use crate::{
     allocator::Allocation,
-    batch::{AskError, Foresight, JobRequest},
+    batch::{Foresight, JobRequest},
     connection::Host,
     state::run_dir,
 };
@@ -29,9 +29,6 @@ impl Workplace {
             .collect();
         let host = Host::open(site_name, site).await?;
         let told = self.scheduler(site, &host).foresee(&requests).await;
-        told.map_err(|error| match error {
-            AskError::Link(error) => error.into(),
-            AskError::Query(error) => RemoteError::Site(error.to_string()),
-        })
+        told.map_err(RemoteError::from)
     }
 }

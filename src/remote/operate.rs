@@ -171,8 +171,7 @@ impl Workplace {
             token: &run.token,
         };
         let answer = host.run(&once.fence(), None).await?;
-        let fence = once::read_fence(&answer);
-        match fence.map_err(|error| RemoteError::Site(error.to_string()))? {
+        match once::read_fence(&answer)? {
             Fence::Closed => Ok(None),
             Fence::Begun(id) => Ok(id),
         }

@@ -168,7 +168,6 @@ struct Preparation {
     home: PathBuf,
     /// This program.
     own_program: PathBuf,
-    reckoning: Reckoning,
     dialect: Box<dyn Dialect>,
 }
 
@@ -228,7 +227,7 @@ impl Workplace {
         {
             let why = error.to_string();
             let act = Act::new(self.clock.now(), "prepare", &why);
-            self.store.fail(run_id, Step::Prepare, 1, act)?;
+            self.store.fail(run_id, Step::Prepare, act)?;
         }
         prepared
     }
@@ -240,6 +239,7 @@ impl Workplace {
         progress: &dyn Fn(u64),
     ) -> Result<Rehearsal, RemoteError> {
         let preparation = self.preparation(run_id)?;
+        let reckoning = self.reckoning(&preparation.run.stage, &preparation.run.site)?;
         let request = self.request(&preparation);
         let renderer = Renderer::new(request, &self.store)?;
         let mut decided = None;
@@ -248,7 +248,7 @@ impl Workplace {
             &self.store,
             progress,
             |rendered, write| -> Result<_, RemoteError> {
-                let allocation = preparation.allocate(rendered)?;
+                let allocation = preparation.allocate(rendered, &reckoning)?;
                 let directives = preparation.directives(&allocation)?;
                 let start = preparation.start(&allocation)?;
                 let step = |conf: &str, tasks| preparation.dialect.step_command(conf, tasks);
@@ -293,7 +293,6 @@ impl Workplace {
             kept: self.own_files(),
             home: self.loaded.root.clone(),
             own_program: self.program.clone(),
-            reckoning: self.reckoning(&run.stage, &run.site)?,
             run,
             site,
         })
@@ -356,7 +355,8 @@ impl Workplace {
             walltime: 0,
         };
         if rendered.jobs > 0 {
-            let allocation = of.allocate(&rendered)?;
+            let reckoning = self.reckoning(&of.run.stage, &of.run.site)?;
+            let allocation = of.allocate(&rendered, &reckoning)?;
             let directives = of.directives(&allocation)?;
             let start = of.start(&allocation)?;
             let step = |conf: &str, tasks| of.dialect.step_command(conf, tasks);
@@ -376,9 +376,13 @@ impl Workplace {
 
 impl Preparation {
     /// The allocation of the run: one request, within the site's limits.
-    fn allocate(&self, rendered: &Rendered) -> Result<Allocation, RemoteError> {
+    fn allocate(
+        &self,
+        rendered: &Rendered,
+        reckoning: &Reckoning,
+    ) -> Result<Allocation, RemoteError> {
         let jobs = rendered.jobs.max(1);
-        let given = self.reckoning.allocate(jobs, true)?;
+        let given = reckoning.allocate(jobs, true)?;
         if given.runs > 1 {
             return Err(RemoteError::Site(format!(
                 "its {} jobs need {} requests of {}, at most {} jobs each: define smaller bundles with --limit",
@@ -388,7 +392,7 @@ impl Preparation {
         Ok(Allocation {
             formula: format!("{:?}", given.formula).to_lowercase(),
             nodes: given.nodes,
-            slots_per_node: self.reckoning.slots_per_node(),
+            slots_per_node: reckoning.slots_per_node(),
             walltime: given.walltime.0,
             fill: given.fill,
             notes: given.notes,

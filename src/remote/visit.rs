@@ -307,7 +307,7 @@ impl Workplace {
         why: &str,
     ) -> Result<(), StateError> {
         let act = Act::new(self.clock.now(), step.word(), why);
-        self.store.fail(run.run_id, step, 1, act)?;
+        self.store.fail(run.run_id, step, act)?;
         visit.observer.note(Some(run), &format!("error: {why}"));
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::state::{
     event::{Event, Subject},
     job::{Job, JobState},
-    run::{Run, RunState, Stage, Step},
+    run::{Run, RunState, Stage},
 };
 
 /// The most reasons of failed jobs that are told.
@@ -201,14 +201,7 @@ fn next(run: &Run, facts: &Facts<'_>) -> Vec<String> {
         RunState::Active(Stage::Run | Stage::Returning | Stage::Importing) => step("poll"),
         RunState::Auth(_) => vec![format!("outrigger connection start {}", run.site)],
         RunState::Hold(_) => step("release"),
-        RunState::Error(failed) => {
-            let again = match failed {
-                Step::Prepare => "prepare",
-                Step::Exec => "exec",
-                Step::Poll => "poll",
-            };
-            [step("revert"), step(again)].concat()
-        },
+        RunState::Error(failed) => [step("revert"), step(failed.word())].concat(),
         RunState::Full if facts.stuck > 0 => {
             vec![format!("outrigger remote revert --components {id}")]
         },

@@ -140,6 +140,15 @@ impl Workplace {
         }
     }
 
+    /// The whole name of a stage, if one is given.
+    ///
+    /// # Errors
+    /// There is no such stage.
+    pub fn stage_name(&self, name: Option<&str>) -> Result<Option<String>, RemoteError> {
+        let stage = name.map(|name| self.loaded.recipe(name)).transpose()?;
+        Ok(stage.map(|stage| stage.recipe.stage.clone()))
+    }
+
     /// Where a run's directory is here. A run whose base is a URI has it below `runs`.
     pub fn run_dir(&self, run: &Run) -> PathBuf {
         let runs = self.loaded.runs_directory();

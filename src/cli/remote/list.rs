@@ -11,7 +11,7 @@ use crate::{
         workplace,
     },
     state::{
-        event::Subject,
+        event::{Event, Subject},
         job::JobState,
         run::{Run, RunFilter, RunState},
     },
@@ -45,10 +45,7 @@ pub(super) struct ListArgs {
 
 pub(super) fn list(global: &Global, arguments: &ListArgs) -> Result<Exit, CliError> {
     let workplace = workplace::open(global)?;
-    let stage = match &arguments.stage {
-        Some(name) => Some(workplace.loaded.recipe(name)?.recipe.stage.clone()),
-        None => None,
-    };
+    let stage = workplace.stage_name(arguments.stage.as_deref())?;
     let filter = RunFilter {
         states: states(&arguments.state)?,
         stage,
@@ -177,6 +174,12 @@ pub(super) fn show(global: &Global, arguments: &ShowArgs) -> Result<Exit, CliErr
         print(&format!("\n{} products at home, {size}\n", products.len()))?;
     }
     print("\nstory\n")?;
+    story(events).print()?;
+    Ok(Exit::Done)
+}
+
+/// The story of a run.
+pub(super) fn story(events: Vec<Event>) -> Table {
     let mut table = Table::new(&["when", "from", "to", "by", "why"]);
     for event in events {
         table.row(vec![
@@ -187,8 +190,7 @@ pub(super) fn show(global: &Global, arguments: &ShowArgs) -> Result<Exit, CliErr
             event.why,
         ]);
     }
-    table.print()?;
-    Ok(Exit::Done)
+    table
 }
 
 fn head(run: &Run, run_dir: &str) -> String {

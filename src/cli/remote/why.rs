@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::list;
 use crate::cli::{
     Global,
     exit::{CliError, Exit},
-    table::{Table, print, print_json},
+    table::{print, print_json},
     workplace,
 };
 
@@ -31,17 +32,7 @@ pub(super) fn why(global: &Global, arguments: &WhyArgs) -> Result<Exit, CliError
         "run {} of stage {}, label {}, site {}: {}\n",
         run.run_id, run.stage, run.label, run.site, run.state
     ))?;
-    let mut table = Table::new(&["when", "from", "to", "by", "why"]);
-    for event in why.story {
-        table.row(vec![
-            event.at.strftime("%F %T").to_string(),
-            event.before,
-            event.after,
-            event.actor,
-            event.why,
-        ]);
-    }
-    table.print()?;
+    list::story(why.story).print()?;
     for failure in why.failures {
         print(&format!(
             "{} jobs, the first is {}: {}\n",

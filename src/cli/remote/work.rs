@@ -124,10 +124,7 @@ impl StepArgs {
         workplace: &Workplace,
         ready: impl Fn(RunState) -> bool,
     ) -> Result<Vec<Run>, CliError> {
-        let stage = match &self.stage {
-            Some(name) => Some(workplace.loaded.recipe(name)?.recipe.stage.clone()),
-            None => None,
-        };
+        let stage = workplace.stage_name(self.stage.as_deref())?;
         let filter = RunFilter {
             run_ids: self.runs.clone(),
             stage,

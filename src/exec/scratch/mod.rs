@@ -17,7 +17,7 @@ use std::{
 
 use guard::Guard;
 use look::{LookError, Question, look};
-use rule::{Candidate, Keep, Sorted, enough, is_over};
+use rule::{Candidate, Keep, Sorted, enough};
 
 use crate::{
     config::site::{ScratchClean, Site},
@@ -111,7 +111,7 @@ impl Scratch<'_> {
             ..RunFilter::default()
         })?;
         let mut needed = BTreeSet::new();
-        for run in runs.iter().filter(|run| !is_over(run.state)) {
+        for run in runs.iter().filter(|run| !run.state.is_over()) {
             needed.extend(self.named_by(run)?);
         }
         let at_home = at_home(store, self.name, &ledger)?;

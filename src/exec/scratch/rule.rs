@@ -138,14 +138,6 @@ pub(crate) fn enough(candidates: &[Candidate], over: u64) -> Option<&[Candidate]
     (freed >= over).then(|| candidates.get(..count)).flatten()
 }
 
-/// Whether nothing of a run is still to be done.
-pub(crate) fn is_over(state: RunState) -> bool {
-    matches!(
-        state,
-        RunState::Full | RunState::Cancelled | RunState::Cleaned
-    )
-}
-
 /// Whether a directory is one that we made for a run: directly below our `own` in scratch.
 pub(crate) fn is_run_directory(directory: &Path, own: &Path) -> bool {
     directory.parent() == Some(own) && is_plain(directory)
@@ -174,7 +166,7 @@ impl Keep<'_> {
         }
         let mut candidates: Vec<Candidate> = runs
             .iter()
-            .filter(|run| is_over(run.state))
+            .filter(|run| run.state.is_over())
             .filter_map(|run| candidate(run, rows.get(&run.run_id)?, &staying, self))
             .filter(|found| found.bytes > 0)
             .collect();

@@ -118,6 +118,11 @@ impl RunEvent {
 }
 
 impl RunState {
+    /// Whether nothing of it is still to be done.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Full | Self::Cancelled | Self::Cleaned)
+    }
+
     /// The transition table of runs (design §5). Nothing else changes a run's state.
     ///
     /// # Errors

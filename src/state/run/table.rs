@@ -169,27 +169,17 @@ impl Store {
         Ok(())
     }
 
-    /// A step of a run failed: it is in error, with the exit code of the failure, in one
-    /// transaction. One that waited for the link counts as being at its step again.
-    pub fn fail(
-        &mut self,
-        run_id: i64,
-        step: Step,
-        fault: i64,
-        act: Act<'_>,
-    ) -> Result<RunState, StateError> {
+    /// A step of a run failed: it is in error, with fault 1, in one transaction. One that waited for the link counts as being at its step again.
+    pub fn fail(&mut self, run_id: i64, step: Step, act: Act<'_>) -> Result<(), StateError> {
         let transaction = self.write()?;
         if let RunState::Auth(_) = get(&transaction, run_id)?.state {
             let act = act.because("the link is back");
             advance(&transaction, run_id, RunEvent::LinkUp, act)?;
         }
-        let state = advance(&transaction, run_id, RunEvent::Fail(step), act)?;
-        transaction.execute(
-            "UPDATE runs SET fault = ? WHERE run_id = ?",
-            params![fault, run_id],
-        )?;
+        advance(&transaction, run_id, RunEvent::Fail(step), act)?;
+        transaction.execute("UPDATE runs SET fault = 1 WHERE run_id = ?", [run_id])?;
         transaction.commit()?;
-        Ok(state)
+        Ok(())
     }
 
     /// Reverts a run in error. One that goes back to `pending` gets its next attempt in the same
@@ -390,10 +380,6 @@ pub(in crate::state) fn advance(
     let run = get(connection, run_id)?;
     let next = run.state.after(event)?;
     // Who dies with a run that is over holds nothing any more.
-    let is_over = matches!(
-        next,
-        RunState::Full | RunState::Cancelled | RunState::Cleaned
-    );
     connection
         .prepare_cached(
             "UPDATE runs SET state = ?1, reason = ?2, changed_at = ?3,
@@ -404,7 +390,7 @@ pub(in crate::state) fn advance(
             next.to_string(),
             act.why,
             act.now.as_millisecond(),
-            is_over,
+            next.is_over(),
             run_id
         ])?;
     append(

@@ -191,7 +191,7 @@ proptest! {
             prop_assert!(!(removed(&row.remote, &found) && (stays || !ours)), "{row:?}");
         }
         for candidate in &found {
-            prop_assert!(is_over(candidate.state));
+            prop_assert!(candidate.state.is_over());
             prop_assert!(candidate.bytes > 0);
         }
         prop_assert!(found.is_sorted_by_key(|candidate| candidate.ended_at));
