@@ -137,24 +137,6 @@ impl fmt::Display for Rehearsal {
     }
 }
 
-/// What starts the jobs of a run.
-enum Start {
-    Chunks,
-    Worker {
-        program: WorkerProgram,
-        command: Vec<String>,
-    },
-}
-
-impl Start {
-    fn starter<'a>(&'a self, step: &'a dyn Fn(&str, u32) -> Vec<String>) -> Starter<'a> {
-        match self {
-            Self::Chunks => Starter::Chunks(step),
-            Self::Worker { program, command } => Starter::Worker { program, command },
-        }
-    }
-}
-
 /// All that preparing a run needs, taken out of the workplace.
 struct Preparation {
     run: Run,
@@ -242,23 +224,9 @@ impl Workplace {
         let reckoning = self.reckoning(&preparation.run.stage, &preparation.run.site)?;
         let request = self.request(&preparation);
         let renderer = Renderer::new(request, &self.store)?;
-        let mut decided = None;
-        let dry: DryRun = dry_run(
-            &renderer,
-            &self.store,
-            progress,
-            |rendered, write| -> Result<_, RemoteError> {
-                let allocation = preparation.allocate(rendered, &reckoning)?;
-                let directives = preparation.directives(&allocation)?;
-                let start = preparation.start(&allocation)?;
-                let step = |conf: &str, tasks| preparation.dialect.step_command(conf, tasks);
-                let starter = start.starter(&step);
-                let dry = write(&preparation.launch(&allocation, &directives, starter))?;
-                decided = Some(allocation);
-                Ok(dry)
-            },
-        )?;
-        let allocation = decided.unwrap_or_else(|| dry.decision.allocation.clone());
+        let dry: DryRun = dry_run(&renderer, &self.store, progress, |rendered, write| {
+            preparation.launch(rendered, &reckoning, write)
+        })?;
         Ok(Rehearsal {
             run_id,
             run_dir: preparation.run_dir,
@@ -269,7 +237,7 @@ impl Workplace {
             files_in: dry.rendered.files_in,
             bytes_in: dry.rendered.bytes_in,
             files_out: dry.rendered.files_out,
-            allocation,
+            allocation: dry.decision.allocation,
             job_script: dry.job_script,
             first_chunk: dry.first_chunk,
         })
@@ -356,13 +324,10 @@ impl Workplace {
         };
         if rendered.jobs > 0 {
             let reckoning = self.reckoning(&of.run.stage, &of.run.site)?;
-            let allocation = of.allocate(&rendered, &reckoning)?;
-            let directives = of.directives(&allocation)?;
-            let start = of.start(&allocation)?;
-            let step = |conf: &str, tasks| of.dialect.step_command(conf, tasks);
-            let starter = start.starter(&step);
-            let launch = of.launch(&allocation, &directives, starter);
-            launch::write(&rendered, &request, &launch)?;
+            let decision = of.launch(&rendered, &reckoning, |how| {
+                launch::write(&rendered, &request, how)
+            })?;
+            let allocation = decision.allocation;
             (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
         }
         sync(rendered.dir())?;
@@ -412,31 +377,44 @@ impl Preparation {
             .map_err(|error| RemoteError::Site(error.to_string()))
     }
 
-    /// What starts the jobs, as the site says.
-    fn start(&self, allocation: &Allocation) -> Result<Start, RemoteError> {
+    /// Where the workers' program is, and the command that starts them; `None` where configs are
+    /// launched.
+    fn workers(
+        &self,
+        allocation: &Allocation,
+    ) -> Result<Option<(WorkerProgram, Vec<String>)>, RemoteError> {
         match self.site.launcher {
-            LauncherKind::Chunks => Ok(Start::Chunks),
+            LauncherKind::Chunks => Ok(None),
             LauncherKind::Worker => {
                 let program = worker::program(&self.site, &self.home, &self.own_program)?;
                 let command = worker::command(&self.site, &program, allocation);
                 let command = self.dialect.spread(allocation.nodes, &command);
-                Ok(Start::Worker { program, command })
+                Ok(Some((program, command)))
             },
         }
     }
 
-    fn launch<'a>(
-        &'a self,
-        allocation: &'a Allocation,
-        directives: &'a [String],
-        starter: Starter<'a>,
-    ) -> Launch<'a> {
-        Launch {
+    /// Decides how the run is launched, and has that written.
+    fn launch<T>(
+        &self,
+        rendered: &Rendered,
+        reckoning: &Reckoning,
+        write: impl FnOnce(&Launch<'_>) -> Result<T, PrepareError>,
+    ) -> Result<T, RemoteError> {
+        let allocation = self.allocate(rendered, reckoning)?;
+        let directives = self.directives(&allocation)?;
+        let step = |conf: &str, tasks| self.dialect.step_command(conf, tasks);
+        let workers = self.workers(&allocation)?;
+        let starter = match &workers {
+            None => Starter::Chunks(&step),
+            Some((program, command)) => Starter::Worker { program, command },
+        };
+        Ok(write(&Launch {
             token: &self.run.token,
-            allocation,
-            directives,
+            allocation: &allocation,
+            directives: &directives,
             starter,
-        }
+        })?)
     }
 }
 

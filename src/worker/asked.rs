@@ -8,6 +8,25 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
+/// How a process of a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// There is no more work.
+    Done,
+    /// It was asked to end.
+    Asked,
+}
+
+impl Ending {
+    /// The process's exit code: what was asked to end exits as a program that SIGTERM ended.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Asked => 143,
+        }
+    }
+}
+
 /// The signals that ask a process to end.
 #[derive(Debug)]
 pub(super) struct Asked {

@@ -66,6 +66,12 @@ pub(super) fn journal_name(node: &str) -> String {
     format!("journal.{node}.tsv")
 }
 
+/// Whether a file is a node's journal, by its name.
+pub(super) fn is_journal(name: &str) -> bool {
+    let rest = name.strip_prefix("journal.");
+    rest.is_some_and(|rest| rest.strip_suffix(".tsv").is_some())
+}
+
 /// A file that only grows.
 #[derive(Debug)]
 struct Appended {

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    asked::{Asked, keeper_gone},
+    asked::{Asked, Ending, keeper_gone},
     desk::{Desk, NodeId},
     door::{Door, Event, LineId},
     error::WorkerError,
@@ -58,15 +58,6 @@ pub(super) struct Coordination {
     pub(super) silence: Duration,
     /// Whether it comes after one that was killed: workers may have work already.
     pub(super) again: bool,
-}
-
-/// How a coordination ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// Every job that could be done is over.
-    Done,
-    /// It was asked to end.
-    Asked,
 }
 
 /// Gives out jobs until there is nothing more to do.

@@ -154,15 +154,14 @@ impl Desk {
         let mut foreign = Vec::new();
         let mut kept = Vec::new();
         for (seq, attempt) in &join.going {
-            match self.jobs.get_mut(seq) {
-                Some(job) if job.place == Place::Given(id) && job.task.attempt == *attempt => {
+            match self.jobs.get_mut(seq).map(|job| (job.place, job)) {
+                Some((Place::Given(holder), job))
+                    if holder == id && job.task.attempt == *attempt =>
+                {
                     kept.push(*seq);
                 },
-                Some(job) if matches!(job.place, Place::Waiting(_)) => {
-                    if let Place::Waiting(lane) = job.place {
-                        let Task { need, seconds, .. } = job.task;
-                        self.waiting.remove(lane, need, seconds, *seq);
-                    }
+                Some((Place::Waiting(lane), job)) => {
+                    self.waiting.remove(lane, &job.task);
                     job.task.attempt = job.task.attempt.max(*attempt);
                     job.place = Place::Given(id);
                     kept.push(*seq);
@@ -194,10 +193,7 @@ impl Desk {
             return;
         };
         match lane {
-            Some(lane) => {
-                let Task { need, seconds, .. } = job.task;
-                self.waiting.remove(lane, need, seconds, ended.seq);
-            },
+            Some(lane) => self.waiting.remove(lane, &job.task),
             None => self.clear(id, ended.seq),
         }
         job.task.attempt = job.task.attempt.max(ended.attempt);
@@ -289,7 +285,7 @@ impl Desk {
             let seq = job.task.seq;
             let need = job.task.need;
             if let Place::Waiting(lane) = job.place {
-                self.waiting.remove(lane, need, job.task.seconds, seq);
+                self.waiting.remove(lane, &job.task);
             }
             job.place = Place::Given(id);
             job.task.attempt += 1;
@@ -312,27 +308,20 @@ impl Desk {
     /// Whether nothing is left to wait for: no job is given out, none that waits can be done in
     /// the `left` seconds, and all that passed is on a disk.
     pub(super) fn is_over(&self, left: u64) -> bool {
-        self.nodes
-            .iter()
-            .all(|node| node.inside.is_empty() && node.ahead.is_empty() && node.unsynced.is_empty())
-            && !self.waiting.has_any(left)
+        self.is_idle(left) && self.nodes.iter().all(|node| node.unsynced.is_empty())
     }
 
     /// Nodes that hold passed jobs not yet on their disks, while there is nothing else to do.
     pub(super) fn to_sync(&self, left: u64) -> Vec<NodeId> {
-        let idle = |node: &Node| node.inside.is_empty() && node.ahead.is_empty();
-        if !self.nodes.iter().all(idle) || self.waiting.has_any(left) {
+        if !self.is_idle(left) {
             return Vec::new();
         }
-        self.ids(|node| !node.unsynced.is_empty())
+        self.ids(|node| !node.unsynced.is_empty()).collect()
     }
 
     /// Nodes that work.
     pub(super) fn working(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let nodes = self.nodes.iter().enumerate();
-        nodes
-            .filter(|(_, node)| node.works())
-            .map(|(at, _)| NodeId(at))
+        self.ids(Node::works)
     }
 
     /// A node's name.
@@ -365,12 +354,17 @@ impl Desk {
         self.nodes.get(id.0)
     }
 
-    fn ids(&self, which: impl Fn(&Node) -> bool) -> Vec<NodeId> {
+    fn ids(&self, which: impl Fn(&Node) -> bool) -> impl Iterator<Item = NodeId> {
         let nodes = self.nodes.iter().enumerate();
         nodes
-            .filter(|(_, node)| which(node))
+            .filter(move |(_, node)| which(node))
             .map(|(at, _)| NodeId(at))
-            .collect()
+    }
+
+    /// Whether no job is given out, and none that waits can be done in the `left` seconds.
+    fn is_idle(&self, left: u64) -> bool {
+        let idle = |node: &Node| node.inside.is_empty() && node.ahead.is_empty();
+        self.nodes.iter().all(idle) && !self.waiting.has_any(left)
     }
 
     /// The node of a worker, and whether this process of it was not known.
@@ -413,7 +407,6 @@ impl Desk {
             .map(|(seq, _)| *seq)
             .collect();
         for seq in lost {
-            self.clear(id, seq);
             match self.jobs.remove(&seq) {
                 Some(job) if may_have_begun => self.failed(&job, id),
                 Some(job) => self.wait(job.task, job.failures, None),
@@ -462,7 +455,7 @@ impl Desk {
     }
 
     fn wait(&mut self, task: Task, failures: u32, lane: Lane) {
-        self.waiting.add(lane, task.need, task.seconds, task.seq);
+        self.waiting.add(lane, &task);
         let job = Job {
             task,
             failures,

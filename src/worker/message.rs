@@ -1,6 +1,6 @@
 //! What a worker and its coordinator tell each other.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::room::Need;
 
@@ -91,14 +91,4 @@ pub(super) struct Given {
     pub(super) offset: u64,
     /// Length of that part in bytes.
     pub(super) length: u64,
-}
-
-/// A message as text.
-pub(super) fn text(message: &impl Serialize) -> Result<String, serde_json::Error> {
-    serde_json::to_string(message)
-}
-
-/// Reads a message.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_str(text)
 }

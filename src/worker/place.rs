@@ -7,7 +7,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::talk::secret::{Secret, SecretError};
+use crate::{
+    connection::talk::secret::{Secret, SecretError},
+    durable,
+};
 
 /// Name of the file with the secret that the workers of a run share; only its owner can read it.
 const KEY: &str = "worker.key";
@@ -46,10 +49,7 @@ pub(super) enum Way {
 impl Address {
     /// Makes this the address of the run's coordinator.
     pub(super) fn publish(&self, directory: &Path) -> io::Result<()> {
-        let part = directory.join(format!("{ADDRESS}.part"));
-        let text = serde_json::to_string(self)?;
-        fs::write(&part, text)?;
-        fs::rename(&part, directory.join(ADDRESS))
+        durable::write(&directory.join(ADDRESS), &serde_json::to_vec(self)?)
     }
 
     /// The address of an allocation's coordinator; `None` as long as there is none.

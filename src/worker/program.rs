@@ -7,7 +7,7 @@ use super::{
     error::WorkerError,
     keeper::{Kept, keep},
     room::Need,
-    serve::{Served, Service, serve},
+    serve::{Service, serve},
 };
 use crate::{
     config::{
@@ -16,9 +16,6 @@ use crate::{
     },
     engine::clock::{Clock, SystemClock},
 };
-
-/// Exit code of what was asked to end, as of a program that SIGTERM ended.
-const ASKED: u8 = 143;
 
 /// What an allocation is, for its workers.
 #[derive(Debug, Clone, clap::Args)]
@@ -132,11 +129,7 @@ pub fn coordinate_main(args: &ProcessArgs) -> ExitCode {
             silence: Duration::from_secs(of.silence.0),
             again: args.again,
         };
-        let ending = coordinate(&coordination, &clock).await?;
-        Ok(match ending {
-            coordinate::Ending::Done => 0,
-            coordinate::Ending::Asked => ASKED,
-        })
+        Ok(coordinate(&coordination, &clock).await?.code())
     })
 }
 
@@ -156,27 +149,35 @@ pub fn serve_main(args: &ProcessArgs) -> ExitCode {
             again: args.again,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        Ok(match serve(&service, clock).await? {
-            Served::Done => 0,
-            Served::Asked => ASKED,
-        })
+        Ok(serve(&service, clock).await?.code())
     })
+}
+
+impl AllocationArgs {
+    /// The words that say so, but for the allocation's name and the directory.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            format!("--workers={}", self.workers),
+            format!("--cores={}", self.cores),
+        ];
+        let walltime = self.walltime;
+        words.extend(walltime.map(|time| format!("--walltime={}", time.0)));
+        words.extend([
+            format!("--tries={}", self.tries),
+            format!("--transport={}", self.transport),
+            format!("--silence={}", self.silence.0),
+        ]);
+        let memory = self.memory;
+        words.extend(memory.map(|memory| format!("--memory={}", memory.0)));
+        words.extend(self.here.then(|| "--here".into()));
+        words
+    }
 }
 
 /// The arguments that all processes of an allocation have in common.
 fn shared(args: &AllocationArgs, directory: &std::path::Path) -> Vec<String> {
-    let mut arguments = vec![
-        format!("--allocation={}", allocation(args)),
-        format!("--workers={}", args.workers),
-        format!("--cores={}", args.cores),
-        format!("--tries={}", args.tries),
-        format!("--transport={}", args.transport),
-        format!("--silence={}", args.silence.0),
-    ];
-    arguments.extend(args.here.then(|| "--here".into()));
-    let memory = args.memory.map(|memory| format!("--memory={}", memory.0));
-    let walltime = args.walltime.map(|time| format!("--walltime={}", time.0));
-    arguments.extend(memory.into_iter().chain(walltime));
+    let mut arguments = vec![format!("--allocation={}", allocation(args))];
+    arguments.extend(args.words());
     arguments.push(directory.to_string_lossy().into_owned());
     arguments
 }

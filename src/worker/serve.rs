@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    asked::{Asked, keeper_gone},
+    asked::{Asked, Ending, keeper_gone},
     books::{self, Books},
     error::WorkerError,
     incarnation,
@@ -50,17 +50,8 @@ pub(super) struct Service {
     pub(super) again: bool,
 }
 
-/// How a service ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Served {
-    /// There is no more work.
-    Done,
-    /// It was asked to end.
-    Asked,
-}
-
 /// Runs what the coordinator orders until there is no more.
-pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Served, WorkerError> {
+pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Ending, WorkerError> {
     let mut asked = Asked::new().map_err(WorkerError::system("signals"))?;
     let books = Books::open(&of.directory, &of.node).map_err(WorkerError::io(&of.directory))?;
     let journal = of.directory.join(books::journal_name(&of.node));
@@ -82,7 +73,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Served,
     let hands = Hands {
         yard: Arc::new(Yard::new(of.whole)),
         books: Arc::new(books),
-        shop: Arc::new(shop),
+        shop,
         reports,
     };
     let (yard, books) = (Arc::clone(&hands.yard), Arc::clone(&hands.books));
@@ -116,7 +107,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Served,
 struct Hands {
     yard: Arc<Yard>,
     books: Arc<Books>,
-    shop: Arc<Shop>,
+    shop: Shop,
     reports: UnboundedSender<Report>,
 }
 
@@ -203,7 +194,7 @@ enum Turn {
 }
 
 impl Worker<'_> {
-    async fn work(&mut self, asked: &mut Asked) -> Result<Served, WorkerError> {
+    async fn work(&mut self, asked: &mut Asked) -> Result<Ending, WorkerError> {
         let gone = keeper_gone();
         tokio::pin!(gone);
         let mut beat = tokio::time::interval(BEAT);
@@ -220,8 +211,7 @@ impl Worker<'_> {
                     Some(order) => self.heed(order),
                     None => {
                         line = None;
-                        self.yard.forget();
-                        reaching = tokio::spawn(self.reach.clone().reached());
+                        reaching = self.reach_again();
                         Turn::On
                     },
                 },
@@ -229,8 +219,8 @@ impl Worker<'_> {
                     match reached {
                         Ok(Reached::Line(reached, incarnation)) => {
                             self.coordinator = incarnation;
+                            self.join(&reached)?;
                             line = Some(reached);
-                            self.join(line.as_ref())?;
                             Turn::On
                         },
                         Ok(Reached::Over) => Turn::Finish,
@@ -253,8 +243,7 @@ impl Worker<'_> {
                     self.fence()?;
                     if line.is_some() && self.reach.is_replaced(self.coordinator) {
                         line = None;
-                        self.yard.forget();
-                        reaching = tokio::spawn(self.reach.clone().reached());
+                        reaching = self.reach_again();
                     }
                     Turn::On
                 },
@@ -263,14 +252,14 @@ impl Worker<'_> {
             };
             match turn {
                 Turn::On => {},
-                Turn::Finish => break Served::Done,
+                Turn::Finish => break Ending::Done,
                 Turn::Stop => {
                     self.yard.close(true);
-                    break Served::Done;
+                    break Ending::Done;
                 },
                 Turn::Asked => {
                     self.yard.close(true);
-                    break Served::Asked;
+                    break Ending::Asked;
                 },
             }
         };
@@ -315,8 +304,14 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn join(&mut self, line: Option<&Line<Order, Word>>) -> Result<(), WorkerError> {
-        let Some(line) = line else { return Ok(()) };
+    /// The coordinator is gone, or another one is there: what it ordered and has not begun is
+    /// forgotten.
+    fn reach_again(&mut self) -> JoinHandle<Reached> {
+        self.yard.forget();
+        tokio::spawn(self.reach.clone().reached())
+    }
+
+    fn join(&mut self, line: &Line<Order, Word>) -> Result<(), WorkerError> {
         self.heard = self.clock.instant();
         let mut going = self.yard.going();
         self.tell(None)?;

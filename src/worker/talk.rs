@@ -15,7 +15,6 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::message;
 use crate::connection::talk::{frame, hello::Protocol};
 
 /// What workers and their coordinator speak.
@@ -54,7 +53,7 @@ where
     let (outgoing, mut said) = unbounded_channel::<O>();
     tokio::spawn(async move {
         while let Some(next) = said.recv().await {
-            let Ok(text) = message::text(&next) else {
+            let Ok(text) = serde_json::to_string(&next) else {
                 break;
             };
             if frame::write(&mut writer, &text).await.is_err() {
@@ -68,7 +67,7 @@ where
                 Ok(text) => text,
                 Err(error) => break error.to_string(),
             };
-            let next = match message::read(&text) {
+            let next = match serde_json::from_str(&text) {
                 Ok(next) => next,
                 Err(error) => break format!("not a message of this protocol: {error}"),
             };

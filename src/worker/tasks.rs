@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    books,
     desk::Task,
     error::WorkerError,
     message::{Ended, How},
@@ -53,27 +54,25 @@ fn told(directory: &Path) -> Result<BTreeMap<u64, Standing>, WorkerError> {
     for entry in fs::read_dir(directory).map_err(WorkerError::io(directory))? {
         let entry = entry.map_err(WorkerError::io(directory))?;
         let name = entry.file_name();
-        let is_journal = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("journal."))
-            .is_some_and(|rest| rest.strip_suffix(".tsv").is_some());
-        if is_journal {
-            let path = entry.path();
-            File::open(&path)
-                .and_then(|file| standings(BufReader::new(file), &mut found))
-                .map_err(WorkerError::io(&path))?;
+        if name.to_str().is_some_and(books::is_journal) {
+            add(&entry.path(), &mut found)?;
         }
     }
     Ok(found)
+}
+
+/// What one journal tells.
+fn add(journal: &Path, found: &mut BTreeMap<u64, Standing>) -> Result<(), WorkerError> {
+    File::open(journal)
+        .and_then(|file| standings(BufReader::new(file), found))
+        .map_err(WorkerError::io(journal))
 }
 
 /// The jobs that a node's journal says have passed: a worker that comes after one that was killed
 /// tells the coordinator what that could not tell any more.
 pub(super) fn passed(journal: &Path) -> Result<Vec<Ended>, WorkerError> {
     let mut found = BTreeMap::new();
-    File::open(journal)
-        .and_then(|file| standings(BufReader::new(file), &mut found))
-        .map_err(WorkerError::io(journal))?;
+    add(journal, &mut found)?;
     let passed = found.iter().filter(|(_, standing)| standing.passed);
     Ok(passed
         .map(|(seq, standing)| Ended {

@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{desk::NodeId, room::Need};
+use super::{
+    desk::{NodeId, Task},
+    room::Need,
+};
 
 /// The node that a job failed on last, if it did.
 pub(super) type Lane = Option<NodeId>;
@@ -20,20 +23,20 @@ pub(super) struct Waiting {
 type Entry = (Reverse<u64>, u64);
 
 impl Waiting {
-    pub(super) fn add(&mut self, lane: Lane, need: Need, seconds: u64, seq: u64) {
+    pub(super) fn add(&mut self, lane: Lane, task: &Task) {
         let groups = self.lanes.entry(lane).or_default();
-        let group = groups.entry(need).or_default();
-        group.insert((Reverse(seconds), seq));
+        let group = groups.entry(task.need).or_default();
+        group.insert((Reverse(task.seconds), task.seq));
     }
 
-    pub(super) fn remove(&mut self, lane: Lane, need: Need, seconds: u64, seq: u64) {
+    pub(super) fn remove(&mut self, lane: Lane, task: &Task) {
         let Some(groups) = self.lanes.get_mut(&lane) else {
             return;
         };
-        if let Some(group) = groups.get_mut(&need) {
-            group.remove(&(Reverse(seconds), seq));
+        if let Some(group) = groups.get_mut(&task.need) {
+            group.remove(&(Reverse(task.seconds), task.seq));
             if group.is_empty() {
-                groups.remove(&need);
+                groups.remove(&task.need);
             }
         }
         if groups.is_empty() {
@@ -69,12 +72,19 @@ mod tests {
 
     #[test]
     fn the_longest_that_fits_comes_first() {
-        let need = |threads| Need { threads, memory: 0 };
+        let task = |seq, threads, seconds| Task {
+            seq,
+            need: Need { threads, memory: 0 },
+            seconds,
+            offset: 0,
+            length: 0,
+            attempt: 0,
+        };
         let mut waiting = Waiting::default();
         for (seq, threads, seconds) in [(1, 1, 10), (2, 4, 90), (3, 1, 30), (4, 1, 30)] {
-            waiting.add(None, need(threads), seconds, seq);
+            waiting.add(None, &task(seq, threads, seconds));
         }
-        waiting.add(Some(NodeId(7)), need(1), 80, 5);
+        waiting.add(Some(NodeId(7)), &task(5, 1, 80));
         let pick = |left, threads| {
             waiting.pick(left, |lane| lane.is_none(), |need| need.threads <= threads)
         };
@@ -87,7 +97,7 @@ mod tests {
             waiting.pick(u64::MAX, |_| true, |need| need.threads < 4),
             Some(5)
         );
-        waiting.remove(None, need(1), 10, 1);
+        waiting.remove(None, &task(1, 1, 10));
         assert!(!waiting.has_any(29));
     }
 }

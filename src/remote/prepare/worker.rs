@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use crate::{
-    config::site::{SchedulerKind, Site},
+    config::{
+        site::{SchedulerKind, Site},
+        units::Seconds,
+    },
     remote::RemoteError,
     state::{
         hash::Hash,
         run_dir::decision::{Allocation, SentProgram, WorkerProgram},
     },
+    worker::AllocationArgs,
 };
 
 /// Directory of the programs that were sent, in our own directory on the site.
@@ -53,15 +57,19 @@ pub(super) fn command(
         program.remote.to_string_lossy().into_owned(),
         "worker".into(),
         "run".into(),
-        format!("--workers={}", allocation.nodes),
-        format!("--cores={}", site.nodes.cores),
-        format!("--walltime={}", allocation.walltime),
-        format!("--tries={}", site.retries.saturating_add(1)),
-        format!("--transport={}", site.worker.transport),
-        format!("--silence={}", site.worker.silence.0),
     ];
-    let memory = site.nodes.memory;
-    command.extend(memory.map(|memory| format!("--memory={}", memory.0)));
-    command.extend((site.scheduler == SchedulerKind::Local).then(|| "--here".into()));
+    let of = AllocationArgs {
+        run_dir: ".".into(),
+        allocation: None,
+        workers: allocation.nodes,
+        here: site.scheduler == SchedulerKind::Local,
+        cores: site.nodes.cores,
+        memory: site.nodes.memory,
+        walltime: Some(Seconds(allocation.walltime)),
+        tries: site.retries.saturating_add(1),
+        transport: site.worker.transport,
+        silence: site.worker.silence,
+    };
+    command.extend(of.words());
     command
 }
