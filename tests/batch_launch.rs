@@ -6,16 +6,18 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod until;
+
 use std::{
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use until::until;
 
 struct Place {
     directory: TempDir,
@@ -55,17 +57,6 @@ impl Place {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
-    }
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "not in time: {what}"
-        );
-        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod until;
+
 use std::{
     fs,
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -25,6 +27,7 @@ use outrigger::{
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use until::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outrigger");
 const NAME: &str = "or-1-1-00000000";
@@ -151,18 +154,6 @@ impl Drop for Site {
                 }
             }
         }
-    }
-}
-
-/// Waits until `condition` holds, at most a minute.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "not in time: {what}"
-        );
-        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

@@ -9,6 +9,9 @@
     reason = "a failed test says where"
 )]
 
+mod asked;
+mod until;
+
 use std::{
     fmt::Write,
     fs,
@@ -19,6 +22,7 @@ use std::{
 
 use rstest::rstest;
 use serde_json::Value;
+use until::until;
 
 /// A workplace with one local site and the recipes of a test.
 struct Work {
@@ -128,13 +132,7 @@ impl Work {
 
     /// Texts that a query gives.
     fn ask(&self, sql: &str) -> Vec<String> {
-        let db = rusqlite::Connection::open(self.path().join("state.db")).unwrap();
-        let mut statement = db.prepare(sql).unwrap();
-        statement
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
+        asked::ask(self.path(), sql)
     }
 
     fn product(&self, name: &str) -> String {
@@ -180,18 +178,6 @@ fn owner_of(pid: u32) -> String {
     let start = after_name.split_whitespace().nth(19).unwrap();
     let boot = boot.split('-').next().unwrap();
     format!("{}:{boot}/{pid}/{start}", node.trim())
-}
-
-/// Waits until `done`, but not for ever.
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !done() {
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "waited in vain until {what}"
-        );
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -270,7 +256,7 @@ fn the_steps_go_one_by_one_too() {
     assert_eq!(work.ask("SELECT state FROM runs"), ["pending"]);
     let exec = work.run(&["remote", "exec"]);
     assert_eq!(exec.status.code(), Some(4), "{}", text(&exec));
-    wait_until("the batch job is over", || {
+    until("the batch job is over", || {
         work.run(&["remote", "poll"]);
         work.ask("SELECT state FROM runs") == ["full"]
     });
@@ -500,7 +486,7 @@ fn a_driver_killed_at_any_time_is_taken_up_by_the_next() {
             .unwrap();
         let begin = Instant::now();
         let limit = Duration::from_millis(40 * moment);
-        wait_until("it is time to kill", || {
+        until("it is time to kill", || {
             begin.elapsed() >= limit || driver.try_wait().unwrap().is_some()
         });
         driver.kill().unwrap();
@@ -600,7 +586,7 @@ fn a_run_whose_directory_is_gone_is_in_error_and_the_others_go_on() {
     work.run(&["remote", "prepare"]);
     fs::remove_dir_all(work.path().join("runs/t/remote_a.1")).unwrap();
     work.run(&["remote", "exec", "2"]);
-    wait_until("run 2 is over", || {
+    until("run 2 is over", || {
         walk(&work.path().join("scratch/outrigger"))
             .iter()
             .any(|path| path.ends_with("ended"))
@@ -668,7 +654,7 @@ fn the_copy_of_a_batch_job_that_runs_the_jobs_is_the_one_that_is_waited_for() {
     work.run(&["remote", "prepare"]);
     assert_eq!(work.run(&["remote", "exec"]).status.code(), Some(4));
     let begun = work.path().join("scratch/work/1.x.begun");
-    wait_until("the first copy runs", || begun.exists());
+    until("the first copy runs", || begun.exists());
 
     let token = work.ask("SELECT token FROM runs").remove(0);
     let first = work.ask("SELECT job_id FROM runs").remove(0);
@@ -694,7 +680,7 @@ fn the_copy_of_a_batch_job_that_runs_the_jobs_is_the_one_that_is_waited_for() {
         script.to_str().unwrap(),
     ]);
     assert!(submitted.status.success(), "{}", text(&submitted));
-    wait_until("the second copy has given way", || {
+    until("the second copy has given way", || {
         fs::read_to_string(&output).is_ok_and(|said| said.contains("claimed"))
     });
     let jobs = fs::read_dir(spool.join("jobs")).unwrap();
@@ -706,7 +692,7 @@ fn the_copy_of_a_batch_job_that_runs_the_jobs_is_the_one_that_is_waited_for() {
     db.execute("UPDATE runs SET job_id = ?", [&second]).unwrap();
     drop(db);
     let mut polls = 0;
-    wait_until("the copy at work is known", || {
+    until("the copy at work is known", || {
         polls += 1;
         work.run(&["remote", "poll"]);
         work.ask("SELECT job_id FROM runs") == [first.clone()] || polls > 20

@@ -8,6 +8,7 @@
     reason = "a failed test says where"
 )]
 
+mod asked;
 #[path = "ipp/commands.rs"]
 mod commands;
 #[path = "ipp/groups.rs"]

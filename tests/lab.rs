@@ -3,6 +3,7 @@
 //! Every test holds a [`Lab`]. When it lets go, the logins that sshd accepted meanwhile must be
 //! as many as masters were opened: a hidden login fails the test that caused it.
 
+mod asked;
 #[cfg(test)]
 mod lab_asking;
 #[cfg(test)]

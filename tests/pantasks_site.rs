@@ -7,18 +7,20 @@
     reason = "a failed test says where"
 )]
 
+mod asked;
+mod until;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use outrigger::state::Store;
-use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
+use until::until;
 
 /// A project whose site `here` bundles jobs as told, and the scheduler by its name.
 struct Desk(tempfile::TempDir);
@@ -85,10 +87,7 @@ impl Desk {
     }
 
     fn ask(&self, sql: &str) -> Vec<String> {
-        let db = Connection::open(self.path().join("state.db")).unwrap();
-        let mut statement = db.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
+        asked::ask(self.path(), sql)
     }
 
     /// How many jobs each bundle was made of, by the story that state.db tells.
@@ -100,18 +99,6 @@ impl Desk {
     fn log(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path().join("scratch/log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
-    }
-}
-
-/// Waits until `condition` holds, at most a minute.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "waited for {what}"
-        );
-        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 

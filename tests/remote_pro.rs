@@ -9,6 +9,8 @@
     reason = "a failed test says where"
 )]
 
+mod asked;
+
 use std::{
     env, fs,
     os::unix::fs::symlink,
@@ -17,7 +19,6 @@ use std::{
 };
 
 use outrigger::state::Store;
-use rusqlite::Connection;
 use sshd::Sshd;
 
 #[allow(
@@ -115,10 +116,7 @@ impl Survey {
     }
 
     fn ask(&self, sql: &str) -> Vec<String> {
-        let database = Connection::open(self.path().join("state.db")).unwrap();
-        let mut query = database.prepare(sql).unwrap();
-        let rows = query.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
+        asked::ask(self.path(), sql)
     }
 }
 

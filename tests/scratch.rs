@@ -8,6 +8,7 @@
     reason = "a failed test says where"
 )]
 
+mod asked;
 #[expect(dead_code, reason = "not every test uses every part")]
 mod sshd;
 
@@ -125,10 +126,7 @@ impl Work {
 
     /// Texts that a query gives.
     fn ask(&self, sql: &str) -> Vec<String> {
-        let db = rusqlite::Connection::open(self.path("state.db")).unwrap();
-        let mut statement = db.prepare(sql).unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
+        asked::ask(self.dir.path(), sql)
     }
 
     /// What stage-in told of a run.

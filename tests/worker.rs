@@ -7,19 +7,21 @@
     reason = "a failed test says where"
 )]
 
+mod until;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use outrigger::state::run_dir::journal::{self, Journal};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use until::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outrigger");
 
@@ -201,17 +203,6 @@ fn children(parent: u32) -> Vec<u32> {
     text.split_whitespace()
         .map(|pid| pid.parse().unwrap())
         .collect()
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "not in time: {what}"
-        );
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
 }
 
 fn text(output: &Output) -> String {

@@ -16,8 +16,8 @@ use crate::connection::unescape_b;
 const AT_ONCE: usize = 1 << 18;
 
 /// For each line `NUMBER LINES …` and so many paths with `printf %b` escapes: writes, between
-/// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each under [`name`]
-/// of its line, and behind it their checksums as `sha256sum` prints them. A file that changes its
+/// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each named by the
+/// number of its line, and behind it their checksums as `sha256sum` prints them. A file that changes its
 /// length meanwhile has none.
 ///
 /// # Errors

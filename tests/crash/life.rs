@@ -172,13 +172,7 @@ impl Life {
     }
 
     fn ask(&self, sql: &str) -> Vec<String> {
-        let db = rusqlite::Connection::open(self.path().join("state.db")).unwrap();
-        let mut statement = db.prepare(sql).unwrap();
-        statement
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
+        crate::asked::ask(self.path(), sql)
     }
 
     pub(crate) fn end(&self) -> End {

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
+use crate::asked::ask;
+
 fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     format!("{} {}", output.status, String::from_utf8_lossy(&both))
@@ -49,16 +51,6 @@ fn drive(dir: &Path, stages: &str) {
             .unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
-}
-
-fn ask(dir: &Path, sql: &str) -> Vec<String> {
-    let db = rusqlite::Connection::open(dir.join("state.db")).unwrap();
-    let mut statement = db.prepare(sql).unwrap();
-    statement
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
 }
 
 #[test]

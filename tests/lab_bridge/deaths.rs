@@ -8,11 +8,6 @@ use std::{
 
 use super::*;
 
-/// A job that waits for the file `go`, unless that is there from the beginning.
-fn waiting() -> String {
-    format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}")
-}
-
 fn exec(workspace: &Workspace<'_>, steps: Option<(&Path, usize)>) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
     command
@@ -25,10 +20,6 @@ fn exec(workspace: &Workspace<'_>, steps: Option<(&Path, usize)>) -> Child {
         command.env("OUTRIGGER_CRASH_AT", number.to_string());
     }
     command.spawn().unwrap()
-}
-
-fn token(workspace: &Workspace<'_>) -> String {
-    ask(workspace, "SELECT token FROM runs WHERE run_id = 1").remove(0)
 }
 
 fn state(workspace: &Workspace<'_>) -> Vec<String> {

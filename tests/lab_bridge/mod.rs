@@ -74,14 +74,17 @@ fn drive(workspace: &Workspace<'_>, site: &str) -> Answer {
     workspace.outrigger(["remote", "run", "--label", "t", "--site", site])
 }
 
+/// A job that waits for the file `go`, unless that is there from the beginning.
+fn waiting() -> String {
+    format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}")
+}
+
+fn token(workspace: &Workspace<'_>) -> String {
+    ask(workspace, "SELECT token FROM runs WHERE run_id = 1").remove(0)
+}
+
 fn ask(workspace: &Workspace<'_>, sql: &str) -> Vec<String> {
-    let db = rusqlite::Connection::open(workspace.path().join("state.db")).unwrap();
-    let mut statement = db.prepare(sql).unwrap();
-    statement
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect()
+    crate::asked::ask(workspace.path(), sql)
 }
 
 /// Everything is home, once, and state.db is sound.
@@ -211,7 +214,7 @@ fn without_a_link_runs_wait_and_go_on_when_it_is_back(#[case] site: &str) {
 fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
-    let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
+    let slow = waiting();
     let workspace = workspace(&lab, &master, &slow);
     prepare(&workspace, site);
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
@@ -232,7 +235,7 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job(#[case] site: &str)
 fn a_network_that_falls_silent_is_a_lost_link_too() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
-    let slow = format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}");
+    let slow = waiting();
     let workspace = workspace(&lab, &master, &slow);
     prepare(&workspace, "slurm");
     assert_eq!(workspace.outrigger(["remote", "exec"]).code, 4);
@@ -257,7 +260,7 @@ fn a_submission_without_an_answer_is_not_made_twice() {
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
     prepare(&workspace, "moab");
-    let token = ask(&workspace, "SELECT token FROM runs").remove(0);
+    let token = token(&workspace);
     lab.control(["moab", "timeout_pct=100", "after=1"]);
     let exec = workspace.outrigger(["remote", "exec"]);
     assert_eq!(
@@ -283,7 +286,7 @@ fn a_driver_killed_during_exec_submits_no_second_job(#[case] site: &str) {
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
     prepare(&workspace, site);
-    let token = ask(&workspace, "SELECT token FROM runs").remove(0);
+    let token = token(&workspace);
     for state in ["staging", "submitting"] {
         let mut exec = Command::new(env!("CARGO_BIN_EXE_outrigger"))
             .args(["remote", "exec", "--quiet"])

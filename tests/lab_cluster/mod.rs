@@ -227,10 +227,7 @@ fn at_site<'lab>(lab: &'lab Lab, master: &Master, site: &str) -> Workspace<'lab>
 }
 
 fn ask(workspace: &Workspace<'_>, sql: &str) -> Vec<String> {
-    let db = rusqlite::Connection::open(workspace.path().join("state.db")).unwrap();
-    let mut statement = db.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    crate::asked::ask(workspace.path(), sql)
 }
 
 #[rstest::rstest]

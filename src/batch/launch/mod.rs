@@ -1,7 +1,7 @@
 //! The built-in multi-prog launcher: runs the lines of `srun --multi-prog` configs on this
 //! machine, a limited number at once.
 //!
-//! Like a step of [`Scheduler::step_command`](super::Scheduler::step_command) it goes on after
+//! Like a step of [`Dialect::step_command`](super::Dialect::step_command) it goes on after
 //! failures and exits with the highest exit code. Launchers of several jobs share the machine's
 //! slots through locked files, so that a killed one gives its slots back.
 
