@@ -631,3 +631,32 @@ async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
         0o750
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_session_is_enough_both_ways_also_for_what_is_missing() {
+    let sshd = Sshd::start("Subsystem sftp internal-sftp\nMaxSessions 1");
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(1)).await.unwrap();
+    let files = odd_items(&sshd.path().join("from"), &sshd.path().join("to"));
+    let out: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
+    let opts = options(sshd.path());
+    let sent = transfer::push(&host, &out, &opts, &Quiet).await.unwrap();
+    assert!(sent.iter().all(done), "{sent:?}");
+    let home = sshd.path().join("home");
+    let mut back: Vec<Item> = files
+        .iter()
+        .enumerate()
+        .map(|(n, (_, to, _))| item(home.join(n.to_string()), to))
+        .collect();
+    let mut gone = item(home.join("gone"), sshd.path().join("no such file"));
+    gone.size = Some(10);
+    back.push(gone);
+    let came = transfer::pull(&host, &back, &opts, &Quiet).await.unwrap();
+    let (gone, came) = came.split_last().unwrap();
+    assert!(came.iter().all(done), "{came:?}");
+    assert!(
+        matches!(gone, Outcome::Failed(TransferError::Missing { .. })),
+        "{gone:?}"
+    );
+    assert_eq!(sshd.logins(), 1);
+}

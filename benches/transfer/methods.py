@@ -118,6 +118,7 @@ class Ours(Method):
     program: str = ""
     connection: dict = field(default_factory=dict)
     there: bool = False
+    far_program: str = ""
 
     def unable(self):
         for words in (["transfer", "push"], ["transfer", "pull"], ["connection", "start"]):
@@ -135,7 +136,7 @@ class Ours(Method):
         connection |= {"socket": f"{job.scratch}/o"} | self.connection
         site = {"scratch": job.far_scratch, "connection": connection}
         if self.there:
-            site["transfer"] = {"program": self.program}
+            site["transfer"] = {"program": self.far_program}
         with open(config, "w", encoding="ascii") as file:
             # JSON is YAML
             json.dump({"sites": {SITE: site}}, file, indent=1)

@@ -26,7 +26,7 @@ use crate::{
     engine::clock::{Clock, SystemClock},
     state::Store,
     transfer::{
-        self, HashLedger, Item, Ledger, Load, NoLedger, Outcome, Progress, TransferOptions,
+        self, HashLedger, Item, Ledger, Load, NoLedger, Outcome, Progress, Pull, TransferOptions,
         Verdict,
         list::{self, ListError},
     },
@@ -166,9 +166,15 @@ async fn transfer(
     options: &TransferOptions<'_>,
 ) -> Result<Exit, CliError> {
     let host = open(arguments, site).await?;
+    let pull = Pull::new(&host, options);
     let items = match way {
         Way::Push => list::outward(&arguments.sources, &arguments.into)?,
-        _ => list::homeward(&host, &arguments.sources, &arguments.into).await?,
+        _ => {
+            if !arguments.dry_run {
+                pull.prepare();
+            }
+            list::homeward(&host, &arguments.sources, &arguments.into).await?
+        },
     };
     if arguments.dry_run {
         return show(&items, 1, options, arguments.json);
@@ -179,7 +185,7 @@ async fn transfer(
     let begin = Instant::now();
     let outcomes = match way {
         Way::Push => transfer::push(&host, &items, options, &screen).await,
-        _ => transfer::pull(&host, &items, options, &screen).await,
+        _ => pull.bring(&items, &screen).await,
     };
     drop(screen);
     report(
@@ -189,6 +195,9 @@ async fn transfer(
         arguments.json,
     )
 }
+
+/// Failures that are told one by one: thousands of files often fail for one reason.
+const SHOWN: usize = 20;
 
 fn report(
     items: &[Item],
@@ -206,7 +215,9 @@ fn report(
             },
             Outcome::AlreadyThere { .. } => already += 1,
             Outcome::Failed(error) => {
-                note(&format!("failed: {error}"));
+                if failed.len() < SHOWN {
+                    note(&format!("failed: {error}"));
+                }
                 failed.push(json!({
                     "local": item.local.to_string_lossy(),
                     "remote": item.remote.to_string_lossy(),
@@ -214,6 +225,9 @@ fn report(
                 }));
             },
         }
+    }
+    if let Some(more) = failed.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        note(&format!("failed: {more} files more; --json lists them all"));
     }
     let seconds = spent.as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]

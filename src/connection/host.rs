@@ -90,6 +90,12 @@ impl Host {
         }
     }
 
+    /// Whether a session that stays open on each line leaves another for commands.
+    pub fn spares_sessions(&self) -> bool {
+        let lines = u32::try_from(self.lines()).unwrap_or(u32::MAX);
+        self.sessions().is_none_or(|most| most > lines)
+    }
+
     /// Runs `argv` and captures all it says; `stdin` is its whole input, nothing if absent.
     ///
     /// No word of `argv` meets a shell as anything but itself. A program that is not there

@@ -19,7 +19,7 @@ use crate::{
             tsv::Field,
         },
     },
-    transfer::{self, Hash, Item, Outcome, TransferOptions},
+    transfer::{self, Hash, Item, Outcome, Pull, TransferOptions},
 };
 
 /// Prints all node journals of the run directory `$1`. One that cannot be read is no reason to
@@ -42,6 +42,10 @@ impl Poll<'_> {
     ) -> Result<String, Stop> {
         let decision = Decision::read(run_dir)?;
         let remote = decision.remote_dir.to_string_lossy().into_owned();
+        let ledger = transfer::Ledger::new(store)?;
+        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
+        let pull = Pull::new(self.host, &options);
+        pull.prepare();
         let answer = self.host.script(JOURNALS, &[remote]).await?;
         if !answer.ok() {
             return Err(Stop::Fail(format!(
@@ -57,9 +61,7 @@ impl Poll<'_> {
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let bytes = wanted.iter().map(|want| want.size).sum();
         self.progress.expect(wanted.len() as u64, bytes);
-        let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
-        let outcomes = transfer::pull(self.host, &items, &options, self.progress).await;
+        let outcomes = pull.bring(&items, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
         let outcomes = outcomes?;
 

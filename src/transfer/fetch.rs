@@ -89,6 +89,10 @@ pub(super) async fn bundle(
             return Ok(settled);
         },
     };
+    if brought.arrived.len() < pieces.len() && !host.spares_sessions() {
+        // The site is asked why, and this would be in the way.
+        freights.leave(stream).await;
+    }
     let (pieces, arrived) = absent(&host, pieces, brought.arrived, &mut settled).await?;
     let landing = tokio::task::spawn_blocking(move || berth.land(pieces, arrived, &brought.said));
     settled.extend(landing.await.map_err(far::stopped("landing a bundle"))?);

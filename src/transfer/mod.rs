@@ -43,6 +43,7 @@ use tokio::time::Instant;
 pub use hash::{HashLedger, NoLedger};
 pub use ledger::Ledger;
 pub use plan::{Load, Part};
+pub use pull::Pull;
 pub use receive::receive;
 pub use send::send;
 pub use verify::{Verdict, verify};
@@ -328,11 +329,7 @@ pub async fn pull(
     opts: &TransferOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>, LinkError> {
-    if host.is_local() {
-        Box::pin(copy::copy(items, copy::Way::Back, opts, progress)).await
-    } else {
-        Box::pin(pull::pull(host, items, opts, progress)).await
-    }
+    Pull::new(host, opts).bring(items, progress).await
 }
 
 /// What each stream would be given in turn to move files of these sizes (bytes).

@@ -2,132 +2,193 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    fmt,
     path::PathBuf,
     sync::Arc,
 };
 
 use super::{
-    Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier,
+    Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier, copy,
     drive::{How, Job, Ledgered, Piece, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
     freight::Freights,
     land::Berth,
+    rate::Governor,
     source,
 };
 use crate::connection::{Host, LinkError};
 
-pub(super) async fn pull(
-    host: &Host,
-    items: &[Item],
-    opts: &TransferOptions<'_>,
-    progress: &dyn Progress,
-) -> Result<Vec<Outcome>, LinkError> {
-    let mut outcomes = Ledgered::new(items.len(), opts.ledger, progress);
-    let governor = opts.governor();
-    let freights = Arc::new(Freights::new(
-        host.clone(),
-        Arc::clone(&governor),
-        fetch::SEND,
-        opts.program.clone(),
-    ));
-    if opts.engine == Engine::Tar && items.iter().any(|item| !item.local.exists()) {
-        // Sessions take their time to open; meanwhile the site says what it has.
-        freights.prepare(host.lines());
-    }
-    let mut wanted = Vec::new();
-    for (index, wish) in wishes(host, items, opts).await?.into_iter().enumerate() {
-        match (wish, items.get(index)) {
-            (Ok(fact), Some(item)) => wanted.push((index, item, fact)),
-            (Err(error), _) => outcomes.set(index, Outcome::Failed(error)),
-            (Ok(_), None) => {},
+/// A transfer home. Its sessions open while it is still being found out what there is to bring.
+pub struct Pull<'a> {
+    host: &'a Host,
+    opts: &'a TransferOptions<'a>,
+    governor: Arc<Governor>,
+    freights: Arc<Freights>,
+}
+
+impl<'a> Pull<'a> {
+    /// One that has opened nothing yet.
+    pub fn new(host: &'a Host, opts: &'a TransferOptions<'a>) -> Self {
+        let governor = opts.governor();
+        let freights = Arc::new(Freights::new(
+            host.clone(),
+            Arc::clone(&governor),
+            fetch::SEND,
+            opts.program.clone(),
+        ));
+        Self {
+            host,
+            opts,
+            governor,
+            freights,
         }
     }
-    let present: Vec<_> = wanted
-        .iter()
-        .filter(|(_, item, (_, hash))| hash.is_some() && item.local.exists())
-        .collect();
-    let paths: Vec<PathBuf> = present
-        .iter()
-        .map(|(_, item, _)| item.local.clone())
-        .collect();
-    let known = source::known(&paths, opts.ledger).await;
-    let mut here: HashMap<usize, source::Known> = present
-        .iter()
-        .zip(known)
-        .filter_map(|((index, ..), known)| Some((*index, known.ok()?)))
-        .collect();
-    let mut pieces = Vec::new();
-    for (index, item, (size, hash)) in wanted {
-        match here.remove(&index) {
-            Some(known) if Some(known.hash) == hash => {
-                let (size, hash) = (known.key.size, known.hash);
-                outcomes.set(index, Outcome::AlreadyThere { size, hash });
-            },
-            _ => pieces.push(Piece {
-                index,
-                from: item.remote.clone(),
-                to: item.local.clone(),
-                size,
-                hash,
-                key: None,
-            }),
+
+    /// Opens a session on each line, without waiting for them: for a caller who expects files to
+    /// bring. In a runtime of tokio.
+    pub fn prepare(&self) {
+        let takes_part = !self.host.is_local() && self.opts.engine == Engine::Tar;
+        if takes_part && self.host.spares_sessions() {
+            self.freights.prepare(self.host.lines());
         }
     }
-    if pieces.is_empty() {
+
+    /// [`pull()`](super::pull()).
+    ///
+    /// # Errors
+    /// As [`pull()`](super::pull()).
+    pub async fn bring(
+        self,
+        items: &[Item],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Outcome>, LinkError> {
+        if self.host.is_local() {
+            return Box::pin(copy::copy(items, copy::Way::Back, self.opts, progress)).await;
+        }
+        if items.iter().any(|item| !item.local.exists()) {
+            self.prepare();
+        }
+        Box::pin(self.over_ssh(items, progress)).await
+    }
+
+    async fn over_ssh(
+        self,
+        items: &[Item],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Outcome>, LinkError> {
+        let Self {
+            host,
+            opts,
+            governor,
+            freights,
+        } = self;
+        let mut outcomes = Ledgered::new(items.len(), opts.ledger, progress);
+        let mut wanted = Vec::new();
+        for (index, wish) in wishes(host, items, opts).await?.into_iter().enumerate() {
+            match (wish, items.get(index)) {
+                (Ok(fact), Some(item)) => wanted.push((index, item, fact)),
+                (Err(error), _) => outcomes.set(index, Outcome::Failed(error)),
+                (Ok(_), None) => {},
+            }
+        }
+        let present: Vec<_> = wanted
+            .iter()
+            .filter(|(_, item, (_, hash))| hash.is_some() && item.local.exists())
+            .collect();
+        let paths: Vec<PathBuf> = present
+            .iter()
+            .map(|(_, item, _)| item.local.clone())
+            .collect();
+        let known = source::known(&paths, opts.ledger).await;
+        let mut here: HashMap<usize, source::Known> = present
+            .iter()
+            .zip(known)
+            .filter_map(|((index, ..), known)| Some((*index, known.ok()?)))
+            .collect();
+        let mut pieces = Vec::new();
+        for (index, item, (size, hash)) in wanted {
+            match here.remove(&index) {
+                Some(known) if Some(known.hash) == hash => {
+                    let (size, hash) = (known.key.size, known.hash);
+                    outcomes.set(index, Outcome::AlreadyThere { size, hash });
+                },
+                _ => pieces.push(Piece {
+                    index,
+                    from: item.remote.clone(),
+                    to: item.local.clone(),
+                    size,
+                    hash,
+                    key: None,
+                }),
+            }
+        }
+        if pieces.is_empty() {
+            freights.end().await;
+            return Ok(outcomes.finish());
+        }
+        let streams = opts.streams_on(host);
+        let mut how = How {
+            site: opts.site.clone(),
+            streams: enough(&pieces, streams, host.lines()),
+            ahead: opts.ahead(),
+            bundle: opts.bundle,
+            cut: false,
+            until: opts.until,
+            governor: Arc::clone(&governor),
+        };
+        if opts.engine != Engine::Tar {
+            return carried(host, pieces, opts, &how, outcomes).await;
+        }
+        // A file that comes in parts must be known by its hash.
+        how.cut = pieces.iter().all(|piece| piece.hash.is_some());
+        let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
+        let work = |turn, job| {
+            let (host, governor, berths) =
+                (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
+            let freights = Arc::clone(&freights);
+            async move {
+                if !matches!(job, Job::Bundle(_)) {
+                    freights.leave(turn).await;
+                }
+                let berth = |piece: &Piece| {
+                    let berth = berths.get(&piece.index).cloned();
+                    berth
+                        .ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
+                };
+                match job {
+                    Job::Bundle(pieces) => fetch::bundle(freights, host, turn, pieces).await,
+                    Job::Part(piece, of) => {
+                        let berth = berth(&piece)?;
+                        let one = fetch::part(host, turn, berth, piece, of, governor).await?;
+                        Ok(vec![one])
+                    },
+                    Job::Assemble(piece, _) => {
+                        let berth = berth(&piece)?;
+                        let landing = tokio::task::spawn_blocking(move || {
+                            berth.land_unhashed(vec![piece], "")
+                        });
+                        landing.await.map_err(far::stopped("landing a file"))
+                    },
+                    Job::Discard(piece, _) => {
+                        berth(&piece)?.forget(&piece);
+                        Ok(Vec::new())
+                    },
+                }
+            }
+        };
+        drive(planned, &how, &mut outcomes, work).await?;
         freights.end().await;
-        return Ok(outcomes.finish());
+        Ok(outcomes.finish())
     }
-    let streams = opts.streams_on(host);
-    let mut how = How {
-        site: opts.site.clone(),
-        streams: enough(&pieces, streams, host.lines()),
-        ahead: opts.ahead(),
-        bundle: opts.bundle,
-        cut: false,
-        until: opts.until,
-        governor: Arc::clone(&governor),
-    };
-    if opts.engine != Engine::Tar {
-        return carried(host, pieces, opts, &how, outcomes).await;
+}
+
+impl fmt::Debug for Pull<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pull")
+            .field("opts", self.opts)
+            .finish_non_exhaustive()
     }
-    // A file that comes in parts must be known by its hash.
-    how.cut = pieces.iter().all(|piece| piece.hash.is_some());
-    let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
-    let work = |turn, job| {
-        let (host, governor, berths) = (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
-        let freights = Arc::clone(&freights);
-        async move {
-            if !matches!(job, Job::Bundle(_)) {
-                freights.leave(turn).await;
-            }
-            let berth = |piece: &Piece| {
-                let berth = berths.get(&piece.index).cloned();
-                berth.ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
-            };
-            match job {
-                Job::Bundle(pieces) => fetch::bundle(freights, host, turn, pieces).await,
-                Job::Part(piece, of) => {
-                    let berth = berth(&piece)?;
-                    let one = fetch::part(host, turn, berth, piece, of, governor).await?;
-                    Ok(vec![one])
-                },
-                Job::Assemble(piece, _) => {
-                    let berth = berth(&piece)?;
-                    let landing =
-                        tokio::task::spawn_blocking(move || berth.land_unhashed(vec![piece], ""));
-                    landing.await.map_err(far::stopped("landing a file"))
-                },
-                Job::Discard(piece, _) => {
-                    berth(&piece)?.forget(&piece);
-                    Ok(Vec::new())
-                },
-            }
-        }
-    };
-    drive(planned, &how, &mut outcomes, work).await?;
-    freights.end().await;
-    Ok(outcomes.finish())
 }
 
 /// A place for each file that comes in parts. A file that can have none has failed, and its parts

@@ -43,7 +43,7 @@ pub(super) async fn push(
     ));
     let small = |piece: &Piece| piece.size <= plan::FEW_BYTES;
     let bundles = opts.engine == Engine::Tar && sendable.iter().any(small);
-    if bundles {
+    if bundles && host.spares_sessions() {
         // Sessions take their time to open; meanwhile the site says what it has.
         ferries.prepare(enough(&sendable, streams, host.lines()));
     }
