@@ -175,7 +175,7 @@ fn main() {
         token: "or-1-1-00000007",
         allocation: &allocation,
         directives: &[],
-        starter: Starter::Chunks(&|conf, tasks| {
+        starter: Starter::Chunks(&|conf, tasks, _| {
             vec!["srun".into(), format!("-n{tasks}"), conf.into()]
         }),
     };

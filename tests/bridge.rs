@@ -317,6 +317,41 @@ fn a_failed_job_is_retried_alone_and_its_neighbours_are_imported() {
     work.sound();
 }
 
+/// The first job waits for the last one, which is two configs further on: with one step after the
+/// other neither would ever end but by its limit.
+#[test]
+fn a_slow_job_does_not_hold_those_of_later_steps() {
+    let work = Work::new("COMMAND");
+    let gate = work.path().join("gate");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&gate)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let wait = format!(
+        "case {{{{ out }}}} in *1.x) read -r go <{gate};; *3.y) echo go >{gate};; esac; {GOOD}",
+        gate = gate.display()
+    );
+    work.replace("stages/a.yaml", "COMMAND", &wait);
+    work.replace("stages/a.yaml", "seconds: 1}", "seconds: 1, limit: 60s}");
+    work.replace(
+        "outrigger.yaml",
+        "retries: 1",
+        "retries: 0\n    chunk: {lanes: 2}",
+    );
+    let output = work.drive();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let chunks = work.path().join("runs/t/remote_a.1");
+    let chunks = fs::read_dir(chunks)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let chunks = chunks.filter(|name| name.to_string_lossy().starts_with("chunk."));
+    assert_eq!(chunks.count(), 3);
+    work.sound();
+}
+
 #[rstest]
 #[case::no_output("true > {{ out }}.log", "missing")]
 #[case::empty_output("true > {{ out }}.out", "empty")]

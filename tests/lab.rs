@@ -15,6 +15,8 @@ mod lab_doctor;
 #[cfg(test)]
 mod lab_harness;
 #[cfg(test)]
+mod lab_lanes;
+#[cfg(test)]
 mod lab_link;
 #[cfg(test)]
 mod lab_survey;

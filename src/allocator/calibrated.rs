@@ -13,7 +13,7 @@ use super::{
     Allocation, AllocationError, Limits, Outlook,
     forecast::{Forecast, Load},
     number::{narrow, real, whole, whole_up},
-    start::Start,
+    start::{Slots, Start},
 };
 use crate::config::{
     site::{Formula, Prefer},
@@ -147,8 +147,11 @@ impl<'a> Search<'a> {
         })
     }
 
-    fn slots(&self, nodes: u32) -> u32 {
-        nodes.saturating_mul(self.slots_per_node)
+    fn slots(&self, nodes: u32) -> Slots {
+        Slots {
+            nodes,
+            per_node: self.slots_per_node,
+        }
     }
 
     fn forecast(&self, jobs: u64, nodes: u32) -> Forecast {
@@ -170,7 +173,7 @@ impl<'a> Search<'a> {
     /// Most jobs that the largest request of a walltime holds: 0 if not even one.
     fn capacity(&self, walltime: u64) -> u64 {
         let nodes = self.limits.max_nodes;
-        let slots = f64::from(self.slots(nodes));
+        let slots = f64::from(self.slots(nodes).all());
         let time = real(walltime) - AROUND;
         let ideal = whole(time * slots / self.mean);
         let (mut low, mut high) = (0, ideal.min(self.load.jobs()));
@@ -239,7 +242,7 @@ impl<'a> Search<'a> {
     }
 
     fn with(&self, runs: u32, jobs: u64, nodes: u32, walltime: u64, forecast: Forecast) -> Shape {
-        let asked = f64::from(self.slots(nodes)) * real(walltime);
+        let asked = f64::from(self.slots(nodes).all()) * real(walltime);
         Shape {
             runs,
             jobs,
@@ -285,7 +288,7 @@ impl<'a> Search<'a> {
         let cores = f64::from(shape.nodes) * f64::from(limits.cores_per_node);
         let core_hours = cores * hours * f64::from(shape.runs);
         let used = real(self.load.jobs()) * f64::from(self.threads) * self.mean / real(HOUR);
-        let slots = f64::from(self.slots(shape.nodes));
+        let slots = f64::from(self.slots(shape.nodes).all());
         // Other random numbers than those that the walltime was cut to.
         let other = self.load.scaled(shape.jobs).forecast(
             self.wish.start.on(self.slots(shape.nodes)),

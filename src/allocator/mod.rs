@@ -25,7 +25,7 @@ pub use forecast::{Forecast, Kind, Load};
 pub use historic::ipp_cost;
 pub use simulate::{Launcher, Placed, Played};
 pub use split::{Part, split};
-pub use start::Start;
+pub use start::{Slots, Start};
 pub use threads::{Node, Throughput, advise};
 pub use times::{FEWEST, Summary, Times};
 

@@ -66,8 +66,9 @@ pub trait Dialect {
     /// scheduler has no word for a key.
     fn directives(&self, request: &JobRequest) -> Result<Vec<String>, DirectiveError>;
 
-    /// The command that runs one launcher config of `tasks` lines inside the allocation.
-    fn step_command(&self, conf: &str, tasks: u32) -> Vec<String>;
+    /// The command that runs one launcher config of `tasks` lines inside the allocation, while up to
+    /// `lanes` such steps run there.
+    fn step_command(&self, conf: &str, tasks: u32, lanes: u32) -> Vec<String>;
 
     /// The command that runs `command` once on each of the `nodes` nodes of the allocation.
     fn spread(&self, nodes: u32, command: &[String]) -> Vec<String>;

@@ -53,21 +53,30 @@ pub(super) fn spread(srun: &str, nodes: u32, command: &[String]) -> Vec<String> 
 /// the site's `WaitTime` (`--wait`); srun must not eat the batch script's standard input; more
 /// ranks than cores must not be refused, nor be tied to the same core; neighbouring ranks go to
 /// different nodes, so that jobs in order of length spread evenly; and no MPI library is to be
-/// set up for ranks that know nothing of each other.
-pub(super) fn step(srun: &str, conf: &str, tasks: u32) -> Vec<String> {
-    vec![
-        srun.into(),
-        "--kill-on-bad-exit=0".into(),
-        "--wait=0".into(),
-        "--input=none".into(),
-        "--overcommit".into(),
-        "--distribution=cyclic".into(),
-        "--cpu-bind=none".into(),
-        "--mpi=none".into(),
+/// set up for ranks that know nothing of each other. Where there are several `lanes`, a step must
+/// not wait until the cores and the memory of the one before it are free (`--overlap`, Slurm 20.11).
+pub(super) fn step(srun: &str, conf: &str, tasks: u32, lanes: u32) -> Vec<String> {
+    let mut argv = [
+        srun,
+        "--kill-on-bad-exit=0",
+        "--wait=0",
+        "--input=none",
+        "--overcommit",
+        "--distribution=cyclic",
+        "--cpu-bind=none",
+        "--mpi=none",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    if lanes > 1 {
+        argv.push("--overlap".into());
+    }
+    argv.extend([
         format!("--ntasks={tasks}"),
         "--multi-prog".into(),
         conf.into(),
-    ]
+    ]);
+    argv
 }
 
 #[cfg(test)]
@@ -91,8 +100,14 @@ mod tests {
     #[test]
     fn a_step_shields_its_ranks_from_each_other() {
         insta::assert_snapshot!(
-            step("srun", "steps/7.conf", 96).join(" "),
+            step("srun", "steps/7.conf", 96, 1).join(" "),
             @"srun --kill-on-bad-exit=0 --wait=0 --input=none --overcommit --distribution=cyclic --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
         );
+    }
+
+    #[test]
+    fn steps_beside_each_other_share_the_nodes() {
+        let argv = step("srun", "steps/7.conf", 24, 4);
+        assert!(argv.contains(&"--overlap".to_owned()), "{argv:?}");
     }
 }

@@ -344,6 +344,11 @@ pub struct ChunkLimits {
     /// Most ranks of one step; the allocation's slots if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tasks: Option<u32>,
+    /// Steps at once: each has its share of the slots, and where other limits make steps narrower
+    /// there are more of them. 1 is one after the other. 4 if absent, and 1 for Moab, whose srun may
+    /// be older than 20.11 and know no `--overlap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<u32>,
 }
 
 /// The way to a site.
@@ -505,6 +510,15 @@ impl Site {
         self.own_directory().join("staging")
     }
 
+    /// Steps of `launcher: chunks` that run beside each other, at least.
+    pub fn lanes(&self) -> u32 {
+        let usual = match self.scheduler {
+            SchedulerKind::Moab => 1,
+            SchedulerKind::Local | SchedulerKind::Slurm | SchedulerKind::Slurmrestd => 4,
+        };
+        self.chunk.lanes.unwrap_or(usual).max(1)
+    }
+
     /// Name of the site that is recorded as processing host; `key` is its name here.
     pub fn recorded_name<'a>(&'a self, key: &'a str) -> &'a str {
         self.hostname.as_deref().unwrap_or(key)
@@ -548,6 +562,7 @@ impl Default for ChunkLimits {
             max_bytes: Bytes(60_000),
             max_line: Bytes(16_382),
             max_tasks: None,
+            lanes: None,
         }
     }
 }

@@ -18,7 +18,8 @@ use super::{
     template::report,
 };
 use crate::{
-    config::recipe::Next,
+    allocator::Slots,
+    config::{recipe::Next, site::Site},
     durable,
     state::run_dir::{
         self,
@@ -48,8 +49,8 @@ pub struct Launch<'a> {
 /// What starts jobs inside an allocation.
 #[derive(Clone, Copy)]
 pub enum Starter<'a> {
-    /// Configs: the command (argv) that runs one with so many ranks.
-    Chunks(&'a dyn Fn(&str, u32) -> Vec<String>),
+    /// Configs: the command (argv) that runs one with so many ranks, while up to so many run.
+    Chunks(&'a dyn Fn(&str, u32, u32) -> Vec<String>),
     /// Workers that one command (argv) starts.
     Worker {
         /// Where their program is.
@@ -66,6 +67,15 @@ impl std::fmt::Debug for Starter<'_> {
             Self::Worker { command, .. } => f.debug_tuple("Worker").field(command).finish(),
         }
     }
+}
+
+/// The steps of a batch script.
+#[derive(Debug)]
+struct Steps {
+    /// The command (argv) of each, in the order in which they begin.
+    commands: Vec<Vec<String>>,
+    /// How many run at once.
+    lanes: u32,
 }
 
 /// Why a batch script cannot be written.
@@ -107,17 +117,24 @@ pub fn write(
     let dir = rendered.dir();
     remove_old_chunks(dir)?;
     let mut chunks = 0;
-    let steps: Vec<Vec<String>> = match launch.starter {
+    let steps = match launch.starter {
         Starter::Chunks(step) => {
             let ranks = write_chunks(rendered, request, launch)?;
             put(&dir.join(run_dir::WRAPPER), RUN_JOB)?;
             chunks = ranks.len() as u64;
+            let lanes = lanes(request.site, launch.allocation, &ranks);
             let ranks = ranks.iter().enumerate();
-            ranks
-                .map(|(index, tasks)| step(&run_dir::chunk_name(index), *tasks))
-                .collect()
+            Steps {
+                commands: ranks
+                    .map(|(index, tasks)| step(&run_dir::chunk_name(index), *tasks, lanes))
+                    .collect(),
+                lanes,
+            }
         },
-        Starter::Worker { command, .. } => vec![command.to_vec()],
+        Starter::Worker { command, .. } => Steps {
+            commands: vec![command.to_vec()],
+            lanes: 1,
+        },
     };
     let script = script::render(request, launch, &steps)?;
     put(&dir.join(run_dir::BATCH_SCRIPT), &script)?;
@@ -199,6 +216,20 @@ fn after_token(text: &str) -> Option<&str> {
     (digits(attempt, u8::is_ascii_digit) && digits(secret, u8::is_ascii_hexdigit)).then_some(rest)
 }
 
+/// How many steps of these ranks run at once.
+fn lanes(site: &Site, allocation: &Allocation, ranks: &[u32]) -> u32 {
+    let widest = ranks.iter().copied().max().unwrap_or(1);
+    let steps = u32::try_from(ranks.len()).unwrap_or(u32::MAX).max(1);
+    slots(allocation).lanes(site.lanes(), widest).min(steps)
+}
+
+fn slots(allocation: &Allocation) -> Slots {
+    Slots {
+        nodes: allocation.nodes,
+        per_node: allocation.slots_per_node,
+    }
+}
+
 /// Writes the configs; gives the ranks of each.
 fn write_chunks(
     rendered: &Rendered,
@@ -206,14 +237,11 @@ fn write_chunks(
     launch: &Launch<'_>,
 ) -> Result<Vec<u32>, PrepareError> {
     let limits = &request.site.chunk;
-    let slots = launch
-        .allocation
-        .nodes
-        .saturating_mul(launch.allocation.slots_per_node);
+    let share = slots(launch.allocation).share(request.site.lanes());
     let limits = Limits {
         max_bytes: limits.max_bytes.0,
         max_line: limits.max_line.0,
-        max_tasks: limits.max_tasks.map_or(slots, |most| most.min(slots)),
+        max_tasks: limits.max_tasks.map_or(share, |most| most.min(share)),
     };
     let mut jobs = read_jobs(&rendered.dir().join(run_dir::JOBS))?;
     let cuts = chunk::chunks(&mut jobs, limits, PREFIX)?;

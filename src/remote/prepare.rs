@@ -403,7 +403,7 @@ impl Preparation {
     ) -> Result<T, RemoteError> {
         let allocation = self.allocate(rendered, reckoning)?;
         let directives = self.directives(&allocation)?;
-        let step = |conf: &str, tasks| self.dialect.step_command(conf, tasks);
+        let step = |conf: &str, tasks, lanes| self.dialect.step_command(conf, tasks, lanes);
         let workers = self.workers(&allocation)?;
         let starter = match &workers {
             None => Starter::Chunks(&step),

@@ -68,7 +68,7 @@ pub(super) fn render(parts: &Parts<'_>) -> Result<String, ScriptError> {
     let ranks = ranks
         .min(u32::try_from(jobs.len()).unwrap_or(u32::MAX))
         .max(1);
-    let step = dialect.step_command("workers.conf", ranks);
+    let step = dialect.step_command("workers.conf", ranks, 1);
     writeln!(
         text,
         "or_dir={}\nor_token={}\nor_jobs={}\nor_ranks={ranks}\nor_step() {{ {}; }}",

@@ -20,29 +20,51 @@ echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.c
 OR_ATTEMPT=${or_token#or-*-}
 OR_ATTEMPT=${OR_ATTEMPT%%-*}
 export OR_ATTEMPT
-mkdir -p log
+mkdir -p log "$or_token.steps"
 
 or_status=0
 or_pid=
+or_step=0
 
 # A marker is there whole or not at all.
 or_mark() {
     printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
 }
 
+or_end() {
+    rm -rf "$or_token.steps"
+    or_mark ended "$1 $(date +%s) $or_token"
+    exit "$1"
+}
+
 or_stop() {
+    trap '' TERM INT HUP
+    [ -z "$or_lanes" ] || kill $or_lanes 2>/dev/null
+    wait
+    or_end 143
+}
+
+or_stop_lane() {
     trap '' TERM INT HUP
     if [ -n "$or_pid" ]; then
         kill "$or_pid" 2>/dev/null
         wait "$or_pid"
     fi
-    or_mark ended "143 $(date +%s) $or_token"
     exit 143
 }
 
-# In the background, so that a signal is answered at once. A step that fails does not end the
-# others: each job has its own record.
-or_step() {
+# Runs the step unless another lane has it: the one that makes its directory. In the background, so
+# that a signal is answered at once. A step that fails does not end the others: each job has its own
+# record.
+or_run() {
+    or_step=$((or_step + 1))
+    [ ! -d "$or_token.steps/$or_step" ] || return 0
+    if ! mkdir "$or_token.steps/$or_step" 2>/dev/null; then
+        [ ! -d "$or_token.steps/$or_step" ] || return 0
+        or_status=1
+        echo "outrigger: step $or_step cannot be begun: $*" >&2
+        return 0
+    fi
     "$@" </dev/null &
     or_pid=$!
     wait "$or_pid"
@@ -54,8 +76,23 @@ or_step() {
     fi
 }
 
+# Whoever is done with a step goes on with the next, so a slow one holds nobody.
+or_lane() {
+    trap or_stop_lane TERM INT HUP
+{% for step in steps %}    or_run {{ step | safe }}
+{% endfor %}    exit "$or_status"
+}
+
+or_lanes=
+or_left={{ lanes }}
 trap or_stop TERM INT HUP
 or_mark started "$(date +%s) $(uname -n) $or_token"
-{% for step in steps %}or_step {{ step | safe }}
-{% endfor %}or_mark ended "$or_status $(date +%s) $or_token"
-exit "$or_status"
+while [ "$or_left" -gt 0 ]; do
+    or_lane &
+    or_lanes="$or_lanes $!"
+    or_left=$((or_left - 1))
+done
+for or_lane in $or_lanes; do
+    wait "$or_lane" || or_status=$?
+done
+or_end "$or_status"

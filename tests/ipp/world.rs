@@ -147,7 +147,7 @@ impl World {
             notes: Vec::new(),
         };
         // One rank after the other.
-        let step = |config: &str, _ranks: u32| {
+        let step = |config: &str, _ranks: u32, _lanes: u32| {
             let script = "while read -r _ command; do $command || exit; done < \"$0\"";
             ["/bin/sh", "-c", script, config]
                 .map(str::to_owned)

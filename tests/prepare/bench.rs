@@ -51,7 +51,7 @@ impl Bench {
         }
         let scratch = dir.path().join("the scratch");
         fs::create_dir(&scratch).unwrap();
-        let site = serde_json::json!({"scratch": scratch, "hostname": "Lab/Cluster"});
+        let site = serde_json::json!({"scratch": scratch, "hostname": "Lab/Cluster", "chunk": {"lanes": 1}});
         let store = Store::create(&dir.path().join("state.db")).unwrap();
         let mut bench = Self {
             recipe: recipe_of(recipe),
@@ -237,7 +237,7 @@ impl Bench {
 
     /// Adds the batch script and all else; a step runs each line of its config, one by one.
     pub(crate) fn launch(&self, rendered: &Rendered) {
-        let step = |conf: &str, _: u32| {
+        let step = |conf: &str, _: u32, _: u32| {
             let each = "while read -r rank command; do eval \"$command\"; done <\"$1\"";
             ["/bin/sh", "-c", each, "step", conf]
                 .map(str::to_owned)
@@ -250,7 +250,7 @@ impl Bench {
         &self,
         rendered: &Rendered,
         directives: &[String],
-        step: &dyn Fn(&str, u32) -> Vec<String>,
+        step: &dyn Fn(&str, u32, u32) -> Vec<String>,
     ) {
         self.with(&self.run_dir(), |_, request| {
             let launch = Launch {

@@ -29,14 +29,15 @@ fn bench() -> Bench {
     Bench::new(STAGE, &[("rows.jsonl", &rows.join("\n"))])
 }
 
-fn srun(conf: &str, tasks: u32) -> Vec<String> {
+fn srun(conf: &str, tasks: u32, lanes: u32) -> Vec<String> {
+    let beside = if lanes > 1 { "--overlap" } else { "it's" };
     [
         "srun",
         "-n",
         &tasks.to_string(),
         "--multi-prog",
         conf,
-        "it's",
+        beside,
     ]
     .map(str::to_owned)
     .to_vec()
@@ -76,29 +77,51 @@ fn the_batch_script_claims_runs_and_marks() {
     OR_ATTEMPT=${or_token#or-*-}
     OR_ATTEMPT=${OR_ATTEMPT%%-*}
     export OR_ATTEMPT
-    mkdir -p log
+    mkdir -p log "$or_token.steps"
 
     or_status=0
     or_pid=
+    or_step=0
 
     # A marker is there whole or not at all.
     or_mark() {
         printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
     }
 
+    or_end() {
+        rm -rf "$or_token.steps"
+        or_mark ended "$1 $(date +%s) $or_token"
+        exit "$1"
+    }
+
     or_stop() {
+        trap '' TERM INT HUP
+        [ -z "$or_lanes" ] || kill $or_lanes 2>/dev/null
+        wait
+        or_end 143
+    }
+
+    or_stop_lane() {
         trap '' TERM INT HUP
         if [ -n "$or_pid" ]; then
             kill "$or_pid" 2>/dev/null
             wait "$or_pid"
         fi
-        or_mark ended "143 $(date +%s) $or_token"
         exit 143
     }
 
-    # In the background, so that a signal is answered at once. A step that fails does not end the
-    # others: each job has its own record.
-    or_step() {
+    # Runs the step unless another lane has it: the one that makes its directory. In the background, so
+    # that a signal is answered at once. A step that fails does not end the others: each job has its own
+    # record.
+    or_run() {
+        or_step=$((or_step + 1))
+        [ ! -d "$or_token.steps/$or_step" ] || return 0
+        if ! mkdir "$or_token.steps/$or_step" 2>/dev/null; then
+            [ ! -d "$or_token.steps/$or_step" ] || return 0
+            or_status=1
+            echo "outrigger: step $or_step cannot be begun: $*" >&2
+            return 0
+        fi
         "$@" </dev/null &
         or_pid=$!
         wait "$or_pid"
@@ -110,13 +133,28 @@ fn the_batch_script_claims_runs_and_marks() {
         fi
     }
 
+    # Whoever is done with a step goes on with the next, so a slow one holds nobody.
+    or_lane() {
+        trap or_stop_lane TERM INT HUP
+        or_run srun -n 4 --multi-prog chunk.000.conf "it's"
+        or_run srun -n 4 --multi-prog chunk.001.conf "it's"
+        or_run srun -n 2 --multi-prog chunk.002.conf "it's"
+        exit "$or_status"
+    }
+
+    or_lanes=
+    or_left=1
     trap or_stop TERM INT HUP
     or_mark started "$(date +%s) $(uname -n) $or_token"
-    or_step srun -n 4 --multi-prog chunk.000.conf "it's"
-    or_step srun -n 4 --multi-prog chunk.001.conf "it's"
-    or_step srun -n 2 --multi-prog chunk.002.conf "it's"
-    or_mark ended "$or_status $(date +%s) $or_token"
-    exit "$or_status"
+    while [ "$or_left" -gt 0 ]; do
+        or_lane &
+        or_lanes="$or_lanes $!"
+        or_left=$((or_left - 1))
+    done
+    for or_lane in $or_lanes; do
+        wait "$or_lane" || or_status=$?
+    done
+    or_end "$or_status"
     "#);
     let last = &bench.jobs()[8..];
     let line = |rank: usize| {
@@ -127,6 +165,46 @@ fn the_batch_script_claims_runs_and_marks() {
     };
     assert_eq!(bench.text("chunk.002.conf"), line(0) + &line(1));
     assert!(!bench.run_dir().join("chunk.003.conf").exists());
+}
+
+#[test]
+fn lanes_run_narrower_steps_beside_each_other() {
+    let mut bench = bench();
+    bench.site.chunk.lanes = Some(2);
+    bench.launch_with(&bench.render(), &[], &srun);
+    let script = bench.text(run_dir::BATCH_SCRIPT);
+    let lane: Vec<&str> = script
+        .lines()
+        .filter(|line| line.contains("or_run ") || line.starts_with("or_left="))
+        .collect();
+    insta::assert_snapshot!(lane.join("\n"), @r"
+        or_run srun -n 2 --multi-prog chunk.000.conf --overlap
+        or_run srun -n 2 --multi-prog chunk.001.conf --overlap
+        or_run srun -n 2 --multi-prog chunk.002.conf --overlap
+        or_run srun -n 2 --multi-prog chunk.003.conf --overlap
+        or_run srun -n 2 --multi-prog chunk.004.conf --overlap
+    or_left=2
+    ");
+}
+
+#[test]
+fn a_template_that_knows_no_lanes_gets_none() {
+    let mut bench = bench();
+    let rendered = bench.render();
+    let path = bench.path("templates/msub/body.sh");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(
+        &path,
+        "{% for step in steps %}{{ step | safe }}\n{% endfor %}",
+    )
+    .unwrap();
+    try_launch(&bench, &rendered, &[]).unwrap();
+    bench.site.chunk.lanes = Some(2);
+    let error = try_launch(&bench, &rendered, &[]).unwrap_err();
+    assert!(
+        error.contains("body.sh: it says nothing of `lanes`"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -433,7 +433,7 @@ fn a_step_that_fails_does_not_end_the_others() {
     all.extend(files.iter().map(|(path, text)| (path.as_str(), *text)));
     let bench = Bench::new(&stage(GOOD), &all);
     let rendered = bench.render();
-    let step = |conf: &str, _: u32| {
+    let step = |conf: &str, _: u32, _: u32| {
         ["/bin/sh", "-c", "echo $0; exit 7", conf]
             .map(str::to_owned)
             .to_vec()
@@ -500,33 +500,41 @@ fn a_job_that_is_ended_from_outside_says_so() {
     );
 }
 
-#[test]
-fn a_batch_script_that_is_ended_from_outside_marks_it() {
-    let bench = one("true");
-    let (ready, hold) = (bench.scratch().join("ready"), bench.scratch().join("hold"));
-    fifo(&ready);
-    fifo(&hold);
-    let script = "echo >\"$1\"; exec cat <\"$2\"";
-    let paths = [&ready, &hold].map(|path| path.to_str().unwrap().to_owned());
-    let step = |_: &str, _: u32| {
-        let [ready, hold] = paths.clone();
-        vec![
-            "/bin/sh".into(),
-            "-c".into(),
-            script.into(),
-            "step".into(),
-            ready,
-            hold,
-        ]
+#[rstest]
+#[case("dash", 1)]
+#[case("dash", 2)]
+#[case("bash", 2)]
+fn a_batch_script_that_is_ended_from_outside_marks_it(#[case] shell: &str, #[case] lanes: u32) {
+    let (rows, files) = rows(2);
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), *text))
+        .collect();
+    let mut bench = prepared(&stage("true"), &rows, &files);
+    bench.site.chunk.lanes = Some(lanes);
+    bench.site.chunk.max_tasks = Some(1);
+    let ready = ["chunk.000.conf", "chunk.001.conf"]
+        .map(|conf| bench.scratch().join(format!("ready.{conf}")));
+    let hold = bench.scratch().join("hold");
+    ready.iter().chain([&hold]).for_each(|path| fifo(path));
+    let script = "echo >\"$1/ready.$2\"; exec cat <\"$1/hold\"";
+    let scratch = bench.scratch().to_str().unwrap().to_owned();
+    let step = |conf: &str, _: u32, _: u32| {
+        ["/bin/sh", "-c", script, "step", &scratch, conf]
+            .map(str::to_owned)
+            .to_vec()
     };
     bench.launch_with(&bench.render(), &[], &step);
     bench.stage_in();
-    let mut child = Command::new("dash")
+    let mut child = Command::new(shell)
         .arg("job.sh")
         .current_dir(bench.remote_dir())
         .spawn()
         .unwrap();
-    wait_for(&ready);
+    ready
+        .iter()
+        .take(lanes as usize)
+        .for_each(|path| wait_for(path));
     terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(
@@ -534,4 +542,8 @@ fn a_batch_script_that_is_ended_from_outside_marks_it() {
             .unwrap()
             .starts_with("143 ")
     );
+    // Nobody is left who would read it.
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    let opened = rustix::fs::open(&hold, flags, rustix::fs::Mode::empty());
+    assert_eq!(opened.err(), Some(rustix::io::Errno::NXIO));
 }

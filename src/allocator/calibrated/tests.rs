@@ -27,6 +27,7 @@ fn wish(prefer: Prefer) -> Wish {
     let start = Start {
         launcher: LauncherKind::Chunks,
         ranks: 937,
+        lanes: 1,
     };
     Wish {
         prefer,

@@ -176,7 +176,7 @@ impl Dialect for LocalScheduler {
         Ok(Vec::new())
     }
 
-    fn step_command(&self, conf: &str, _tasks: u32) -> Vec<String> {
+    fn step_command(&self, conf: &str, _tasks: u32, _lanes: u32) -> Vec<String> {
         vec![
             text(&self.program),
             "launch".into(),
@@ -280,7 +280,7 @@ mod tests {
             @"/usr/bin/outrigger local submit --spool /scratch/.outrigger-local --name or-1-1-00000000 --walltime 60 --output /scratch/runs/1/job.out --jobs 1 /scratch/runs/1/job.sh"
         );
         insta::assert_snapshot!(
-            scheduler().step_command("steps/0.conf", 7).join(" "),
+            scheduler().step_command("steps/0.conf", 7, 4).join(" "),
             @"/usr/bin/outrigger launch --slots 24 --spool /scratch/.outrigger-local steps/0.conf"
         );
     }

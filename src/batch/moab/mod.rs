@@ -158,8 +158,8 @@ impl Dialect for Moab {
             .collect())
     }
 
-    fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
-        multi_prog::step("srun", conf, tasks)
+    fn step_command(&self, conf: &str, tasks: u32, lanes: u32) -> Vec<String> {
+        multi_prog::step("srun", conf, tasks, lanes)
     }
 
     fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {

@@ -277,8 +277,8 @@ impl Dialect for Script {
         self.0.directives(request)
     }
 
-    fn step_command(&self, conf: &str, tasks: u32) -> Vec<String> {
-        self.0.step_command(conf, tasks)
+    fn step_command(&self, conf: &str, tasks: u32, lanes: u32) -> Vec<String> {
+        self.0.step_command(conf, tasks, lanes)
     }
 
     fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {

@@ -25,6 +25,8 @@ const SHORTEST_SILENCE: Seconds = Seconds(5);
 const MAX_SOCKET: usize = 79;
 /// Most jobs of a controller in one batch job.
 const MOST_BUNDLED: u32 = 10_000;
+/// Most steps at once that a site may ask for.
+const MOST_LANES: u32 = 64;
 /// Most masters of one site.
 const MOST_MASTERS: u32 = 16;
 
@@ -348,6 +350,13 @@ fn chunk(chunk: &ChunkLimits, path: &KeyPath, report: &mut Report<'_>) {
         &path.key("max_tasks"),
         "`max_tasks` must be at least 1",
         "",
+    );
+    let lanes = chunk.lanes.unwrap_or(1);
+    report.require(
+        (1..=MOST_LANES).contains(&lanes),
+        &path.key("lanes"),
+        format!("`lanes` must be from 1 to {MOST_LANES}, not {lanes}"),
+        "each lane is a process of srun on the first node; 1 is one step after the other",
     );
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tera::{Context, Tera, Value};
 
-use super::{Launch, LaunchError};
+use super::{Launch, LaunchError, Steps};
 use crate::{
-    config::site::{SchedulerKind, Site},
+    config::site::{LauncherKind, SchedulerKind, Site},
     prepare::{
         RenderRequest,
         template::{escape, quote},
@@ -28,11 +28,11 @@ const TEMPLATES: [(&str, &str); 4] = [
     (BODY, include_str!("../../../templates/msub/body.sh")),
 ];
 
-/// The text of the batch script; `steps` are the commands (argv) that run the jobs.
+/// The text of the batch script.
 pub(super) fn render(
     request: &RenderRequest<'_>,
     launch: &Launch<'_>,
-    steps: &[Vec<String>],
+    steps: &Steps,
 ) -> Result<String, LaunchError> {
     for line in launch.directives {
         let one_line = line.starts_with('#') && !line.contains(['\n', '\r', '\0']);
@@ -56,12 +56,19 @@ pub(super) fn render(
 /// # Errors
 /// The first thing that is wrong in them.
 pub fn check_templates(home: &Path, site_name: &str, site: &Site) -> Result<(), LaunchError> {
+    let lanes = match site.launcher {
+        LauncherKind::Chunks => site.lanes(),
+        LauncherKind::Worker => 1,
+    };
     let values = Values {
         directives: &[],
         remote_dir: &site.scratch,
         token: "or-1-1-00000000",
         run_id: 1,
-        steps: &[vec!["step".to_owned()]],
+        steps: &Steps {
+            commands: vec![vec!["step".to_owned()]],
+            lanes,
+        },
     };
     fill(home, site_name, site, &values).map(drop)
 }
@@ -97,7 +104,7 @@ struct Values<'a> {
     remote_dir: &'a Path,
     token: &'a str,
     run_id: i64,
-    steps: &'a [Vec<String>],
+    steps: &'a Steps,
 }
 
 fn fill(
@@ -124,6 +131,7 @@ fn fill(
         files.push((each, file));
         texts.push((each, text));
     }
+    one_by_one(&texts, &files, values.steps.lanes)?;
     let wrong = |error: tera::Error| {
         let message = error.to_string();
         let place = |each: &str| message.contains(&format!("--> {each}:"));
@@ -140,6 +148,29 @@ fn fill(
     };
     tera.add_raw_templates(texts).map_err(wrong)?;
     tera.render(name, &context(site, values)?).map_err(wrong)
+}
+
+/// Refuses a template that would run narrow steps one after the other, where `lanes` of them are to
+/// run at once: most of the allocation would be idle.
+fn one_by_one(
+    texts: &[(&str, String)],
+    files: &[(&str, String)],
+    lanes: u32,
+) -> Result<(), LaunchError> {
+    let names = |word: &str| texts.iter().find(|(_, text)| text.contains(word));
+    let Some((each, _)) = names("steps") else {
+        return Ok(());
+    };
+    if lanes == 1 || names("lanes").is_some() {
+        return Ok(());
+    }
+    let file = files.iter().find(|(name, _)| name == each);
+    Err(LaunchError::Template {
+        template: file.map_or_else(|| (*each).to_owned(), |(_, file)| file.clone()),
+        message: format!(
+            "it says nothing of `lanes`, so it would run one step after the other, each on a part of the slots: run {lanes} at once, or set `chunk: {{lanes: 1}}`"
+        ),
+    })
 }
 
 /// The file and text of a template: the site's own, that of all sites, or ours.
@@ -166,8 +197,8 @@ fn text(
 }
 
 fn context(site: &Site, values: &Values<'_>) -> Result<Context, LaunchError> {
-    let mut steps = Vec::with_capacity(values.steps.len());
-    for argv in values.steps {
+    let mut steps = Vec::with_capacity(values.steps.commands.len());
+    for argv in &values.steps.commands {
         let words: Result<Vec<_>, String> = argv.iter().map(|word| quote(word)).collect();
         let words = words.map_err(|message| LaunchError::Template {
             template: "step".into(),
@@ -182,6 +213,7 @@ fn context(site: &Site, values: &Values<'_>) -> Result<Context, LaunchError> {
     context.insert("dir", &values.remote_dir.to_string_lossy());
     context.insert("token", values.token);
     context.insert("steps", &steps);
+    context.insert("lanes", &values.steps.lanes);
     context.insert_value("run_id", Value::from(values.run_id));
     Ok(context)
 }
