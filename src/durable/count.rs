@@ -2,9 +2,11 @@
 
 use std::{
     env,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::OnceLock,
 };
 
@@ -14,6 +16,8 @@ use rustix::process::{Signal, getpid, kill_process};
 const STEPS: &str = "OUTRIGGER_STEPS";
 /// At which step to die.
 const CRASH_AT: &str = "OUTRIGGER_CRASH_AT";
+/// A program that makes something else die then; the process goes on when it is over.
+const CRASH_BY: &str = "OUTRIGGER_CRASH_BY";
 
 /// The count in use, if steps are counted.
 pub(super) fn in_use() -> Option<&'static Count> {
@@ -27,6 +31,8 @@ pub(super) struct Count {
     file: PathBuf,
     program: String,
     death: Option<Death>,
+    /// What to run at that step instead of dying.
+    killer: Option<OsString>,
 }
 
 /// Before which step to die.
@@ -52,6 +58,7 @@ impl Count {
             file,
             program: program(env::args()),
             death,
+            killer: env::var_os(CRASH_BY),
         })
     }
 
@@ -59,7 +66,12 @@ impl Count {
     pub(super) fn step(&self, what: &str) {
         let name = format!("{}: {}", self.program, what.replace('\n', " "));
         match self.note(&name) {
-            Ok(before) if self.death.as_ref().is_some_and(|d| d.is_at(&before, &name)) => die(),
+            Ok(before) if self.death.as_ref().is_some_and(|d| d.is_at(&before, &name)) => {
+                match &self.killer {
+                    None => die(),
+                    Some(killer) => kill(killer),
+                }
+            },
             Ok(_) => {},
             Err(error) => eprintln!("outrigger: {}: {error}", self.file.display()),
         }
@@ -105,12 +117,21 @@ fn die() {
     let _gone = kill_process(getpid(), Signal::KILL);
 }
 
+/// Lets `killer` do its work before this process goes on.
+fn kill(killer: &OsStr) {
+    let done = Command::new(killer).stdin(Stdio::null()).status();
+    if !done.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        eprintln!("outrigger: {CRASH_BY}: {}: {done:?}", killer.display());
+    }
+}
+
 /// What this process is: its name, unless that is ours, and its verbs.
 fn program(mut arguments: impl Iterator<Item = String>) -> String {
     let path = arguments.next().unwrap_or_default();
     let name = Path::new(&path).file_name().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
     let verbs = arguments
+        .skip_while(|word| word == "--quiet")
         .take_while(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
         .take(2);
     let words = Some(name).filter(|name| name != "outrigger");
@@ -138,7 +159,29 @@ mod tests {
         let of = |line: &str| program(line.split(' ').map(str::to_owned));
         assert_eq!(of("/bin/outrigger remote run --label t"), "remote run");
         assert_eq!(of("outrigger launch --slots 4"), "launch");
+        assert_eq!(of("outrigger --quiet remote exec 7"), "remote exec");
         assert_eq!(of("/bin/pantasks_server --load x"), "pantasks_server");
+    }
+
+    #[test]
+    fn something_else_dies_at_a_step_and_the_process_goes_on() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let killer = dir.path().join("killer");
+        std::fs::write(&killer, "#!/bin/sh\necho x >>\"$0.struck\"\n").unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&killer, mode).unwrap();
+        let count = Count {
+            file: dir.path().join("steps"),
+            program: "remote run".into(),
+            death: Some(Death::At(2)),
+            killer: Some(killer.into()),
+        };
+        for _ in 0..3 {
+            count.step("commit runs");
+        }
+        let struck = std::fs::read_to_string(dir.path().join("killer.struck")).unwrap();
+        assert_eq!(struck, "x\n");
     }
 
     #[test]
@@ -148,6 +191,7 @@ mod tests {
             file: dir.path().join("steps"),
             program: "remote run".into(),
             death: Some(Death::At(9)),
+            killer: None,
         };
         count.step("commit runs");
         count.step("rename\nrun.yaml");

@@ -6,7 +6,9 @@
 //! step of every process that inherits it is a line of that file, and with `OUTRIGGER_CRASH_AT=N`
 //! the process that comes to the N-th is killed right before it, as by `kill -9`
 //! (`NAME#K`: to the K-th step of that name). Right before one step is right after the one before,
-//! so each state that a death can leave is met. Without the variables a step costs one load.
+//! so each state that a death can leave is met. With `OUTRIGGER_CRASH_BY=PROGRAM` that process lives:
+//! the program is run before the step, and makes something else die, a server or a link. Without
+//! the variables a step costs one load.
 
 mod count;
 

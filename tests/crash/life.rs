@@ -74,13 +74,19 @@ impl Life {
 
     /// One in which a component that failed is bundled again so often.
     pub(crate) fn with_retries(retries: u32) -> Self {
+        Self::at(&format!("retries: {retries}"))
+    }
+
+    /// One at a site with `more` lines of configuration.
+    pub(crate) fn at(more: &str) -> Self {
+        let more = more.replace('\n', "\n    ");
         let life = Self {
             dir: tempfile::tempdir().unwrap(),
         };
         life.write(
             "outrigger.yaml",
             &format!(
-                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    nodes: {{cores: 4, max: 2}}\n    walltime: {{min: 1m, max: 1h}}\n    retries: {retries}\n",
+                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    nodes: {{cores: 4, max: 2}}\n    walltime: {{min: 1m, max: 1h}}\n    {more}\n",
                 life.path().join("scratch").display()
             ),
         );
@@ -98,23 +104,22 @@ impl Life {
         self.dir.path()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    /// The driver, with its steps counted; it dies at `death`, if one is given.
-    pub(crate) fn driver(&self, death: Option<&str>) -> Child {
+    /// A program whose steps are counted; it dies at `death`, if one is given.
+    pub(crate) fn program(&self, program: &Path, death: Option<&str>) -> Command {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path().join("said"))
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outrigger"));
+        let mut command = Command::new(program);
         command
             .current_dir(self.path())
-            .args(["remote", "run", "--quiet", "--label", "t"])
             .env("OUTRIGGER_STEPS", self.path().join("steps"))
             .env_remove("OUTRIGGER_CRASH_AT")
             .stdin(Stdio::null())
@@ -123,7 +128,19 @@ impl Life {
         if let Some(death) = death {
             command.env("OUTRIGGER_CRASH_AT", death);
         }
-        command.spawn().unwrap()
+        command
+    }
+
+    /// The driver, to be started.
+    pub(crate) fn to_drive(&self, death: Option<&str>) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_outrigger").as_ref(), death);
+        command.args(["remote", "run", "--quiet", "--label", "t"]);
+        command
+    }
+
+    /// The driver; it dies at `death`, if one is given.
+    pub(crate) fn driver(&self, death: Option<&str>) -> Child {
+        self.to_drive(death).spawn().unwrap()
     }
 
     /// Drives to the end, again and again if drivers die.
@@ -171,25 +188,36 @@ impl Life {
         text.lines().map(str::to_owned).collect()
     }
 
-    fn ask(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
         crate::asked::ask(self.path(), sql)
     }
 
     pub(crate) fn end(&self) -> End {
         let mut products = BTreeMap::new();
-        for entry in fs::read_dir(self.path().join("products")).unwrap() {
+        let home = fs::read_dir(self.path().join("products"));
+        for entry in home.into_iter().flatten() {
             let path = entry.unwrap().path();
             products.insert(name(&path), fs::read_to_string(&path).unwrap());
         }
-        let state = self.ask(
+        let state = self.state();
+        End { state, products }
+    }
+
+    fn state(&self) -> Vec<String> {
+        self.ask(
             "SELECT * FROM (
              SELECT 'component ' || stage || stage_id || ' ' || state AS line FROM components WHERE state <> 'retry'
              UNION ALL SELECT 'record ' || thing || part || ' ' || bytes FROM measured
              UNION ALL SELECT 'queue ' || stage || stage_id || label FROM queue
              UNION ALL SELECT DISTINCT 'file ' || replace(CAST(path AS TEXT), rtrim(CAST(path AS TEXT), replace(CAST(path AS TEXT), '/', '')), '') || ' ' || hash FROM files)
              ORDER BY line",
-        );
-        End { state, products }
+        )
+    }
+
+    /// Whether it has come to `end`.
+    pub(crate) fn is_at(&self, end: &End) -> bool {
+        let has_records = "SELECT name FROM sqlite_schema WHERE name = 'measured'";
+        !self.ask(has_records).is_empty() && self.state() == end.state && self.end() == *end
     }
 
     pub(crate) fn way(&self) -> Way {
@@ -264,7 +292,7 @@ impl Life {
 }
 
 /// Whether a driver came to its end: something failed for good, as it should.
-fn finished(status: ExitStatus) -> bool {
+pub(crate) fn finished(status: ExitStatus) -> bool {
     status.code() == Some(1)
 }
 

@@ -147,6 +147,20 @@ impl Sshd {
             .count()
     }
 
+    /// A program that ends every connection and waits until the master has noticed.
+    #[allow(dead_code, reason = "only the crash matrix cuts at a step")]
+    pub(crate) fn cutter(&self) -> PathBuf {
+        let text = format!(
+            "#!/bin/sh\nend() {{\n  for child in $(cat /proc/$1/task/$1/children); do end $child; done\n  \
+             [ $1 = {0} ] || case $(cat /proc/$1/comm) in sshd*) kill -9 $1 ;; esac\n}}\nend {0}\n\
+             while ssh -F {1} -S {2} -O check site 2>/dev/null; do :; done\n",
+            self.child.id(),
+            self.path().join("ssh_config").display(),
+            self.socket().display(),
+        );
+        self.script("cut", &text)
+    }
+
     /// Ends every connection, as a site's cut-off does.
     pub(crate) fn drop_connections(&self) {
         self.signal_connections(Signal::KILL);

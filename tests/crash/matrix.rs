@@ -1,0 +1,64 @@
+//! At which steps to die, and lives that take place at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+/// Whether each step is tried, not the first of each name.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("OUTRIGGER_CRASH_FULL").is_some()
+}
+
+/// A life in which chance decides.
+pub(crate) struct Random {
+    /// What makes it happen again.
+    pub(crate) which: String,
+    seed: u64,
+}
+
+impl Random {
+    pub(crate) fn chance(&self) -> fastrand::Rng {
+        fastrand::Rng::with_seed(self.seed)
+    }
+}
+
+/// So many lives of chance, ten times as many in the full form.
+pub(crate) fn lives(count: u64) -> Vec<Random> {
+    let seed = std::env::var("OUTRIGGER_CRASH_SEED");
+    let seed: u64 = seed.map_or(20_261_128, |seed| seed.parse().unwrap());
+    let count = if is_full() { 10 * count } else { count };
+    let life = |number| Random {
+        which: format!("seed {seed}, life {number}"),
+        seed: seed.wrapping_mul(1000).wrapping_add(number),
+    };
+    (0..count).map(life).collect()
+}
+
+/// At which steps to die, given those of a life without death: the first `times` of each name.
+pub(crate) fn deaths(steps: &[String], times: usize) -> Vec<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut deaths = Vec::new();
+    for step in steps {
+        let count = counts.entry(step).or_default();
+        *count += 1;
+        if *count <= times || is_full() {
+            deaths.push(format!("{step}#{count}"));
+        }
+    }
+    deaths
+}
+
+/// Lets a life take place for each, so many at once.
+pub(crate) fn each<T: Sync>(all: &[T], at_once: usize, life: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..at_once.min(all.len()) {
+            scope.spawn(|| {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    life(one);
+                }
+            });
+        }
+    });
+}
