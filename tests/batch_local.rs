@@ -85,6 +85,7 @@ impl Site {
             copy: script,
             request: &request,
             anew: false,
+            after: &[],
         })
     }
 

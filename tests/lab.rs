@@ -9,6 +9,8 @@ mod lab_asking;
 #[cfg(test)]
 mod lab_bridge;
 #[cfg(test)]
+mod lab_chain;
+#[cfg(test)]
 mod lab_cluster;
 #[cfg(test)]
 mod lab_doctor;
@@ -20,6 +22,8 @@ mod lab_lanes;
 mod lab_link;
 #[cfg(test)]
 mod lab_survey;
+
+mod until;
 
 #[cfg(test)]
 mod site {

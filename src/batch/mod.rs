@@ -55,6 +55,9 @@ pub struct Submission<'a> {
     pub request: &'a JobRequest,
     /// Whether an earlier submission of its name is known to have died over it.
     pub anew: bool,
+    /// Jobs that must have ended well before it begins. Where one does not, the scheduler cancels
+    /// it, or leaves it in the queue for ever ([`JobStatus::may_be_stranded`]).
+    pub after: &'a [JobId],
 }
 
 /// What a batch script must say to its scheduler.
@@ -148,6 +151,12 @@ pub fn version_command(site: &Site) -> Option<Vec<String>> {
         SchedulerKind::Moab => Some(Moab::new(path).version()),
         SchedulerKind::Local | SchedulerKind::Slurmrestd => None,
     }
+}
+
+/// `afterok:1:2`, in the words of Slurm and of Moab; nothing if there is nothing to wait for.
+fn after_ok(jobs: &[JobId]) -> Option<String> {
+    let ids: Vec<&str> = jobs.iter().map(JobId::as_str).collect();
+    (!ids.is_empty()).then(|| format!("afterok:{}", ids.join(":")))
 }
 
 fn local(site: &Site, program: &Path) -> LocalScheduler {

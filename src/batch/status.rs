@@ -84,6 +84,20 @@ impl Ending {
 }
 
 impl JobStatus {
+    /// Whether a job that was to begin after others may never begin, since one of them failed: it
+    /// was cancelled, or is left in the queue with that reason (Slurm's `DependencyNeverSatisfied`),
+    /// or held by Moab itself, which does that to a job that cannot run.
+    pub fn may_be_stranded(&self) -> bool {
+        match self {
+            Self::Ended(Ending::Cancelled) => true,
+            Self::Queued { reason } => reason == "DependencyNeverSatisfied",
+            Self::Held { reason } => {
+                reason == "BatchHold" || reason.to_ascii_lowercase().contains("depend")
+            },
+            Self::Running { .. } | Self::Ended(_) | Self::Unknown => false,
+        }
+    }
+
     /// The state of a job array of which `self` and `other` are parts: what still lives decides;
     /// among ended parts, one that did not complete decides.
     pub(super) fn join(self, other: Self) -> Self {
@@ -131,6 +145,33 @@ mod tests {
             Just(queued),
             Just(running),
         ]
+    }
+
+    #[test]
+    fn a_job_that_waits_as_it_should_is_not_stranded() {
+        let queued = |reason: &str| JobStatus::Queued {
+            reason: reason.into(),
+        };
+        let held = |reason: &str| JobStatus::Held {
+            reason: reason.into(),
+        };
+        for stranded in [
+            JobStatus::Ended(Ending::Cancelled),
+            queued("DependencyNeverSatisfied"),
+            held("BatchHold"),
+        ] {
+            assert!(stranded.may_be_stranded(), "{stranded:?}");
+        }
+        for fine in [
+            JobStatus::Unknown,
+            JobStatus::Ended(Ending::Completed),
+            JobStatus::Ended(Ending::Timeout),
+            queued("Dependency"),
+            held("UserHold"),
+            held("JobHeldUser"),
+        ] {
+            assert!(!fine.may_be_stranded(), "{fine:?}");
+        }
     }
 
     proptest! {

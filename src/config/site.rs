@@ -92,6 +92,10 @@ pub struct Site {
     /// What the queue likes, for formula `calibrated`.
     #[serde(default)]
     pub prefer: Prefer,
+    /// Whether a run that reads what batch jobs still make is submitted to begin after them, instead
+    /// of waiting here until they are over.
+    #[serde(default)]
+    pub chain: bool,
     /// What starts the jobs inside an allocation.
     #[serde(default)]
     pub launcher: LauncherKind,

@@ -5,7 +5,7 @@
 //! asked again, since it may have purged something while the rest was on its way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     state::{
         Store,
+        awaited::Awaited,
         event::Act,
         file::FileKey,
         run::Run,
@@ -48,6 +49,8 @@ pub(super) struct Staging {
     pub(super) untouched: usize,
     /// Runs that were cleaned to make room.
     pub(super) cleaned: Vec<Candidate>,
+    /// Batch jobs that are to make some of them.
+    pub(super) awaited: BTreeSet<Awaited>,
 }
 
 /// An input of the run.
@@ -63,6 +66,8 @@ struct Input<'a> {
     is_verified: bool,
     /// Whether it is on the site, as far as we know.
     is_there: bool,
+    /// Whether a batch job is to make it, so that nothing is to be done about it.
+    is_promised: bool,
 }
 
 impl Exec<'_> {
@@ -81,6 +86,7 @@ impl Exec<'_> {
         let bytes = shipped.clone().map(|input| input.here.size).sum();
         self.progress.expect(shipped.count() as u64, bytes);
 
+        let promises = self.promises(store, run, files)?;
         let mut staging = Staging::default();
         for sending in 0..=SENDINGS {
             let guard = Guard::look(store.path(), &run.site)
@@ -88,11 +94,14 @@ impl Exec<'_> {
                 .map_err(ScratchError::from)?;
             self.look_at(&mut inputs, &mut staging, now).await?;
             drop(guard);
-            let mut lacking: Vec<&mut Input<'_>> = inputs
-                .iter_mut()
-                .filter(|input| !input.is_there && !staging.missing.contains_key(&input.file.id))
-                .collect();
-            for input in &mut lacking {
+            if sending == 0 {
+                for input in inputs.iter_mut().filter(|input| !input.is_shipped()) {
+                    let awaited = promises.job(&input.file.remote, input.is_there)?;
+                    input.is_promised = awaited.is_some();
+                    staging.awaited.extend(awaited);
+                }
+            }
+            for input in lacking(&mut inputs, &staging) {
                 input.find_at_home(store, &run.site)?;
             }
             if sending == 0 {
@@ -104,10 +113,7 @@ impl Exec<'_> {
                 let act = Act::new(now, ACTOR, &why);
                 staging.cleaned = room.make_room(store, self.host, &wanted, act).await?;
             }
-            let lacking: Vec<&mut Input<'_>> = inputs
-                .iter_mut()
-                .filter(|input| !input.is_there && !staging.missing.contains_key(&input.file.id))
-                .collect();
+            let lacking = lacking(&mut inputs, &staging);
             if lacking.is_empty() {
                 break;
             }
@@ -123,7 +129,7 @@ impl Exec<'_> {
         }
         let rows: Vec<Staged> = inputs
             .into_iter()
-            .filter(|input| input.is_there)
+            .filter(|input| input.is_there && !input.is_promised)
             .filter_map(|input| input.row)
             .map(|row| Staged {
                 run_id: run.run_id,
@@ -312,6 +318,16 @@ impl Input<'_> {
     }
 }
 
+/// The inputs that the site lacks and that may still be had.
+fn lacking<'i, 'f>(inputs: &'i mut [Input<'f>], staging: &Staging) -> Vec<&'i mut Input<'f>> {
+    let missing = &staging.missing;
+    inputs
+        .iter_mut()
+        .filter(|input| !input.is_there && !input.is_promised)
+        .filter(|input| !missing.contains_key(&input.file.id))
+        .collect()
+}
+
 /// The inputs among `files`, with what is known of them here and in the ledger.
 fn inputs<'f>(
     store: &Store,
@@ -340,6 +356,7 @@ fn inputs<'f>(
             row: rows.remove(&file.remote),
             is_verified: false,
             is_there: false,
+            is_promised: false,
         }
     };
     Ok(inputs.map(input).collect())

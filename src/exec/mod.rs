@@ -4,6 +4,7 @@
 //! again, and before a submission in doubt is repeated the scheduler is asked by the token.
 
 mod inputs;
+mod promise;
 mod refuse;
 pub mod scratch;
 mod stage_in;
@@ -75,9 +76,10 @@ pub enum Executed {
         /// What the scheduler said.
         why: String,
     },
-    /// There is no room for its inputs yet; the next exec tries again.
+    /// There is no room for its inputs yet, or what it reads is still to be made; the next exec
+    /// tries again.
     Waits {
-        /// How much is lacking.
+        /// For what.
         why: String,
     },
     /// It is in error.
@@ -94,7 +96,7 @@ impl fmt::Display for Executed {
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
             Self::Held { why } => write!(f, "held: {why}"),
             Self::InDoubt { why } => write!(f, "in doubt: {why}"),
-            Self::Waits { why } => write!(f, "waits for room: {why}"),
+            Self::Waits { why } => write!(f, "waits for {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -148,7 +150,7 @@ impl From<ScratchError> for Stop {
         match error {
             ScratchError::State(error) => Self::Error(error.into()),
             ScratchError::Link(error) => Self::Link(error),
-            ScratchError::Later(error) => Self::Wait(error.to_string()),
+            ScratchError::Later(error) => Self::Wait(format!("room: {error}")),
             error => Self::Fail(error.to_string()),
         }
     }

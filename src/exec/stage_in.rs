@@ -1,6 +1,6 @@
 //! Stage-in: what the site lacks is sent; what must be there already is looked for.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Exec, Stop,
@@ -59,6 +59,7 @@ impl Exec<'_> {
         let besides = (decision.remote_dir.clone(), size);
         let staging = self.bring_inputs(store, run, &files, besides).await?;
 
+        self.expect_promised(store, run, &staging.awaited).await?;
         let refused = refuse::refused(&jobs, &staging.missing);
         if !jobs.is_empty() && refused.len() == jobs.len() {
             let why = refused.values().next().cloned().unwrap_or_default();
@@ -124,6 +125,15 @@ fn told(staging: &Staging, inputs: usize, refused: usize) -> String {
         let runs: Vec<String> = runs.collect();
         let bytes: u64 = staging.cleaned.iter().map(|run| run.bytes).sum();
         why = format!("{why}; run {} cleaned for {bytes} bytes", runs.join(", "));
+    }
+    if !staging.awaited.is_empty() {
+        let runs: BTreeSet<String> = staging
+            .awaited
+            .iter()
+            .map(|awaited| awaited.by_run.to_string())
+            .collect();
+        let runs: Vec<String> = runs.into_iter().collect();
+        why = format!("{why}; it begins after run {}", runs.join(", "));
     }
     if staging.untouched > 0 {
         let untouched = staging.untouched;

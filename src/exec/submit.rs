@@ -5,7 +5,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{ACTOR, Exec, ExecError, Stop};
+use super::{ACTOR, Exec, ExecError, Stop, promise::awaited};
 use crate::{
     batch::{
         AskError, JobId, JobRequest, QueryError, Submission, SubmitError, SubmitFault,
@@ -59,11 +59,13 @@ impl Exec<'_> {
         let walltime = Seconds(decision.allocation.walltime);
         let nodes = decision.allocation.nodes;
         let request = JobRequest::new(self.site, &run.token, nodes, walltime, output);
+        let after = awaited(store, run.run_id).map_err(ExecError::from)?;
         let job = Submission {
             script: &script,
             copy: &directory.join(run_dir::BATCH_SCRIPT),
             request: &request,
             anew,
+            after: &after,
         };
         let said = match self.scheduler.submit(job).await {
             Ok(id) => return self.record(store, run, &id, "submitted"),

@@ -10,6 +10,7 @@ mod legacy;
 mod outcome;
 mod report;
 mod status;
+mod stranded;
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
@@ -69,6 +70,12 @@ pub enum Polled {
     Ended,
     /// The scheduler does not know its batch job, and the job left no end yet; asked again.
     Unseen,
+    /// Its batch job was to begin after one that failed, and never will; its components are free to
+    /// be bundled again.
+    GivenBack {
+        /// After which.
+        why: String,
+    },
     /// It is full.
     Full(Counts),
     /// The link is down; goes on from the same step when it is back.
@@ -96,6 +103,7 @@ impl fmt::Display for Polled {
             Self::Running => f.write_str("running"),
             Self::Ended => f.write_str("ended"),
             Self::Unseen => f.write_str("not known to the scheduler (yet)"),
+            Self::GivenBack { why } => write!(f, "given back: {why}"),
             Self::Full(counts) => {
                 write!(f, "full: {} jobs passed", counts.passed)?;
                 for (count, word) in [(counts.failed, "failed"), (counts.lost, "lost")]

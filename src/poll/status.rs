@@ -72,7 +72,8 @@ impl Poll<'_> {
             Err(Asked::Query(why)) => return Err(PollError::Query(why)),
         };
         let mut polled = BTreeMap::new();
-        for Watched { run, .. } in runs {
+        for watched in runs {
+            let run = &watched.run;
             let mut state = store.run(run.run_id)?.state;
             if let RunState::Auth(_) = state {
                 state = self.advance(store, run.run_id, RunEvent::LinkUp, "the link is back")?;
@@ -80,7 +81,10 @@ impl Poll<'_> {
             let answer = match state {
                 RunState::Active(Stage::Run) => {
                     let found = found.get(&run.run_id).cloned().unwrap_or_default();
-                    self.take(store, run, &found)?
+                    match self.stranded(store, watched, &found.status).await? {
+                        Some(given_back) => given_back,
+                        None => self.take(store, run, &found)?,
+                    }
                 },
                 RunState::Active(Stage::Returning | Stage::Importing) => Polled::Ended,
                 _ => continue,
@@ -176,7 +180,7 @@ impl Poll<'_> {
 
     /// Takes the claim of a run's token, so that no batch job of it can begin any more; tells
     /// whether that came in time.
-    async fn closed(&self, watched: &Watched) -> Result<bool, Asked> {
+    pub(super) async fn closed(&self, watched: &Watched) -> Result<bool, Asked> {
         let once = Once {
             dir: Path::new(&watched.remote_dir),
             token: &watched.run.token,
@@ -313,7 +317,7 @@ fn is_past(age: i64, walltime: u64) -> bool {
 }
 
 /// Why nothing was learned.
-enum Asked {
+pub(super) enum Asked {
     Link(LinkError),
     Query(String),
 }

@@ -283,7 +283,10 @@ impl Workplace {
                     self.held.insert(run.run_id, visit.opened_at());
                     visit.observer.note(Some(run), &answer.to_string());
                 },
-                Polled::Ended | Polled::Full(_) | Polled::Failed { .. } => {
+                Polled::Ended
+                | Polled::Full(_)
+                | Polled::Failed { .. }
+                | Polled::GivenBack { .. } => {
                     done.changed = true;
                     visit.observer.note(Some(run), &answer.to_string());
                 },

@@ -214,6 +214,7 @@ impl Journey {
             request: &request,
             // Of several batch jobs of a bundle the first to begin claims it, the others do nothing.
             anew: true,
+            after: &[],
         };
         match visit.scheduler.submit(job).await {
             Ok(id) => self.submitted(bundle, id.as_str(), "submitted"),

@@ -373,22 +373,39 @@ impl Store {
     /// component of a cancelled run waits for it.
     pub fn give_up(&mut self, run_id: i64, act: Act<'_>) -> Result<(), StateError> {
         let transaction = self.write()?;
-        run::advance(&transaction, run_id, RunEvent::Cancel, act)?;
-        let left: Vec<i64> = {
-            let mut statement = transaction.prepare_cached(
-                "SELECT component_id FROM components
-                 WHERE run_id = ? AND state NOT IN ('passed', 'retry') ORDER BY component_id",
-            )?;
-            let ids = statement.query_map([run_id], |row| row.get(0))?;
-            ids.collect::<Result<_, _>>()?
-        };
-        for id in left {
-            let act = act.because("its run was cancelled");
-            advance(&transaction, id, ComponentEvent::Abandon, act)?;
-        }
+        give_up(&transaction, run_id, act)?;
         transaction.commit()?;
         Ok(())
     }
+
+    /// The same for a run whose batch job never began: its components have not been tried.
+    pub fn give_back(&mut self, run_id: i64, act: Act<'_>) -> Result<(), StateError> {
+        let transaction = self.write()?;
+        give_up(&transaction, run_id, act)?;
+        transaction.execute(
+            "UPDATE components SET attempt = attempt - 1 WHERE run_id = ? AND state = 'retry'",
+            [run_id],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn give_up(transaction: &Connection, run_id: i64, act: Act<'_>) -> Result<(), StateError> {
+    run::advance(transaction, run_id, RunEvent::Cancel, act)?;
+    let left: Vec<i64> = {
+        let mut statement = transaction.prepare_cached(
+            "SELECT component_id FROM components
+             WHERE run_id = ? AND state NOT IN ('passed', 'retry') ORDER BY component_id",
+        )?;
+        let ids = statement.query_map([run_id], |row| row.get(0))?;
+        ids.collect::<Result<_, _>>()?
+    };
+    for id in left {
+        let act = act.because("its run was cancelled");
+        advance(transaction, id, ComponentEvent::Abandon, act)?;
+    }
+    Ok(())
 }
 
 pub(super) fn advance(

@@ -5,6 +5,7 @@
 //! ([`run::RunState::after`], [`component::ComponentState::after`], [`job::JobState::after`]),
 //! in one SQLite transaction, and appends an event (design decision 1).
 
+pub mod awaited;
 pub mod bundle;
 pub mod check;
 pub mod component;

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 18] = [
+pub const RESERVED: [&str; 19] = [
     "runs",
     "components",
     "jobs",
@@ -25,10 +25,11 @@ pub const RESERVED: [&str; 18] = [
     "staged",
     "bundles",
     "site_jobs",
+    "awaited",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -40,6 +41,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(STAGED),
         M::up(EFFORT),
         M::up(BUNDLES),
+        M::up(AWAITED),
     ])
 }
 
@@ -284,6 +286,16 @@ CREATE TABLE site_jobs (
     stderr     BLOB,
     PRIMARY KEY (controller, site, run),
     CHECK ((bundle_id IS NULL) = (seq IS NULL))
+) STRICT, WITHOUT ROWID;
+";
+
+/// The batch jobs after which that of a run begins: `job_id` is the one of run `by_run`.
+const AWAITED: &str = "
+CREATE TABLE awaited (
+    run_id INTEGER NOT NULL REFERENCES runs (run_id),
+    by_run INTEGER NOT NULL REFERENCES runs (run_id),
+    job_id TEXT NOT NULL,
+    PRIMARY KEY (run_id, by_run)
 ) STRICT, WITHOUT ROWID;
 ";
 

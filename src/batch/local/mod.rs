@@ -91,8 +91,11 @@ impl Commands for LocalScheduler {
             text(&job.request.output),
             "--jobs".into(),
             self.jobs.to_string(),
-            text(job.script),
         ]);
+        for id in job.after {
+            argv.extend(["--after".into(), id.to_string()]);
+        }
+        argv.push(text(job.script));
         argv
     }
 
@@ -274,6 +277,7 @@ mod tests {
             copy: Path::new("runs/1/job.sh"),
             request: &request,
             anew: false,
+            after: &[],
         };
         insta::assert_snapshot!(
             scheduler().submit(&job).join(" "),

@@ -37,6 +37,9 @@ pub(super) struct Order {
     pub(super) interpreter: Vec<String>,
     /// Most jobs at once.
     pub(super) jobs: u32,
+    /// Jobs that must have ended well before it begins.
+    #[serde(default)]
+    pub(super) after: Vec<String>,
 }
 
 /// That a job was started.
@@ -168,6 +171,13 @@ impl JobDirectory {
         name.to_string_lossy().into_owned()
     }
 
+    /// Another job of its spool; `None` if there is none of this id.
+    pub(super) fn beside(&self, id: &str) -> Option<Self> {
+        let id: JobId = id.parse().ok()?;
+        let path = self.path.with_file_name(id.as_str());
+        path.join("order.json").is_file().then_some(Self { path })
+    }
+
     /// What was submitted.
     pub(super) fn order(&self) -> io::Result<Order> {
         self.read("order.json")?
@@ -270,6 +280,7 @@ mod tests {
             directory: "/".into(),
             interpreter: vec!["/bin/sh".into()],
             jobs: 1,
+            after: Vec::new(),
         }
     }
 

@@ -18,10 +18,11 @@ use tokio::{
 use super::{
     processes::{self, ProcessId},
     spool::{JobDirectory, Order, Spool},
+    verbs::look,
 };
 use crate::{
     batch::{
-        Ending,
+        Ending, JobStatus,
         launch::slots::{Slot, Slots},
     },
     engine::clock::Clock,
@@ -29,6 +30,9 @@ use crate::{
 
 /// Time that a job has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often a job that waits for others looks at them.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Starts a supervisor for `job` and returns once it has the job in care.
 pub(super) fn start(job: &JobDirectory) -> io::Result<()> {
@@ -74,6 +78,16 @@ async fn supervise(job: &JobDirectory, clock: &dyn Clock) -> io::Result<()> {
         return Ok(());
     }
     let order = job.order()?;
+    let well = tokio::select! {
+        _ = term.recv() => None,
+        well = all_ended_well(job, &order.after, clock) => Some(well?),
+    };
+    if well != Some(true) {
+        if well == Some(false) || job.is_cancelled() {
+            job.note_ended(clock.now(), Ending::Cancelled)?;
+        }
+        return Ok(());
+    }
     let slots = Arc::new(Slots::new(Spool::of_job(job), "turn", order.jobs));
     let waiting = Arc::clone(&slots);
     let mut turn = tokio::task::spawn_blocking(move || waiting.take());
@@ -113,6 +127,29 @@ async fn supervise(job: &JobDirectory, clock: &dyn Clock) -> io::Result<()> {
     job.note_ended(clock.now(), ending)?;
     drop(turn);
     Ok(())
+}
+
+/// Waits until all of `jobs` are over; tells whether all of them ended well, and `job` is still
+/// wanted.
+async fn all_ended_well(
+    job: &JobDirectory,
+    jobs: &[String],
+    clock: &dyn Clock,
+) -> io::Result<bool> {
+    for id in jobs {
+        let Some(other) = job.beside(id) else {
+            return Ok(false);
+        };
+        loop {
+            match look(&other, clock)? {
+                JobStatus::Ended(Ending::Completed) => break,
+                JobStatus::Ended(_) => return Ok(false),
+                _ if job.is_cancelled() => return Ok(false),
+                _ => sleep(AGAIN).await,
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn spawn(job: &JobDirectory, order: &Order) -> io::Result<Child> {

@@ -38,6 +38,9 @@ pub enum LocalCommand {
         /// Most jobs at once
         #[arg(long, default_value_t = 1)]
         jobs: u32,
+        /// A job that must have ended well before it begins; once for each
+        #[arg(long)]
+        after: Vec<String>,
         /// The batch script
         script: PathBuf,
     },
@@ -111,9 +114,11 @@ fn answer(command: &LocalCommand, clock: &dyn Clock) -> Result<String, LocalErro
             walltime,
             output,
             jobs,
+            after,
             script,
         } => {
-            let (order, text) = order(name, *walltime, output, *jobs, script)?;
+            let (mut order, text) = order(name, *walltime, output, *jobs, script)?;
+            order.after.clone_from(after);
             let job = Spool::make(spool)?.add(&order, &text, clock.now())?;
             supervise::start(&job)?;
             vec![Report {
@@ -200,6 +205,7 @@ fn order(
         directory: std::env::current_dir()?,
         interpreter,
         jobs,
+        after: Vec::new(),
     };
     Ok((order, text))
 }
@@ -229,7 +235,7 @@ fn report(job: &JobDirectory, clock: &dyn Clock) -> io::Result<Report> {
 
 /// A job's state. A job that nobody has in care is given to a new supervisor if it never
 /// started, and else is over: what is left of it is killed.
-fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
+pub(super) fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
     if let Some(ended) = job.ended()? {
         return Ok(JobStatus::Ended(ended.ending));
     }

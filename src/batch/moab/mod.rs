@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
-    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
+    QueryError, Submission, SubmitError, after_ok, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -37,12 +37,12 @@ impl Moab {
 
 impl Commands for Moab {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
-        vec![
-            self.command("msub"),
-            "-N".into(),
-            job.request.name.clone(),
-            job.script.to_string_lossy().into_owned(),
-        ]
+        let mut argv = vec![self.command("msub"), "-N".into(), job.request.name.clone()];
+        if let Some(after) = after_ok(job.after) {
+            argv.extend(["-l".into(), format!("depend={after}")]);
+        }
+        argv.push(job.script.to_string_lossy().into_owned());
+        argv
     }
 
     fn parse_submit(&self, answer: &Output) -> Result<JobId, SubmitError> {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Cancelled, Commands, Dialect, DirectiveError, Foresight, JobId, JobRequest, JobStatus,
-    QueryError, Submission, SubmitError, answer::said, command, multi_prog, script,
+    QueryError, Submission, SubmitError, after_ok, answer::said, command, multi_prog, script,
 };
 use crate::connection::Output;
 
@@ -39,12 +39,17 @@ impl Slurm {
 
 impl Commands for Slurm {
     fn submit(&self, job: &Submission<'_>) -> Vec<String> {
-        vec![
+        let mut argv = vec![
             self.command("sbatch"),
             "--parsable".into(),
             format!("--job-name={}", job.request.name),
-            job.script.to_string_lossy().into_owned(),
-        ]
+        ];
+        if let Some(after) = after_ok(job.after) {
+            argv.push(format!("--dependency={after}"));
+            argv.push("--kill-on-invalid-dep=yes".into());
+        }
+        argv.push(job.script.to_string_lossy().into_owned());
+        argv
     }
 
     fn parse_submit(&self, answer: &Output) -> Result<JobId, SubmitError> {
@@ -196,6 +201,22 @@ mod tests {
         #SBATCH --constraint=haswell|knl
         #SBATCH --gres=gpu:1
         ");
+    }
+
+    #[test]
+    fn a_job_that_begins_after_others_is_cancelled_if_it_never_can() {
+        let after = ["7".parse().unwrap(), "9".parse().unwrap()];
+        let job = Submission {
+            script: Path::new("/s/job.sh"),
+            copy: Path::new("job.sh"),
+            request: &request(),
+            anew: false,
+            after: &after,
+        };
+        insta::assert_snapshot!(
+            Slurm::new(None).submit(&job).join(" "),
+            @"sbatch --parsable --job-name=or-12-1-9f3c01ab --dependency=afterok:7:9 --kill-on-invalid-dep=yes /s/job.sh"
+        );
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::api::Wording;
-use crate::{batch::Submission, config::site::Property};
+use crate::{
+    batch::{Submission, after_ok},
+    config::site::Property,
+};
 
 /// A login shell of the batch script makes the rest of it.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -52,6 +55,7 @@ pub(super) fn body(
         .filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?))));
     if let (Value::Object(fields), Value::Object(own)) = (&mut description, own) {
         fields.extend(own);
+        fields.extend(after(wording, job));
         fields.extend(set);
         fields.extend(
             properties
@@ -64,6 +68,21 @@ pub(super) fn body(
         fields.insert("script".to_owned(), script.into());
     }
     json!({"script": script, "job": description})
+}
+
+/// After which jobs it begins, and that it is cancelled if it never can.
+fn after(wording: Wording, job: &Submission<'_>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    if let Some(after) = after_ok(job.after) {
+        fields.insert("dependency".to_owned(), after.into());
+        match wording {
+            Wording::Options => fields.insert("kill_on_invalid_dependency".to_owned(), true.into()),
+            Wording::Fields => {
+                fields.insert("flags".to_owned(), json!(["KILL_INVALID_DEPENDENCY"]))
+            },
+        };
+    }
+    fields
 }
 
 fn plain(property: &Property) -> Value {
@@ -88,6 +107,7 @@ mod tests {
             copy: Path::new("runs/12/job.sh"),
             request,
             anew: false,
+            after: &[],
         };
         let gpu = BTreeMap::from([(
             "tres_per_node".to_owned(),

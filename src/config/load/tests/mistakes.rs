@@ -115,6 +115,10 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:24: error: `max_bytes` must be from 1 KiB to 512 MiB, not 10 B (srun before 25.05.2 takes up to 60000 bytes, later ones up to 512 MiB)"
 )]
 #[case(
+    "chain: afterok",
+    "4:12: error: `chain` must be `true` or `false`, not `afterok`"
+)]
+#[case(
     "chunk: {lanes: 0}",
     "4:20: error: `lanes` must be from 1 to 64, not 0 (each lane is a process of srun on the first node; 1 is one step after the other)"
 )]
