@@ -100,6 +100,7 @@ fn outcome(seq: u64) -> JobOutcome {
         "bg": 812.4, "bg_stdev": 21.7, "n_stars": 4711, "quality": 0,
     });
     JobOutcome {
+        failures: 0,
         seq,
         event: JobEvent::Pass,
         exit_code: Some(0),

@@ -184,6 +184,7 @@ impl Work {
 
 fn outcome(seq: u64, event: JobEvent) -> JobOutcome {
     JobOutcome {
+        failures: 0,
         seq,
         event,
         exit_code: None,

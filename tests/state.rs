@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use outrigger::state::{
     StateError, Store,
-    component::{Candidate, ComponentState, NewRun},
+    component::{Candidate, ComponentEvent, ComponentState, NewRun},
     event::{Act, Subject},
     file::Product,
     import::{Counts, Effort, Import, JobOutcome},
@@ -56,17 +56,25 @@ fn define(store: &mut Store, stage: &str, ids: &[i64]) -> Option<i64> {
 /// A run of two components with two jobs each, whose batch job is over.
 fn importing(store: &mut Store) -> i64 {
     let run = define(store, "chip", &[10, 20]).unwrap();
+    bundled(store, run, &[&["a", "b"], &["a", "b"]]);
+    run
+}
+
+/// Takes a run, with these jobs of each component, to where its batch job is over.
+fn bundled(store: &mut Store, run: i64, jobs: &[&[&str]]) {
     let components = store.components(run).unwrap();
-    let prepared = components
-        .iter()
-        .zip([0, 2])
-        .map(|(component, first_seq)| PreparedComponent {
+    let mut first_seq = 0;
+    let prepared = components.iter().zip(jobs).map(|(component, keys)| {
+        let first = first_seq;
+        first_seq += keys.len() as u64;
+        PreparedComponent {
             component_id: component.component_id,
-            first_seq,
-            outcome: Ok(vec!["a".into(), "b".into()]),
+            first_seq: first,
+            outcome: Ok(keys.iter().map(|key| (*key).to_owned()).collect()),
             path_base: String::new(),
             next_id: None,
-        });
+        }
+    });
     store.prepared(run, prepared, act("")).unwrap();
     for event in [RunEvent::StageIn, RunEvent::Staged] {
         store.advance(run, event, act("")).unwrap();
@@ -75,7 +83,6 @@ fn importing(store: &mut Store) -> i64 {
     for event in [RunEvent::Ended, RunEvent::Returned] {
         store.advance(run, event, act("")).unwrap();
     }
-    run
 }
 
 fn schema() -> RecordSchema {
@@ -103,6 +110,7 @@ fn passed(seq: u64, bg: impl Into<serde_json::Value>) -> JobOutcome {
         effort: None,
         reason: String::new(),
         by_hand: false,
+        failures: 0,
         record: record.as_object().cloned(),
     }
 }
@@ -284,10 +292,58 @@ fn a_retry_runs_only_what_did_not_pass() {
     let (_dir, mut store) = store();
     let run = importing(&mut store);
     import(&mut store, run, &[passed(2, 1.0)], 3);
-    assert_eq!(store.passed_keys("chip", 20).unwrap(), ["a"]);
     assert!(store.is_free("chip", 20).unwrap());
     let again = define(&mut store, "chip", &[20]).unwrap();
-    assert_eq!(store.components(again).unwrap()[0].attempt, 2);
+    let component = &store.components(again).unwrap()[0];
+    assert_eq!(component.attempt, 2);
+    let earlier = store.earlier(component, 3).unwrap();
+    assert_eq!(["a", "b"].map(|key| earlier.is_due(key)), [false, true]);
+}
+
+/// A job of which so many tries failed.
+fn failed(seq: u64, failures: u32) -> JobOutcome {
+    JobOutcome {
+        event: JobEvent::Fail,
+        failures,
+        ..passed(seq, 1.0)
+    }
+}
+
+#[test]
+fn a_job_whose_tries_are_used_up_is_left_out_and_its_component_never_passes_without_it() {
+    let (_dir, mut store) = store();
+    let run = importing(&mut store);
+    // 10: `a` has no try left, `b` was lost. 20: neither has one.
+    let counts = import(
+        &mut store,
+        run,
+        &[failed(0, 3), failed(2, 3), failed(3, 4)],
+        3,
+    );
+    assert_eq!(counts.retried, 1);
+    let again = define(&mut store, "chip", &[10, 20]).unwrap();
+    let [component] = &store.components(again).unwrap()[..] else {
+        panic!("20 is not free");
+    };
+    let earlier = store.earlier(component, 3).unwrap();
+    assert_eq!(["a", "b"].map(|key| earlier.is_due(key)), [false, true]);
+    bundled(&mut store, again, &[&["b"]]);
+    let counts = import(&mut store, again, &[passed(0, 1.0)], 3);
+    assert_eq!((counts.passed, counts.retried), (1, 0));
+    let component = store.component("chip", 10).unwrap().unwrap();
+    assert_eq!(component.state, ComponentState::Partial);
+
+    let revert = (
+        component.component_id,
+        ComponentEvent::Revert,
+        String::new(),
+    );
+    store.advance_components(&[revert], act("")).unwrap();
+    let last = define(&mut store, "chip", &[10]).unwrap();
+    let component = &store.components(last).unwrap()[0];
+    let earlier = store.earlier(component, 3).unwrap();
+    assert_eq!(["a", "b"].map(|key| earlier.is_due(key)), [true, false]);
+    assert_eq!(earlier.failures("a"), 0, "a human gives all tries anew");
 }
 
 #[test]

@@ -243,6 +243,25 @@ fn a_run_goes_through_workers_to_products_and_records() {
     assert_eq!(shown["output"][0]["exit_code"], 0);
 }
 
+#[test]
+fn tries_in_an_allocation_and_bundles_are_counted_together() {
+    let run = Run::new(2, "echo begun >>effect.$1; [ $1 = 1 ] || exit 3");
+    let config = run.home.path().join("outrigger.yaml");
+    let settings = fs::read_to_string(&config).unwrap();
+    fs::write(&config, settings.replace("retries: 1", "retries: 2")).unwrap();
+    let output = run.outrigger(&["remote", "run", "--label", "t"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(run.effect(0), "begun\n".repeat(3));
+    assert_eq!(run.effect(1), "begun\n");
+    let listed = run.outrigger(&["remote", "show", "1", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["shown"]["jobs"][0]["failures"], 3, "{listed}");
+    let reverted = run.outrigger(&["remote", "revert", "1", "--components"]);
+    assert!(reverted.status.success(), "{}", text(&reverted));
+    run.outrigger(&["remote", "run", "--label", "t"]);
+    assert_eq!(run.effect(0), "begun\n".repeat(6));
+}
+
 #[rstest]
 #[case("tcp")]
 #[case("files")]
@@ -436,7 +455,7 @@ fn who_does_not_know_the_secret_is_not_let_in() {
 #[case(
     "jobs.tsv",
     "seq\nx\ty\n",
-    "jobs.tsv: line 2: 2 fields instead of 11: `x\ty`"
+    "jobs.tsv: line 2: 2 fields instead of 12: `x\ty`"
 )]
 #[case("refused.tsv", "one\tgone\n", "refused.tsv: line 1: bad seq: `one`")]
 fn a_file_that_prepare_did_not_write_is_named(

@@ -135,7 +135,8 @@ pub struct Site {
     /// How it takes the jobs of tasks whose host is `site:NAME`.
     #[serde(default)]
     pub pcontrol: AsHost,
-    /// How often a failed component is bundled again by itself.
+    /// How often a failed component is bundled again by itself. A job is tried once more than that
+    /// in all bundles together; what its node, walltime or a cancellation ended counts as no try.
     #[serde(default = "default_retries")]
     pub retries: u32,
 }

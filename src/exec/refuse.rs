@@ -47,6 +47,7 @@ mod tests {
             length: 0,
             inputs: inputs.to_vec(),
             values: "{}".into(),
+            failures: 0,
         }
     }
 

@@ -104,6 +104,7 @@ impl Poll<'_> {
                 outcome.event = JobEvent::Fail;
                 outcome.reason = refusal.why;
                 outcome.by_hand = refusal.by_hand;
+                outcome.failures += 1;
             }
         }
         Ok(())

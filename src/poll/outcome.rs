@@ -67,6 +67,8 @@ fn verdict(
     };
     let judged = failure(outputs, record, end, brought)
         .map_or_else(|| report::record(report, &job.values, record), Err);
+    // What left an end of 0 and failed all the same failed by its products or its record.
+    let failed_at_home = judged.is_err() && end.exit_code == 0;
     let (event, reason, fields) = match judged {
         Ok(fields) => (JobEvent::Pass, String::new(), fields),
         Err(why) => (JobEvent::Fail, why, None),
@@ -85,6 +87,7 @@ fn verdict(
         }),
         reason,
         by_hand: false,
+        failures: record.failures + u32::from(failed_at_home),
         record: fields,
     }
 }
@@ -145,6 +148,7 @@ fn lost(seq: u64, start: Option<&(i64, String)>, why: &str) -> JobOutcome {
         effort: None,
         reason: why.to_owned(),
         by_hand: false,
+        failures: 0,
         record: None,
     }
 }

@@ -10,6 +10,7 @@ use super::{
     event::{Act, Subject, append},
     run::{self, RunEvent},
     store::IllegalMove,
+    tries,
 };
 
 /// The state of a component.
@@ -315,18 +316,8 @@ impl Store {
             .transpose()
     }
 
-    /// Keys of the jobs of a component that passed in earlier runs: they are not run again.
-    pub fn passed_keys(&self, stage: &str, stage_id: i64) -> Result<Vec<String>, StateError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT jobs.key FROM components CROSS JOIN jobs USING (component_id)
-             WHERE components.stage = ? AND components.stage_id = ?
-               AND components.state = 'retry' AND jobs.state = 'passed'",
-        )?;
-        let keys = statement.query_map(params![stage, stage_id], |row| row.get(0))?;
-        Ok(keys.collect::<Result<_, _>>()?)
-    }
-
-    /// Moves components through the transition function, all in one transaction.
+    /// Moves components through the transition function, all in one transaction. The jobs of one
+    /// that is reverted have all their tries again.
     pub fn advance_components(
         &mut self,
         moves: &[(i64, ComponentEvent, String)],
@@ -335,6 +326,9 @@ impl Store {
         let transaction = self.write()?;
         for (id, event, why) in moves {
             advance(&transaction, *id, *event, act.because(why))?;
+            if *event == ComponentEvent::Revert {
+                tries::renew(&transaction, *id)?;
+            }
         }
         transaction.commit()?;
         Ok(())

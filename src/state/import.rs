@@ -18,6 +18,7 @@ use super::{
     record::{self, RecordError, RecordSchema},
     run,
     run::RunEvent,
+    tries,
 };
 
 /// What is known of one job when its batch job is over.
@@ -43,6 +44,8 @@ pub struct JobOutcome {
     pub reason: String,
     /// Whether a human must look before it may run again.
     pub by_hand: bool,
+    /// How many of its tries in this run ended by themselves and failed.
+    pub failures: u32,
     /// The record it returned: a JSON object.
     pub record: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -71,7 +74,8 @@ pub struct Import<'a> {
     pub schema: Option<&'a RecordSchema>,
     /// The stage queued for components that pass.
     pub next: Option<&'a str>,
-    /// How often a component may be bundled in all before it stays failed.
+    /// How often a component may be bundled in all, and each of its jobs tried by its own fault,
+    /// before it stays failed.
     pub attempts: u32,
 }
 
@@ -158,7 +162,7 @@ fn take_jobs(
         .prepare_cached("SELECT component_id, key, state FROM jobs WHERE run_id = ? AND seq = ?")?;
     let mut update = connection.prepare_cached(
         "UPDATE jobs SET state = ?, exit_code = ?, started_at = ?, ended_at = ?, node = ?,
-            memory = ?, reason = ?, threads = ?, cpu_ms = ? WHERE run_id = ? AND seq = ?",
+            memory = ?, reason = ?, threads = ?, cpu_ms = ?, failures = ? WHERE run_id = ? AND seq = ?",
     )?;
     let mut counts = Counts::default();
     for outcome in outcomes {
@@ -167,11 +171,13 @@ fn take_jobs(
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let (mut event, mut reason) = (outcome.event, outcome.reason.clone());
+        let mut failures = outcome.failures;
         if event == JobEvent::Pass
             && let Some(schema) = import.schema
             && let Err(misfit) = take_record(connection, import, schema, &upsert, outcome, act)?
         {
             (event, reason) = (JobEvent::Fail, misfit.to_string());
+            failures += 1;
         }
         let next = state.parse::<JobState>()?.after(event)?;
         update.execute(params![
@@ -184,6 +190,7 @@ fn take_jobs(
             reason,
             outcome.effort.map(|effort| effort.threads),
             outcome.effort.and_then(Effort::cpu_ms),
+            failures,
             import.run_id,
             outcome.seq
         ])?;
@@ -249,7 +256,7 @@ fn judge_components(
     verdicts: &BTreeMap<i64, Verdict>,
 ) -> Result<u64, StateError> {
     let mut statement = connection.prepare_cached(
-        "SELECT component_id, stage_id, jobs, attempt, next_id FROM components
+        "SELECT component_id, stage, stage_id, jobs, attempt, next_id FROM components
          WHERE run_id = ? AND state = 'prepared'",
     )?;
     let rows = statement.query_map([import.run_id], |row| {
@@ -259,17 +266,24 @@ fn judge_components(
             row.get(2)?,
             row.get(3)?,
             row.get(4)?,
+            row.get(5)?,
         ))
     })?;
-    let prepared: Vec<(i64, i64, u64, u32, Option<i64>)> = rows.collect::<Result<_, _>>()?;
+    let prepared: Vec<(i64, String, i64, u64, u32, Option<i64>)> =
+        rows.collect::<Result<_, _>>()?;
     let nothing = Verdict::default();
     let mut retried = 0;
-    for (id, stage_id, jobs, attempt, next_id) in prepared {
+    for (id, stage, stage_id, mut jobs, attempt, next_id) in prepared {
+        let of = (stage.as_str(), stage_id, id);
+        if attempt > 1 {
+            jobs += tries::left_out(connection, of, import.attempts)?;
+        }
         let verdict = verdicts.get(&id).unwrap_or(&nothing);
         let passed = verdict.passed;
         let why = match &verdict.why {
             Some(why) => why.as_str(),
-            None if passed < jobs => "no record of its jobs came back",
+            None if !verdicts.contains_key(&id) => "no record of its jobs came back",
+            None if passed < jobs => "what is left of it has been tried as often as it may",
             None => "all jobs passed",
         };
         let act = act.because(why);
@@ -288,7 +302,9 @@ fn judge_components(
                 )?;
             },
             (ComponentState::Failed | ComponentState::Partial, _)
-                if attempt < import.attempts && !verdict.by_hand =>
+                if attempt < import.attempts
+                    && !verdict.by_hand
+                    && tries::has_try_left(connection, of, import.attempts)? =>
             {
                 component::advance(connection, id, ComponentEvent::Revert, act)?;
                 retried += 1;

@@ -108,6 +108,8 @@ pub struct Job {
     pub node: Option<String>,
     /// Why it failed.
     pub reason: String,
+    /// How many of its tries in this run ended by themselves and failed.
+    pub failures: u32,
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
@@ -121,6 +123,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Job, String)> {
         ended_at: row.get::<_, Option<i64>>("ended_at")?.map(time),
         node: row.get("node")?,
         reason: row.get("reason")?,
+        failures: row.get("failures")?,
     };
     Ok((job, row.get("state")?))
 }

@@ -28,5 +28,6 @@ pub mod script;
 pub mod staged;
 mod store;
 pub mod timing;
+pub mod tries;
 
 pub use store::{IllegalMove, StateError, Store};

@@ -29,7 +29,7 @@ pub const RESERVED: [&str; 19] = [
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -42,6 +42,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(EFFORT),
         M::up(BUNDLES),
         M::up(AWAITED),
+        M::up(FAILURES),
     ])
 }
 
@@ -297,6 +298,12 @@ CREATE TABLE awaited (
     job_id TEXT NOT NULL,
     PRIMARY KEY (run_id, by_run)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// How many tries of a job ended by themselves and failed, in this run.
+const FAILURES: &str = "
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET failures = 1 WHERE state = 'failed';
 ";
 
 #[cfg(test)]

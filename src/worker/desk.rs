@@ -37,6 +37,8 @@ pub(super) struct Task {
     pub(super) length: u64,
     /// Attempts there have been, in this allocation or before.
     pub(super) attempt: u32,
+    /// Tries that have failed, in earlier runs too.
+    pub(super) failures: u32,
 }
 
 /// How many jobs came to which end, and how many are under way.
@@ -126,7 +128,7 @@ impl Node {
 }
 
 impl Desk {
-    /// A desk for these jobs, each tried at most `tries` times.
+    /// A desk for these jobs, each tried at most `tries` times in all.
     pub(super) fn new(tasks: impl IntoIterator<Item = Task>, tries: u32, pace: Pace) -> Self {
         let mut desk = Self {
             tries: tries.max(1),
@@ -137,8 +139,12 @@ impl Desk {
             tally: Tally::default(),
         };
         for task in tasks {
+            if task.failures >= desk.tries {
+                desk.tally.failed += 1;
+                continue;
+            }
             desk.tally.left += 1;
-            desk.wait(task, 0, None);
+            desk.wait(task, task.failures, None);
         }
         desk
     }
@@ -245,7 +251,7 @@ impl Desk {
         for (_, task) in unsynced {
             self.tally.passed -= 1;
             self.tally.left += 1;
-            self.wait(task, 0, None);
+            self.wait(task, task.failures, None);
         }
         self.reconcile(id, &[], true);
         self.relent();

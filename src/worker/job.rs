@@ -25,7 +25,7 @@ use crate::{
     engine::clock::Clock,
     state::run_dir::{
         commands::Commands,
-        journal::{EndRecord, JobLines},
+        journal::{EndRecord, JobLines, STOPPED},
     },
 };
 
@@ -33,7 +33,6 @@ use crate::{
 const NOT_FOUND: i32 = 127;
 const NOT_STARTED: i32 = 126;
 const TIMED_OUT: i32 = 124;
-const STOPPED: i32 = 143;
 const NO_INPUT: i32 = 66;
 /// What the journal keeps of the end of a failed job's output.
 const LAST_LINES: usize = 20;

@@ -42,6 +42,7 @@ pub(super) fn left(directory: &Path) -> Result<Vec<Task>, WorkerError> {
                 offset: job.offset,
                 length: job.length,
                 attempt: standing.attempt,
+                failures: job.failures + standing.failures,
             });
         }
     }

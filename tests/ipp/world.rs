@@ -393,6 +393,7 @@ fn outcome(job: &JobLine, record: &JobRecord) -> JobOutcome {
         object.insert(name.to_owned(), json);
     }
     JobOutcome {
+        failures: record.failures,
         seq: job.seq,
         event: if end.exit_code == 0 {
             JobEvent::Pass

@@ -209,6 +209,7 @@ impl Bench {
             .unwrap()
             .iter()
             .map(|job| JobOutcome {
+                failures: 0,
                 seq: job.seq,
                 event: if job.key == key {
                     JobEvent::Pass

@@ -19,7 +19,7 @@ use crate::{
         source::{JobRows, Row},
         template::Next,
     },
-    state::{component::Component, run_dir::manifest::FileKind},
+    state::{component::Component, run_dir::manifest::FileKind, tries::Earlier},
 };
 
 /// How many sizes of local files one thread remembers.
@@ -42,10 +42,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Renders a component; jobs with the keys `passed` are left out.
-    pub(super) fn component(&mut self, component: &Component, passed: &[String]) -> ComponentDraft {
+    /// Renders a component; jobs that are not due any more are left out.
+    pub(super) fn component(&mut self, component: &Component, earlier: &Earlier) -> ComponentDraft {
         let mut next_id = None;
-        let outcome = self.jobs(component, passed, &mut next_id);
+        let outcome = self.jobs(component, earlier, &mut next_id);
         ComponentDraft {
             component_id: component.component_id,
             stage_id: component.stage_id,
@@ -57,7 +57,7 @@ impl<'a> Worker<'a> {
     fn jobs(
         &mut self,
         component: &Component,
-        passed: &[String],
+        earlier: &Earlier,
         next_id: &mut Option<i64>,
     ) -> Result<Jobs, Reason> {
         let row: Row = serde_json::from_str(&component.row)
@@ -95,10 +95,10 @@ impl<'a> Worker<'a> {
             if !keys.insert(key.clone()) {
                 return Err(format!("two of its jobs have the key `{key}` (jobs.key)"));
             }
-            if passed.contains(&key) {
+            if !earlier.is_due(&key) {
                 continue;
             }
-            self.job(&key, context, &mut gathered)
+            self.job(&key, earlier.failures(&key), context, &mut gathered)
                 .map_err(|reason| format!("job `{key}`: {reason}"))?;
         }
         Ok(gathered.jobs)
@@ -123,6 +123,7 @@ impl<'a> Worker<'a> {
     fn job(
         &mut self,
         key: &str,
+        failures: u32,
         mut context: Context,
         gathered: &mut Gathered,
     ) -> Result<(), Reason> {
@@ -178,6 +179,7 @@ impl<'a> Worker<'a> {
             outputs: files,
             slice,
             values: serde_json::Value::Object(values).to_string(),
+            failures,
         });
         Ok(())
     }

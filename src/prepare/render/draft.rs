@@ -36,6 +36,8 @@ pub(super) struct JobDraft {
     pub(super) slice: Vec<u8>,
     /// Known values of its record: a JSON object.
     pub(super) values: String,
+    /// How many of its tries have failed.
+    pub(super) failures: u32,
 }
 
 /// One file; its id and job are not known yet.

@@ -37,12 +37,8 @@ impl Renderer<'_> {
         component: &Component,
     ) -> Result<(PathBuf, Result<u64, String>), PrepareError> {
         let rows = self.rows.open(store, self.request.label)?;
-        let passed = if component.attempt > 1 {
-            store.passed_keys(&component.stage, component.stage_id)?
-        } else {
-            Vec::new()
-        };
-        let draft = Worker::new(&self.shared, rows).component(component, &passed);
+        let earlier = store.earlier(component, self.request.site.retries + 1)?;
+        let draft = Worker::new(&self.shared, rows).component(component, &earlier);
         let dir = fragment_dir(self.request.run_dir, component.stage_id);
         let outcome = match &draft.outcome {
             Ok(jobs) => Ok(jobs.jobs.len() as u64),
@@ -176,6 +172,7 @@ fn read_jobs(dir: &Path) -> Result<Jobs, PrepareError> {
             inputs: places,
             outputs: own,
             values: line.values,
+            failures: line.failures,
         });
     }
     Ok(Jobs {

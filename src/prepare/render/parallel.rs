@@ -11,13 +11,13 @@ use std::{
 use super::{Renderer, component::Worker, draft::ComponentDraft, writer::RunWriter};
 use crate::{
     prepare::PrepareError,
-    state::{Store, component::Component},
+    state::{Store, component::Component, tries::Earlier},
 };
 
 /// Components that may be under way at once, for each thread.
 const WINDOW: usize = 8;
 
-type Task = (u64, Component, Vec<String>);
+type Task = (u64, Component, Earlier);
 
 /// Renders the components of a run that are `new` and adds them to `writer` in their order.
 pub(super) fn render(
@@ -51,16 +51,12 @@ pub(super) fn render(
         let mut sent = 0;
         let window = (renderer.threads * WINDOW) as u64;
         store.each_unwritten(request.run_id, |component| {
-            let passed = if component.attempt > 1 {
-                store.passed_keys(&component.stage, component.stage_id)?
-            } else {
-                Vec::new()
-            };
+            let earlier = store.earlier(&component, request.site.retries + 1)?;
             while sent >= merge.next + window {
                 merge.one()?;
             }
             // A failed send means that all workers are gone, which `one` reports.
-            drop(tasks.send((sent, component, passed)));
+            drop(tasks.send((sent, component, earlier)));
             sent += 1;
             Ok::<_, PrepareError>(())
         })?;
@@ -82,10 +78,10 @@ fn work(
             Ok(queue) => queue.recv(),
             Err(_) => return,
         };
-        let Ok((number, component, passed)) = task else {
+        let Ok((number, component, earlier)) = task else {
             return;
         };
-        let draft = worker.component(&component, &passed);
+        let draft = worker.component(&component, &earlier);
         if drafts.send((number, draft)).is_err() {
             return;
         }

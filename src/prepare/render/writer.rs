@@ -162,6 +162,7 @@ impl RunWriter {
                 length,
                 inputs: read,
                 values: job.values,
+                failures: job.failures,
             };
             self.offset += length;
             line.write(&mut self.jobs)?;

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use super::tsv::{self, Field, TsvError};
 
 /// First line of the file.
-pub const HEADER: &str =
-    "seq\tcomponent\tstage_id\tkey\tthreads\tseconds\tmemory\toffset\tlength\tinputs\tvalues\n";
+pub const HEADER: &str = "seq\tcomponent\tstage_id\tkey\tthreads\tseconds\tmemory\toffset\tlength\tinputs\tvalues\tfailures\n";
 
 /// One job of a run, as prepare decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +32,8 @@ pub struct JobLine {
     pub inputs: Vec<u64>,
     /// Values of its dbinfo record that were known beforehand: a JSON object.
     pub values: String,
+    /// How many of its tries in earlier runs have failed.
+    pub failures: u32,
 }
 
 impl JobLine {
@@ -59,11 +60,23 @@ impl JobLine {
             }
             write!(out, "{id}")?;
         }
-        writeln!(out, "\t{}", Field(self.values.as_bytes()))
+        writeln!(
+            out,
+            "\t{}\t{}",
+            Field(self.values.as_bytes()),
+            self.failures
+        )
     }
 
-    /// Reads a line; `number` is for the error, from 1.
+    /// Reads a line; `number` is for the error, from 1. One without its last field is of an older
+    /// prepare.
     pub fn read(number: usize, line: &str) -> Result<Self, TsvError> {
+        let older = line.matches('\t').count() == 10;
+        let whole = if older {
+            format!("{line}\t0")
+        } else {
+            line.to_owned()
+        };
         let [
             seq,
             component,
@@ -76,7 +89,8 @@ impl JobLine {
             length,
             inputs,
             values,
-        ] = tsv::fields(number, line)?;
+            failures,
+        ] = tsv::fields(number, &whole)?;
         let inputs = inputs
             .split(',')
             .filter(|id| !id.is_empty())
@@ -94,6 +108,7 @@ impl JobLine {
             length: tsv::parse(number, "length", length)?,
             inputs,
             values: tsv::text(number, "values", values)?,
+            failures: tsv::parse(number, "failures", failures)?,
         })
     }
 }
@@ -124,9 +139,13 @@ mod tests {
             length: 812,
             inputs: vec![0, 9],
             values: "{\"note\":\"a\\nb\"}".into(),
+            failures: 2,
         };
         let mut text = HEADER.as_bytes().to_vec();
         job.write(&mut text).unwrap();
-        assert_eq!(read(std::str::from_utf8(&text).unwrap()).unwrap(), [job]);
+        let text = std::str::from_utf8(&text).unwrap();
+        assert_eq!(read(text).unwrap(), std::slice::from_ref(&job));
+        let older = text.replace("\t2\n", "\n");
+        assert_eq!(read(&older).unwrap(), [JobLine { failures: 0, ..job }]);
     }
 }

@@ -32,6 +32,14 @@ pub struct OutputRecord {
     pub hash: String,
 }
 
+/// Exit code of an attempt that was ended from outside: walltime, cancellation or shutdown.
+pub const STOPPED: i32 = 143;
+
+/// Whether an attempt that exited so has failed by itself.
+pub fn has_failed(exit_code: i32) -> bool {
+    exit_code != 0 && exit_code != STOPPED
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndRecord {
@@ -66,6 +74,8 @@ pub struct JobRecord {
     pub record: String,
     /// The end of its log, if it failed.
     pub message: String,
+    /// How many of all its attempts failed by themselves.
+    pub failures: u32,
 }
 
 /// All that a run's journal says.
@@ -94,13 +104,16 @@ pub fn read(bytes: &[u8]) -> Journal {
     }
     let mut jobs: BTreeMap<u64, JobRecord> = BTreeMap::new();
     for ((seq, attempt), record) in attempts {
-        let record = JobRecord { attempt, ..record };
-        let better = jobs
-            .get(&seq)
-            .is_none_or(|old| record.end.is_some() || old.end.is_none());
-        if better {
-            jobs.insert(seq, record);
+        let job = jobs.entry(seq).or_default();
+        let failed = record
+            .end
+            .as_ref()
+            .is_some_and(|end| has_failed(end.exit_code));
+        let failures = job.failures + u32::from(failed);
+        if record.end.is_some() || job.end.is_none() {
+            *job = JobRecord { attempt, ..record };
         }
+        job.failures = failures;
     }
     Journal { jobs, bad }
 }
@@ -211,7 +224,7 @@ mod tests {
         );
         let journal = read(text.as_bytes());
         let job = &journal.jobs[&4];
-        assert_eq!(job.attempt, 2);
+        assert_eq!((job.attempt, job.failures), (2, 1));
         assert_eq!(job.record, "bg\t812.4\n");
         assert_eq!(job.end.as_ref().unwrap().peak_kib, Some(2048));
         assert_eq!(job.outputs[0].size, 12);

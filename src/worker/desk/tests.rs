@@ -17,6 +17,7 @@ fn task(seq: u64, threads: u32, seconds: u64) -> Task {
         offset: 0,
         length: 0,
         attempt: 0,
+        failures: 0,
     }
 }
 

@@ -147,6 +147,7 @@ mod tests {
             outputs: vec![output],
             record: "bg\t812.4\n\nx\n".into(),
             message: "bad [1mvalue\tx\n".into(),
+            failures: 1,
         };
         assert_eq!(journal.jobs[&4], expected);
     }

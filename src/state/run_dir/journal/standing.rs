@@ -12,6 +12,8 @@ pub struct Standing {
     pub attempt: u32,
     /// Whether its latest attempt that ended did so with 0.
     pub passed: bool,
+    /// How many of its attempts failed by themselves.
+    pub failures: u32,
     /// The latest attempt that ended.
     ended: u32,
 }
@@ -40,6 +42,9 @@ pub fn standings(
             standing.ended = attempt;
             standing.passed = exit == "0";
         }
+        if kind == b'E' {
+            standing.failures += u32::from(exit.parse().is_ok_and(super::has_failed));
+        }
     }
 }
 
@@ -62,8 +67,9 @@ mod tests {
                     noise\nS\t2\t1\t5\tn\nD\t2\t1\tx\nS\t3\t1\t5\tn\nE\t3\t1\t0";
         let mut found = BTreeMap::new();
         standings(text.as_bytes(), &mut found).unwrap();
-        let seen = found.iter().map(|(seq, s)| (*seq, s.attempt, s.passed));
-        let expected = [(1, 2, true), (2, 1, false), (3, 1, false)];
+        let seen = found.iter();
+        let seen = seen.map(|(seq, s)| (*seq, s.attempt, s.passed, s.failures));
+        let expected = [(1, 2, true, 1), (2, 1, false, 0), (3, 1, false, 0)];
         assert_eq!(seen.collect::<Vec<_>>(), expected);
     }
 }
