@@ -305,6 +305,9 @@ pub struct Cost {
     pub threads: u32,
     /// Expected seconds of a job.
     pub seconds: Seconds,
+    /// Template of the expected seconds of one job, where jobs differ and their rows tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<Template>,
     /// Memory of a job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
@@ -333,6 +336,7 @@ impl Default for Cost {
         Self {
             threads: 1,
             seconds: Seconds(60),
+            each: None,
             memory: None,
             limit: None,
         }

@@ -148,6 +148,7 @@ inputs:
 command: [run, "{{ job.argument }}", "{{ flat(job.filter) }}"]
 outputs: [{remote: "{{ job.out }}", local: "{{ job.home }}", when: "{{ job.out is defined }}"}]
 dbinfo: {table: free, key: [], columns: {n: integer}, values: {n: "{{ job.n }}"}}
+cost: {each: "{{ job.takes | default(value=60) }}"}
 "#;
 
 /// Components that each differ from a good one by some fields of a job.
@@ -190,6 +191,8 @@ fn free(jobs: &[serde_json::Value]) -> Bench {
 #[case(serde_json::json!({"argument": {"a": 1}, "filter": "y"}), "job `a`: command[2]: `flat(filter='y')` finds nothing: no row has filter = 'y' at column 4 of `{{ flat(job.filter) }}`")]
 #[case(serde_json::json!({"argument": "a\u{0}b"}), "job `a`: `a\\0b` holds a NUL")]
 #[case(serde_json::json!({"n": "many"}), "job `a`: dbinfo.values.n: should be an integer, but is `many`")]
+#[case(serde_json::json!({"takes": "long"}), "job `a`: cost.each: should be a number of seconds, but is `long`")]
+#[case(serde_json::json!({"takes": -1}), "job `a`: cost.each: should be a number of seconds, but is `-1`")]
 #[case(serde_json::json!({"key": ""}), "jobs.key renders to nothing")]
 #[case(serde_json::json!({"more": {"key": "a"}}), "two of its jobs have the key `a` (jobs.key)")]
 #[case(serde_json::json!({"more": {"key": "b"}}), "job `b`: command[1]: Field `argument` is not defined. Available fields: key at column 8 of `{{ job.argument }}`")]
@@ -216,6 +219,17 @@ fn what_is_wrong_with_a_component_is_said_and_the_others_go_on(
             .collect::<Vec<_>>(),
         [1, 3]
     );
+}
+
+#[test]
+fn what_a_job_is_expected_to_take_comes_from_its_row_where_the_recipe_says_so() {
+    let takes = |seconds: f64| serde_json::json!({ "takes": seconds });
+    let bench = free(&[takes(90.2), serde_json::json!({}), takes(0.0)]);
+    let rendered = bench.render();
+    let jobs = bench.jobs();
+    let seconds: Vec<u64> = jobs.iter().map(|job| job.seconds).collect();
+    assert_eq!(seconds, [91, 60, 1]);
+    assert_eq!((rendered.seconds_total, rendered.seconds_max), (152, 91));
 }
 
 #[test]

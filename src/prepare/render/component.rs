@@ -173,11 +173,13 @@ impl<'a> Worker<'a> {
                 .collect(),
         };
         let slice = text.slice()?;
+        let seconds = shared.seconds(&context)?;
         gathered.jobs.jobs.push(JobDraft {
             key: key.to_owned(),
             inputs,
             outputs: files,
             slice,
+            seconds,
             values: serde_json::Value::Object(values).to_string(),
             failures,
         });

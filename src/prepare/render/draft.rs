@@ -34,6 +34,8 @@ pub(super) struct JobDraft {
     pub(super) outputs: Vec<FileDraft>,
     /// Its shell functions, but for the number of its first output.
     pub(super) slice: Vec<u8>,
+    /// Expected seconds.
+    pub(super) seconds: u64,
     /// Known values of its record: a JSON object.
     pub(super) values: String,
     /// How many of its tries have failed.

@@ -198,6 +198,15 @@ impl Shared {
         Ok(Some(PrecheckText { files, otherwise }))
     }
 
+    /// Expected seconds of a job, whole and at least one.
+    pub(super) fn seconds(&self, context: &Context) -> Result<u64, Reason> {
+        let Some(template) = &self.plan.seconds else {
+            return Ok(self.plan.usual_seconds);
+        };
+        let text = template.render(&self.plan.engine, context)?;
+        whole_seconds(&text).map_err(at(template.place()))
+    }
+
     pub(super) fn values(
         &self,
         columns: &[(String, ColumnType, Template)],
@@ -212,6 +221,20 @@ impl Shared {
             })
             .collect()
     }
+}
+
+/// A number of seconds, rounded up to a whole one.
+fn whole_seconds(text: &str) -> Result<u64, Reason> {
+    let number = text.trim().parse::<f64>().ok();
+    let Some(number) = number.filter(|number| (0.0..1e15).contains(number)) else {
+        return Err(format!("should be a number of seconds, but is `{text}`"));
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in the range that was looked at"
+    )]
+    Ok((number.ceil() as u64).max(1))
 }
 
 /// A path without `.` and `..`.

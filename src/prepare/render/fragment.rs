@@ -171,6 +171,7 @@ fn read_jobs(dir: &Path) -> Result<Jobs, PrepareError> {
             key: line.key,
             inputs: places,
             outputs: own,
+            seconds: line.seconds,
             values: line.values,
             failures: line.failures,
         });

@@ -25,6 +25,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Totals {
     pub(super) jobs: u64,
+    pub(super) seconds: u64,
+    pub(super) seconds_max: u64,
     pub(super) components_ok: u64,
     pub(super) components_failed: u64,
     pub(super) files_in: u64,
@@ -127,6 +129,8 @@ impl RunWriter {
         for job in jobs {
             let seq = self.totals.jobs;
             self.totals.jobs += 1;
+            self.totals.seconds = self.totals.seconds.saturating_add(job.seconds);
+            self.totals.seconds_max = self.totals.seconds_max.max(job.seconds);
             let mut read = Vec::with_capacity(job.inputs.len());
             for place in job.inputs {
                 let (Some(slot), Some(file)) = (ids.get_mut(place), inputs.get_mut(place)) else {
@@ -156,7 +160,7 @@ impl RunWriter {
                 stage_id,
                 key: job.key,
                 threads: self.cost.threads,
-                seconds: self.cost.seconds.0,
+                seconds: job.seconds,
                 memory: self.cost.memory.map(|memory| memory.0),
                 offset: self.offset,
                 length,

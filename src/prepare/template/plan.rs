@@ -87,6 +87,10 @@ pub(crate) struct Plan {
     pub(crate) record: Option<Template>,
     pub(crate) next: Next,
     pub(crate) limit: Option<u64>,
+    /// Expected seconds of any job.
+    pub(crate) usual_seconds: u64,
+    /// Expected seconds of the job at hand.
+    pub(crate) seconds: Option<Template>,
 }
 
 impl Plan {
@@ -159,6 +163,7 @@ impl Plan {
             None => (Vec::new(), None),
         };
         let precheck = precheck(&mut c, recipe);
+        let seconds = optional(&mut c, "cost.each", recipe.cost.each.as_ref());
         let next = match &recipe.next {
             None => Next::None,
             Some(NextStage::Stage(_)) => Next::Same,
@@ -180,6 +185,8 @@ impl Plan {
             record,
             next,
             limit: recipe.cost.limit.map(|limit| limit.0),
+            usual_seconds: recipe.cost.seconds.0,
+            seconds,
         })
     }
 }
