@@ -3,7 +3,7 @@
 //!
 //! The steps are those that a life without death takes (`src/durable`), so a new one is tried without
 //! anyone remembering: the driver, a batch job or its supervisor dies (here), the server that drives
-//! by `remote.pro` (`server`), the link (`link`). `OUTRIGGER_CRASH_FULL=1` tries each step there is,
+//! by `remote.pro` (`server`), the link (`link`), a worker or its coordinator (`workers`). `OUTRIGGER_CRASH_FULL=1` tries each step there is,
 //! not the first one or two of each name, and ten times as many random lives: `benches/crash.sh`.
 
 #![allow(
@@ -29,6 +29,8 @@ mod server;
 )]
 mod sshd;
 mod until;
+#[path = "crash/workers.rs"]
+mod workers;
 
 use std::time::{Duration, Instant};
 

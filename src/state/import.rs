@@ -275,11 +275,13 @@ fn judge_components(
     let mut retried = 0;
     for (id, stage, stage_id, mut jobs, attempt, next_id) in prepared {
         let of = (stage.as_str(), stage_id, id);
-        if attempt > 1 {
-            jobs += tries::left_out(connection, of, import.attempts)?;
-        }
+        let (passed_before, used_up) = match attempt {
+            0 | 1 => (0, 0),
+            _ => tries::left_out(connection, of, import.attempts)?,
+        };
+        jobs += passed_before + used_up;
         let verdict = verdicts.get(&id).unwrap_or(&nothing);
-        let passed = verdict.passed;
+        let passed = verdict.passed + passed_before;
         let why = match &verdict.why {
             Some(why) => why.as_str(),
             None if !verdicts.contains_key(&id) => "no record of its jobs came back",

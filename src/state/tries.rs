@@ -52,20 +52,21 @@ impl Store {
     }
 }
 
-/// How many jobs a component has that were left out of its present bundle `component_id`, since
-/// they had no try left.
+/// How many jobs of a component are not in its present bundle `component_id` since they have
+/// passed, and how many since they have no try left.
 pub(super) fn left_out(
     connection: &Connection,
     (stage, stage_id, component_id): (&str, i64, i64),
     tries: u32,
-) -> Result<u64, StateError> {
+) -> Result<(u64, u64), StateError> {
     let mut jobs = tried(connection, stage, stage_id, -1)?;
     let mut present = connection.prepare_cached("SELECT key FROM jobs WHERE component_id = ?")?;
     let keys = present.query_map([component_id], |row| row.get::<_, String>(0))?;
     for key in keys {
         jobs.remove(&key?);
     }
-    Ok(Earlier { tries, jobs }.used_up())
+    let passed = jobs.values().filter(|tried| tried.passed).count() as u64;
+    Ok((passed, Earlier { tries, jobs }.used_up()))
 }
 
 /// Whether a job of the bundle `component_id` that has not passed has a try left.

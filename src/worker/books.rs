@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{excerpt::Excerpt, log};
-use crate::state::run_dir::journal::JobLines;
+use crate::{durable, state::run_dir::journal::JobLines};
 
 /// The journal and the log of a node. Only one process of a node has them.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ impl Books {
 
     /// Writes lines into the journal: all or none.
     pub(super) fn write(&self, lines: &JobLines) -> io::Result<()> {
+        let begins = lines.bytes().starts_with(b"S");
+        durable::step(if begins { "job begins" } else { "job is over" });
         lock(&self.journal).append(lines.bytes())
     }
 
@@ -53,6 +55,7 @@ impl Books {
 
     /// Brings to the disk what has been written.
     pub(super) fn sync(&self) -> io::Result<()> {
+        durable::step("journal to the disk");
         let files = [
             lock(&self.log).file.try_clone()?,
             lock(&self.journal).file.try_clone()?,

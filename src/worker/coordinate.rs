@@ -21,7 +21,7 @@ use super::{
     place::{self, Address, Way},
     tasks,
 };
-use crate::{config::site::Transport, engine::clock::Clock};
+use crate::{config::site::Transport, durable, engine::clock::Clock};
 
 /// How often it is looked whether a node is silent, or the end is near.
 const TICK: Duration = Duration::from_millis(200);
@@ -185,6 +185,7 @@ impl Coordinator<'_> {
             Ending::Done if self.desk.is_over(self.left()) => Order::Finish,
             _ => Order::Stop,
         };
+        durable::step("let workers go");
         for line in self.lines.values() {
             drop(line.orders.send(last.clone()));
         }
@@ -225,6 +226,7 @@ impl Coordinator<'_> {
             return;
         };
         if let Word::Join(join) = &word {
+            durable::step("hear who joins");
             let (node, foreign) = self.desk.join(join);
             line.node = Some(node);
             if !foreign.is_empty() {
@@ -250,6 +252,7 @@ impl Coordinator<'_> {
         match word {
             Word::Join(_) => {},
             Word::Ended(all) => {
+                durable::step("hear what ended");
                 for ended in &all {
                     self.desk.ended(node, ended);
                 }
@@ -326,6 +329,7 @@ impl Coordinator<'_> {
             }
             let given = self.desk.give(*node, left);
             if !given.is_empty() {
+                durable::step("give jobs");
                 self.order(*node, Order::Run(given));
             }
         }

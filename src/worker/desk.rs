@@ -39,6 +39,8 @@ pub(super) struct Task {
     pub(super) attempt: u32,
     /// Tries that have failed, in earlier runs too.
     pub(super) failures: u32,
+    /// The latest attempt whose end is counted in that.
+    pub(super) counted: u32,
 }
 
 /// How many jobs came to which end, and how many are under way.
@@ -195,6 +197,10 @@ impl Desk {
             Place::Waiting(lane) => Some(lane),
             Place::Given(_) => return,
         };
+        if ended.how == How::Failed && ended.attempt <= job.task.counted {
+            // A predecessor heard of it, and the journal told it.
+            return;
+        }
         let Some(mut job) = self.jobs.remove(&ended.seq) else {
             return;
         };

@@ -26,7 +26,7 @@ use super::{
     tasks,
     yard::{Stop, Yard},
 };
-use crate::{engine::clock::Clock, state::run_dir};
+use crate::{durable, engine::clock::Clock, state::run_dir};
 
 /// How often what ended is brought to the disk, and the coordinator hears of it.
 const BEAT: Duration = Duration::from_secs(1);
@@ -297,6 +297,7 @@ impl Worker<'_> {
         if let Some(line) = line
             && !news.is_empty()
         {
+            durable::step("tell what ended");
             // If it does not go, it goes with the next line.
             drop(line.outgoing.send(Word::Ended(news.to_vec())));
             self.told = self.ended.len();
@@ -328,6 +329,7 @@ impl Worker<'_> {
             ended: self.ended.clone(),
         };
         self.told = self.ended.len();
+        durable::step("join");
         drop(line.outgoing.send(Word::Join(join)));
         self.beat(Some(line));
         Ok(())
@@ -379,6 +381,7 @@ impl Worker<'_> {
             .map_err(WorkerError::Journal)?;
         self.tell(line.as_ref())?;
         if let Some(mut line) = line {
+            durable::step("leave");
             drop(line.outgoing.send(Word::Leave));
             let heard = async {
                 while let Some(order) = line.incoming.recv().await {

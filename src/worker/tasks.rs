@@ -43,6 +43,7 @@ pub(super) fn left(directory: &Path) -> Result<Vec<Task>, WorkerError> {
                 length: job.length,
                 attempt: standing.attempt,
                 failures: job.failures + standing.failures,
+                counted: standing.ended,
             });
         }
     }

@@ -80,6 +80,7 @@ mod tests {
             length: 0,
             attempt: 0,
             failures: 0,
+            counted: 0,
         };
         let mut waiting = Waiting::default();
         for (seq, threads, seconds) in [(1, 1, 10), (2, 4, 90), (3, 1, 30), (4, 1, 30)] {

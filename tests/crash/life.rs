@@ -79,6 +79,12 @@ impl Life {
 
     /// One at a site with `more` lines of configuration.
     pub(crate) fn at(more: &str) -> Self {
+        let nodes = "nodes: {cores: 4, max: 2}\n";
+        let more = if more.contains("nodes:") {
+            more.to_owned()
+        } else {
+            format!("{nodes}{more}")
+        };
         let more = more.replace('\n', "\n    ");
         let life = Self {
             dir: tempfile::tempdir().unwrap(),
@@ -86,7 +92,7 @@ impl Life {
         life.write(
             "outrigger.yaml",
             &format!(
-                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    nodes: {{cores: 4, max: 2}}\n    walltime: {{min: 1m, max: 1h}}\n    {more}\n",
+                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    walltime: {{min: 1m, max: 1h}}\n    {more}\n",
                 life.path().join("scratch").display()
             ),
         );

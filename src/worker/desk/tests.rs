@@ -18,6 +18,7 @@ fn task(seq: u64, threads: u32, seconds: u64) -> Task {
         length: 0,
         attempt: 0,
         failures: 0,
+        counted: 0,
     }
 }
 
@@ -52,6 +53,31 @@ fn desk(tasks: impl IntoIterator<Item = Task>, tries: u32) -> Desk {
 }
 
 const EVER: u64 = u64::MAX;
+
+#[test]
+fn a_failure_that_a_predecessor_heard_of_is_counted_once() {
+    let known = Task {
+        attempt: 1,
+        failures: 1,
+        counted: 1,
+        ..task(0, 1, 5)
+    };
+    let mut desk = desk([known], 2);
+    let first = Ended {
+        seq: 0,
+        attempt: 1,
+        how: How::Failed,
+        milliseconds: None,
+    };
+    let (node, _) = desk.join(&Join {
+        ended: vec![first],
+        ..join("n1", 1, 1)
+    });
+    let given = desk.give(node, EVER);
+    assert_eq!(numbers(&given), [(0, 2)]);
+    desk.ended(node, &ended(&given[0], How::Failed));
+    assert_eq!((desk.tally().failed, desk.tally().left), (1, 0));
+}
 
 #[test]
 fn the_longest_jobs_are_given_first_as_far_as_there_is_room() {

@@ -15,7 +15,7 @@ pub struct Standing {
     /// How many of its attempts failed by themselves.
     pub failures: u32,
     /// The latest attempt that ended.
-    ended: u32,
+    pub ended: u32,
 }
 
 /// Adds what a node's journal tells to `standings`. Lines that are cut short or not understood

@@ -1,0 +1,69 @@
+//! Lives whose jobs are run by workers: a worker or the coordinator dies at each step of its own, and
+//! any process of the allocation at random times.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    life::Life,
+    matrix::{deaths, each, lives},
+};
+
+const AT_ONCE: usize = 6;
+
+/// With two workers for each run, and time for what the dead of a life take from a job's tries.
+fn life(retries: u32) -> Life {
+    Life::at(&format!(
+        "launcher: worker\nworker: {{silence: 5s}}\nnodes: {{cores: 2, min: 2, max: 2}}\nretries: {retries}"
+    ))
+}
+
+#[test]
+fn whenever_a_worker_or_the_coordinator_dies_the_end_is_the_same() {
+    let model = life(2);
+    model.drive(None);
+    model.is_sound("no death");
+    let (end, way) = (model.end(), model.way());
+    assert_eq!((way.begun["1.y"], way.begun["2.x"]), (2, 3), "{way:#?}");
+    let mut steps = model.steps();
+    steps.retain(|step| step.starts_with("worker "));
+    let deaths = deaths(&steps, 2);
+    assert!(deaths.len() > 12, "{deaths:#?}");
+    each(&deaths, AT_ONCE, |death| {
+        let life = life(2);
+        life.drive(Some(death));
+        life.is_sound(death);
+        assert_eq!(life.end(), end, "{death}: {}", life.said());
+        // What ran when its worker died is run again, and nothing else is.
+        if death.starts_with("worker coordinate") {
+            assert_eq!(life.way().begun, way.begun, "{death}: {}", life.said());
+        }
+    });
+    eprintln!("{} deaths in allocations", deaths.len());
+}
+
+#[test]
+fn processes_of_an_allocation_killed_at_random_times_come_to_the_same_end() {
+    let model = life(6);
+    model.drive(None);
+    let end = model.end();
+    each(&lives(1), AT_ONCE, |random| {
+        let (which, mut chance) = (&random.which, random.chance());
+        let life = life(6);
+        let mut driver = life.driver(None);
+        let mut strikes = 0;
+        while driver.try_wait().unwrap().is_none() {
+            let moment = Duration::from_millis(chance.u64(10..400));
+            let begin = Instant::now();
+            while begin.elapsed() < moment && driver.try_wait().unwrap().is_none() {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+            if strikes < 5 {
+                strikes += 1;
+                life.strike(|count| chance.usize(..count));
+            }
+        }
+        life.drive(None);
+        life.is_sound(which);
+        assert_eq!(life.end(), end, "{which}: {}", life.said());
+    });
+}
