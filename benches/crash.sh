@@ -1,8 +1,8 @@
 #!/bin/sh
 # The long form of tests/crash.rs: a driver, a batch job or its supervisor, the server, the link, a
-# worker and its coordinator die at every step of a run's life there is, then at random times in ten times as many lives as
-# ./test takes, for each seed; each must come to the end of a life without death. It prints how many
-# deaths there were and fails at the first end that differs.
+# worker and its coordinator die at every step of a run's life there is, then at random times in ten
+# times as many lives as ./test takes, for each seed; each must come to the end of a life without
+# death. It prints how many deaths there were and fails at the first end that differs.
 # Usage: benches/crash.sh [SEED...]
 set -eu
 cd "$(dirname "$0")/.."

@@ -49,7 +49,7 @@ class Cluster(Here):
         up = subprocess.run([LAB, "up"], env={"LAB_RTT_MS": "2", **os.environ}, stdout=sys.stderr)
         if up.returncode:
             sys.exit(77)
-        self.place = f"/scratch/lanluser/allocator-{os.getpid()}"
+        self.place = f"/scratch/lanluser/bench-{os.getpid()}"
         self.bare("mkdir", self.place)
         with open(self.program, "rb") as program:
             subprocess.run(

@@ -10,6 +10,7 @@
 )]
 
 mod asked;
+mod fifo;
 mod until;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fifo::fifo;
 use rstest::rstest;
 use serde_json::Value;
 use until::until;
@@ -323,13 +325,7 @@ fn a_failed_job_is_retried_alone_and_its_neighbours_are_imported() {
 fn a_slow_job_does_not_hold_those_of_later_steps() {
     let work = Work::new("COMMAND");
     let gate = work.path().join("gate");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&gate)
-            .status()
-            .unwrap()
-            .success()
-    );
+    fifo(&gate);
     let wait = format!(
         "case {{{{ out }}}} in *1.x) read -r go <{gate};; *3.y) echo go >{gate};; esac; {GOOD}",
         gate = gate.display()

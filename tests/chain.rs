@@ -8,6 +8,8 @@
 )]
 
 mod asked;
+mod chained;
+mod fifo;
 mod until;
 
 use std::{
@@ -16,25 +18,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use chained::{STAGE_A, STAGE_B};
+use fifo::fifo;
 use until::until;
-
-/// Waits at the gate before it leaves what stage `b` reads.
-const STAGE_A: &str = r#"
-stage: a
-components: {file: ../things.csv}
-command: {sh: "WAIT mkdir -p work && echo made > work/{{ stage_id }}"}
-outputs: [{remote: "work/{{ stage_id }}"}]
-cost: {seconds: 1}
-"#;
-
-const STAGE_B: &str = r#"
-stage: b
-components: {file: ../things.csv}
-inputs: [{remote: "work/{{ stage_id }}"}]
-command: {sh: "mkdir -p sums && cat {{ input(0) }} > sums/{{ stage_id }}"}
-outputs: [{remote: "sums/{{ stage_id }}", local: "products/{{ stage_id }}"}]
-cost: {seconds: 1}
-"#;
 
 struct Work {
     dir: tempfile::TempDir,
@@ -53,13 +39,7 @@ impl Work {
         work.write("outrigger.yaml", &config);
         work.write("things.csv", "stage_id\n1\n");
         let gate = work.path("gate");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&gate)
-                .status()
-                .unwrap()
-                .success()
-        );
+        fifo(&gate);
         work.stage_a(&format!("read -r go < {} &&", gate.display()));
         work.write("stages/b.yaml", STAGE_B);
         outrigger::state::Store::create(&work.path("state.db")).unwrap();

@@ -3,8 +3,9 @@
 //!
 //! The steps are those that a life without death takes (`src/durable`), so a new one is tried without
 //! anyone remembering: the driver, a batch job or its supervisor dies (here), the server that drives
-//! by `remote.pro` (`server`), the link (`link`), a worker or its coordinator (`workers`). `OUTRIGGER_CRASH_FULL=1` tries each step there is,
-//! not the first one or two of each name, and ten times as many random lives: `benches/crash.sh`.
+//! by `remote.pro` (`server`), the link (`link`), a worker or its coordinator (`workers`).
+//! `OUTRIGGER_CRASH_FULL=1` tries each step there is, not the first one or two of each name, and ten
+//! times as many random lives: `benches/crash.sh`.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,9 +33,9 @@ mod until;
 #[path = "crash/workers.rs"]
 mod workers;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use life::Life;
+use life::{Life, ended_within};
 use matrix::{deaths, each, lives};
 
 /// Lives that take place at once: most of one is waiting.
@@ -81,11 +82,7 @@ fn two_drivers_and_the_batch_jobs_killed_at_random_times_come_to_the_same_end() 
         let life = Life::with_retries(6);
         let mut drivers = [life.driver(None), life.driver(None)];
         for _ in 0..8 {
-            let begin = Instant::now();
-            let moment = Duration::from_millis(chance.u64(10..300));
-            while begin.elapsed() < moment && drivers[0].try_wait().unwrap().is_none() {
-                std::thread::park_timeout(Duration::from_millis(5));
-            }
+            ended_within(&mut drivers[0], Duration::from_millis(chance.u64(10..300)));
             if chance.u8(..4) == 0 {
                 life.strike(|count| chance.usize(..count));
                 continue;

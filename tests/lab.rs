@@ -5,6 +5,8 @@
 
 mod asked;
 #[cfg(test)]
+mod chained;
+#[cfg(test)]
 mod lab_asking;
 #[cfg(test)]
 mod lab_bridge;

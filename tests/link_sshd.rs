@@ -6,6 +6,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod fifo;
 mod sshd;
 
 use std::{fs, os::unix::ffi::OsStrExt, process::Command, time::Duration};
@@ -22,6 +23,15 @@ use sshd::Sshd;
 
 fn argv(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Named pipes: one tells that a command on the site has begun, and one lets it end.
+fn fifos(sshd: &Sshd) -> [String; 2] {
+    ["started", "release"].map(|name| {
+        let path = sshd.path().join(name);
+        fifo::fifo(&path);
+        path.display().to_string()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,14 +146,7 @@ async fn a_link_lost_in_flight_is_down_and_a_new_master_brings_it_back() {
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let fifos = ["started", "release"].map(|name| sshd.path().join(name).display().to_string());
-    assert!(
-        Command::new("mkfifo")
-            .args(&fifos)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let fifos = fifos(&sshd);
     let [started, release] = fifos.clone();
     let riding = host.clone();
     let held =
@@ -194,14 +197,7 @@ async fn a_site_that_keeps_refusing_sessions_is_busy_and_not_down() {
     };
     let ssh = sshd.connection(5);
     let host = Host::attach_with("lab", &ssh, patience).await.unwrap();
-    let fifos = ["started", "release"].map(|name| sshd.path().join(name).display().to_string());
-    assert!(
-        Command::new("mkfifo")
-            .args(&fifos)
-            .status()
-            .unwrap()
-            .success()
-    );
+    let fifos = fifos(&sshd);
     let [started, release] = fifos.clone();
     let holder = host.clone();
     let held =

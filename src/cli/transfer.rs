@@ -166,10 +166,13 @@ async fn transfer(
     options: &TransferOptions<'_>,
 ) -> Result<Exit, CliError> {
     let host = open(arguments, site).await?;
-    let pull = Pull::new(&host, options);
-    let items = match way {
-        Way::Push => list::outward(&arguments.sources, &arguments.into)?,
-        _ => {
+    let pull = match way {
+        Way::Push => None,
+        _ => Some(Pull::new(&host, options)),
+    };
+    let items = match &pull {
+        None => list::outward(&arguments.sources, &arguments.into)?,
+        Some(pull) => {
             if !arguments.dry_run {
                 pull.prepare();
             }
@@ -183,9 +186,9 @@ async fn transfer(
     let bytes = items.iter().filter_map(|item| item.size).sum();
     screen.expect(items.len() as u64, bytes);
     let begin = Instant::now();
-    let outcomes = match way {
-        Way::Push => transfer::push(&host, &items, options, &screen).await,
-        _ => pull.bring(&items, &screen).await,
+    let outcomes = match pull {
+        None => transfer::push(&host, &items, options, &screen).await,
+        Some(pull) => pull.bring(&items, &screen).await,
     };
     drop(screen);
     report(

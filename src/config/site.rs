@@ -515,6 +515,11 @@ impl Site {
         self.own_directory().join("staging")
     }
 
+    /// How often a job is tried, and a component bundled, in all.
+    pub fn tries(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
+
     /// Steps of `launcher: chunks` that run beside each other, at least.
     pub fn lanes(&self) -> u32 {
         let usual = match self.scheduler {

@@ -1,6 +1,6 @@
 //! Steps that outlive this process: a transaction of state.db, a command on a site, a file that
-//! gets its name, a word to another process of an allocation and a line of its journal. Each is taken through here, so that a test can let the process die at any of
-//! them (`count`).
+//! gets its name, a word to another process of an allocation and a line of its journal. Each is taken
+//! through here, so that a test can let the process die at any of them (`count`).
 //!
 //! A testing aid, for `tests/crash.rs` and `benches/crash.sh`: with `OUTRIGGER_STEPS=FILE` every
 //! step of every process that inherits it is a line of that file, and with `OUTRIGGER_CRASH_AT=N`

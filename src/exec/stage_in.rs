@@ -1,6 +1,6 @@
 //! Stage-in: what the site lacks is sent; what must be there already is looked for.
 
-use std::{collections::BTreeSet, path::Path};
+use std::path::Path;
 
 use super::{
     Exec, Stop,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     state::{
-        Store,
+        Store, awaited,
         run::Run,
         run_dir::{self, decision::Decision, files, manifest::FileKind},
         staged::{Staged, StagedKind},
@@ -127,13 +127,8 @@ fn told(staging: &Staging, inputs: usize, refused: usize) -> String {
         why = format!("{why}; run {} cleaned for {bytes} bytes", runs.join(", "));
     }
     if !staging.awaited.is_empty() {
-        let runs: BTreeSet<String> = staging
-            .awaited
-            .iter()
-            .map(|awaited| awaited.by_run.to_string())
-            .collect();
-        let runs: Vec<String> = runs.into_iter().collect();
-        why = format!("{why}; it begins after run {}", runs.join(", "));
+        let runs = awaited::runs(&staging.awaited);
+        why = format!("{why}; it begins after run {runs}");
     }
     if staging.untouched > 0 {
         let untouched = staging.untouched;

@@ -73,7 +73,7 @@ impl Poll<'_> {
                 .as_ref()
                 .filter(|_| decision.report != Report::Legacy),
             next: decision.next.as_deref(),
-            attempts: self.site.retries + 1,
+            attempts: self.site.tries(),
         };
         let act = Act::new(self.clock.now(), ACTOR, "imported");
         Ok(store

@@ -4,7 +4,7 @@
 use super::{ACTOR, Poll, PollError, Polled, Watched, status::Asked};
 use crate::{
     batch::{JobId, JobStatus},
-    state::{Store, event::Act},
+    state::{Store, awaited, event::Act},
 };
 
 impl Poll<'_> {
@@ -31,11 +31,8 @@ impl Poll<'_> {
             // Nothing is concluded of it until it can be asked for again.
             Err(_) => return Ok(Some(Polled::Unseen)),
         }
-        let runs: Vec<String> = awaited.iter().map(|job| job.by_run.to_string()).collect();
-        let why = format!(
-            "its batch job never began: it was to begin after that of run {}",
-            runs.join(", ")
-        );
+        let runs = awaited::runs(&awaited);
+        let why = format!("its batch job never began: it was to begin after that of run {runs}");
         store.give_back(run.run_id, Act::new(self.clock.now(), ACTOR, &why))?;
         Ok(Some(Polled::GivenBack { why }))
     }

@@ -1,5 +1,7 @@
 //! The batch jobs after which that of a run begins, since they make what it reads.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::{StateError, Store};
@@ -11,6 +13,13 @@ pub struct Awaited {
     pub by_run: i64,
     /// The scheduler's name for it.
     pub job_id: String,
+}
+
+/// The runs that they are of, each once, as a list for humans.
+pub fn runs<'a>(jobs: impl IntoIterator<Item = &'a Awaited>) -> String {
+    let runs: BTreeSet<i64> = jobs.into_iter().map(|job| job.by_run).collect();
+    let runs: Vec<String> = runs.iter().map(i64::to_string).collect();
+    runs.join(", ")
 }
 
 impl Store {

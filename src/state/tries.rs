@@ -22,11 +22,18 @@ struct Tried {
     failures: u32,
 }
 
+impl Tried {
+    /// Whether it is to be run again, if it is tried `tries` times in all.
+    fn is_due(self, tries: u32) -> bool {
+        !self.passed && self.failures < tries
+    }
+}
+
 impl Earlier {
     /// Whether a job is to be run: it has not passed, and has a try left.
     pub fn is_due(&self, key: &str) -> bool {
         let tried = self.jobs.get(key);
-        tried.is_none_or(|tried| !tried.passed && tried.failures < self.tries)
+        tried.is_none_or(|tried| tried.is_due(self.tries))
     }
 
     /// How many tries of a job have failed.
@@ -36,7 +43,7 @@ impl Earlier {
 
     /// How many jobs have no try left.
     fn used_up(&self) -> u64 {
-        let used_up = |tried: &&Tried| !tried.passed && tried.failures >= self.tries;
+        let used_up = |tried: &&Tried| !tried.passed && !tried.is_due(self.tries);
         self.jobs.values().filter(used_up).count() as u64
     }
 }
@@ -46,7 +53,7 @@ impl Store {
     pub fn earlier(&self, component: &Component, tries: u32) -> Result<Earlier, StateError> {
         let mut jobs = BTreeMap::new();
         if component.attempt > 1 {
-            jobs = tried(&self.connection, &component.stage, component.stage_id, -1)?;
+            jobs = tried(&self.connection, &component.stage, component.stage_id, None)?;
         }
         Ok(Earlier { tries, jobs })
     }
@@ -59,7 +66,7 @@ pub(super) fn left_out(
     (stage, stage_id, component_id): (&str, i64, i64),
     tries: u32,
 ) -> Result<(u64, u64), StateError> {
-    let mut jobs = tried(connection, stage, stage_id, -1)?;
+    let mut jobs = tried(connection, stage, stage_id, None)?;
     let mut present = connection.prepare_cached("SELECT key FROM jobs WHERE component_id = ?")?;
     let keys = present.query_map([component_id], |row| row.get::<_, String>(0))?;
     for key in keys {
@@ -75,10 +82,8 @@ pub(super) fn has_try_left(
     (stage, stage_id, component_id): (&str, i64, i64),
     tries: u32,
 ) -> Result<bool, StateError> {
-    let jobs = tried(connection, stage, stage_id, component_id)?;
-    Ok(jobs
-        .values()
-        .any(|tried| !tried.passed && tried.failures < tries))
+    let jobs = tried(connection, stage, stage_id, Some(component_id))?;
+    Ok(jobs.values().any(|tried| tried.is_due(tries)))
 }
 
 /// All its tries are given anew to each job of a component: a human wants them.
@@ -93,12 +98,12 @@ pub(super) fn renew(connection: &Connection, component_id: i64) -> Result<(), St
     Ok(())
 }
 
-/// The jobs of a component in the bundles that are `retry`, and in `present`.
+/// The jobs of a component in the bundles that are `retry`, and in `present` if that is given.
 fn tried(
     connection: &Connection,
     stage: &str,
     stage_id: i64,
-    present: i64,
+    present: Option<i64>,
 ) -> Result<BTreeMap<String, Tried>, StateError> {
     let mut statement = connection.prepare_cached(
         "SELECT jobs.key, max(jobs.state = 'passed'), sum(jobs.failures)

@@ -25,8 +25,8 @@ use crate::connection::{Host, LinkError, escaped_lines};
 
 /// Reads a line `NUMBER LINES HOW` and so many paths for each bundle; writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, under `./PATH`, and
-/// behind it, if HOW is `sums`, their checksums. `$1` and `$2` are our own program, which does this in place of the script where it is
-/// there, under [`send::name`](super::send::name).
+/// behind it, if HOW is `sums`, their checksums. `$1` and `$2` are our own program, which does this in
+/// place of the script where it is there, under [`send::name`](super::send::name).
 pub(super) const SEND: &str = concat!(
     ours!(),
     r#"

@@ -17,8 +17,8 @@ const AT_ONCE: usize = 1 << 18;
 
 /// For each line `NUMBER LINES …` and so many paths with `printf %b` escapes: writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each named by the
-/// number of its line, and behind it their checksums as `sha256sum` prints them. A file that changes its
-/// length meanwhile has none.
+/// number of its line, and behind it their checksums as `sha256sum` prints them. A file that changes
+/// its length meanwhile has none.
 ///
 /// # Errors
 /// When `requests` or `out` fail. Files that are not there or cannot be read are left out.

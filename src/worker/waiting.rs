@@ -68,20 +68,10 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::desk::tests::task, *};
 
     #[test]
     fn the_longest_that_fits_comes_first() {
-        let task = |seq, threads, seconds| Task {
-            seq,
-            need: Need { threads, memory: 0 },
-            seconds,
-            offset: 0,
-            length: 0,
-            attempt: 0,
-            failures: 0,
-            counted: 0,
-        };
         let mut waiting = Waiting::default();
         for (seq, threads, seconds) in [(1, 1, 10), (2, 4, 90), (3, 1, 30), (4, 1, 30)] {
             waiting.add(None, &task(seq, threads, seconds));

@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
 };
 
 /// Each job says on scratch that it begins and that it has had its effect.
@@ -310,6 +311,18 @@ impl Life {
         let before = snapshot();
         self.drive(None);
         assert_eq!(snapshot(), before);
+    }
+}
+
+/// How a driver ended, if it did before `moment` was over.
+pub(crate) fn ended_within(driver: &mut Child, moment: Duration) -> Option<ExitStatus> {
+    let begin = Instant::now();
+    loop {
+        let over = driver.try_wait().unwrap();
+        if over.is_some() || begin.elapsed() >= moment {
+            return over;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use crate::{
-    life::{Life, finished},
+    life::{Life, ended_within, finished},
     matrix::{deaths, each, lives},
     sshd::Sshd,
     until::until,
@@ -98,13 +98,7 @@ fn a_link_that_is_cut_at_random_times_takes_nothing_with_it() {
         let mut cuts = 0;
         loop {
             let moment = Duration::from_millis(chance.u64(10..1500));
-            let begin = Instant::now();
-            let mut over = None;
-            while begin.elapsed() < moment && over.is_none() {
-                std::thread::park_timeout(Duration::from_millis(5));
-                over = driver.try_wait().unwrap();
-            }
-            match over {
+            match ended_within(&mut driver, moment) {
                 Some(status) if finished(status) => break,
                 Some(status) => {
                     assert_eq!(status.code(), Some(3), "{which}: {}", life.said());

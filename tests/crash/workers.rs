@@ -1,10 +1,10 @@
 //! Lives whose jobs are run by workers: a worker or the coordinator dies at each step of its own, and
 //! any process of the allocation at random times.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
-    life::Life,
+    life::{Life, ended_within},
     matrix::{deaths, each, lives},
 };
 
@@ -53,10 +53,7 @@ fn processes_of_an_allocation_killed_at_random_times_come_to_the_same_end() {
         let mut strikes = 0;
         while driver.try_wait().unwrap().is_none() {
             let moment = Duration::from_millis(chance.u64(10..400));
-            let begin = Instant::now();
-            while begin.elapsed() < moment && driver.try_wait().unwrap().is_none() {
-                std::thread::park_timeout(Duration::from_millis(5));
-            }
+            ended_within(&mut driver, moment);
             if strikes < 5 {
                 strikes += 1;
                 life.strike(|count| chance.usize(..count));

@@ -4,26 +4,10 @@ use std::fs;
 
 use super::{
     asked,
+    chained::{STAGE_A, STAGE_B},
     lab_harness::{Lab, Login, Workspace},
     until::until,
 };
-
-const STAGE_A: &str = r#"
-stage: a
-components: {file: ../things.csv}
-command: {sh: "read -r go <gate && mkdir -p work && echo made >work/{{ stage_id }}"}
-outputs: [{remote: "work/{{ stage_id }}"}]
-cost: {seconds: 1}
-"#;
-
-const STAGE_B: &str = r#"
-stage: b
-components: {file: ../things.csv}
-inputs: [{remote: "work/{{ stage_id }}"}]
-command: {sh: "mkdir -p sums && cat {{ input(0) }} >sums/{{ stage_id }}"}
-outputs: [{remote: "sums/{{ stage_id }}", local: "products/{{ stage_id }}"}]
-cost: {seconds: 1}
-"#;
 
 #[test]
 fn slurm_lets_a_run_begin_after_what_makes_its_input_or_gives_it_back() {
@@ -51,7 +35,8 @@ fn chained(site: &str) {
     );
     fs::write(dir.join("outrigger.yaml"), config).unwrap();
     fs::create_dir(dir.join("stages")).unwrap();
-    fs::write(dir.join("stages/a.yaml"), STAGE_A).unwrap();
+    let stage_a = STAGE_A.replace("WAIT", "read -r go <gate &&");
+    fs::write(dir.join("stages/a.yaml"), stage_a).unwrap();
     fs::write(dir.join("stages/b.yaml"), STAGE_B).unwrap();
     fs::write(dir.join("things.csv"), "stage_id\n1\n").unwrap();
     workspace.outrigger(["init"]).success();

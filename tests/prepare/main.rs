@@ -9,6 +9,8 @@
 )]
 
 mod bench;
+#[path = "../fifo/mod.rs"]
+mod fifo;
 mod launching;
 mod rendering;
 mod running;

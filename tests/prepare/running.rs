@@ -11,6 +11,7 @@ use outrigger::state::run_dir::journal::{self, JobRecord, Journal};
 use rstest::rstest;
 
 use crate::bench::{Bench, TOKEN};
+use crate::fifo::fifo;
 
 const STAGE: &str = r#"
 stage: count
@@ -463,10 +464,6 @@ fn wait_for(path: &Path) {
         .unwrap()
         .read_to_end(&mut Vec::new())
         .unwrap();
-}
-
-fn fifo(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 fn terminate(child: &Child) {

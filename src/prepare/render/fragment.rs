@@ -37,7 +37,7 @@ impl Renderer<'_> {
         component: &Component,
     ) -> Result<(PathBuf, Result<u64, String>), PrepareError> {
         let rows = self.rows.open(store, self.request.label)?;
-        let earlier = store.earlier(component, self.request.site.retries + 1)?;
+        let earlier = store.earlier(component, self.request.site.tries())?;
         let draft = Worker::new(&self.shared, rows).component(component, &earlier);
         let dir = fragment_dir(self.request.run_dir, component.stage_id);
         let outcome = match &draft.outcome {

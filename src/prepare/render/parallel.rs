@@ -51,7 +51,7 @@ pub(super) fn render(
         let mut sent = 0;
         let window = (renderer.threads * WINDOW) as u64;
         store.each_unwritten(request.run_id, |component| {
-            let earlier = store.earlier(&component, request.site.retries + 1)?;
+            let earlier = store.earlier(&component, request.site.tries())?;
             while sent >= merge.next + window {
                 merge.one()?;
             }

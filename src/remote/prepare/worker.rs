@@ -66,7 +66,7 @@ pub(super) fn command(
         cores: site.nodes.cores,
         memory: site.nodes.memory,
         walltime: Some(Seconds(allocation.walltime)),
-        tries: site.retries.saturating_add(1),
+        tries: site.tries(),
         transport: site.worker.transport,
         silence: site.worker.silence,
     };

@@ -169,7 +169,8 @@ impl Store {
         Ok(())
     }
 
-    /// A step of a run failed: it is in error, with fault 1, in one transaction. One that waited for the link counts as being at its step again.
+    /// A step of a run failed: it is in error, with fault 1, in one transaction. One that waited for
+    /// the link counts as being at its step again.
     pub fn fail(&mut self, run_id: i64, step: Step, act: Act<'_>) -> Result<(), StateError> {
         let transaction = self.write()?;
         if let RunState::Auth(_) = get(&transaction, run_id)?.state {

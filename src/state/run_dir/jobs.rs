@@ -1,6 +1,9 @@
 //! `jobs.tsv`: one line a job.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use super::tsv::{self, Field, TsvError};
 
@@ -73,9 +76,9 @@ impl JobLine {
     pub fn read(number: usize, line: &str) -> Result<Self, TsvError> {
         let older = line.matches('\t').count() == 10;
         let whole = if older {
-            format!("{line}\t0")
+            Cow::Owned(format!("{line}\t0"))
         } else {
-            line.to_owned()
+            Cow::Borrowed(line)
         };
         let [
             seq,

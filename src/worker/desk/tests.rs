@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn task(seq: u64, threads: u32, seconds: u64) -> Task {
+pub(in crate::worker) fn task(seq: u64, threads: u32, seconds: u64) -> Task {
     Task {
         seq,
         need: Need {
