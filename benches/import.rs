@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use outrigger::state::{
     Store,
+    back_off::BackOff,
     component::{Candidate, NewRun},
     event::Act,
     import::{Import, JobOutcome},
@@ -44,6 +45,7 @@ fn main() {
         schema: Some(&schema),
         next: Some("camera"),
         attempts: 3,
+        back_off: BackOff::default(),
     };
     let begin = Instant::now();
     let counts = store

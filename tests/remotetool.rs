@@ -20,6 +20,7 @@ use std::{
 use jiff::{Timestamp, civil};
 use outrigger::state::{
     Store,
+    back_off::BackOff,
     component::{Candidate, NewRun},
     event::Act,
     import::{Import, JobOutcome},
@@ -156,6 +157,7 @@ impl Work {
             schema: None,
             next: Some("camera"),
             attempts: 1,
+            back_off: BackOff::default(),
         };
         store.import(&import, &outcomes, &[], self.act()).unwrap();
 

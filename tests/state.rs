@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use outrigger::state::{
     StateError, Store,
+    back_off::{BackOff, Waiting},
     component::{Candidate, ComponentEvent, ComponentState, NewRun},
     event::{Act, Subject},
     file::Product,
@@ -36,6 +37,10 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn define(store: &mut Store, stage: &str, ids: &[i64]) -> Option<i64> {
+    define_at(store, stage, ids, act("bundled"))
+}
+
+fn define_at(store: &mut Store, stage: &str, ids: &[i64], act: Act<'_>) -> Option<i64> {
     let candidates: Vec<Candidate> = ids
         .iter()
         .map(|id| Candidate {
@@ -50,7 +55,7 @@ fn define(store: &mut Store, stage: &str, ids: &[i64]) -> Option<i64> {
         base: "runs",
         secret: 7,
     };
-    store.define(new, &candidates, act("bundled")).unwrap()
+    store.define(new, &candidates, act).unwrap()
 }
 
 /// A run of two components with two jobs each, whose batch job is over.
@@ -116,12 +121,23 @@ fn passed(seq: u64, bg: impl Into<serde_json::Value>) -> JobOutcome {
 }
 
 fn import(store: &mut Store, run: i64, outcomes: &[JobOutcome], attempts: u32) -> Counts {
+    import_at(store, run, outcomes, attempts, BackOff::default())
+}
+
+fn import_at(
+    store: &mut Store,
+    run: i64,
+    outcomes: &[JobOutcome],
+    attempts: u32,
+    back_off: BackOff,
+) -> Counts {
     let schema = schema();
     let import = Import {
         run_id: run,
         schema: Some(&schema),
         next: Some("camera"),
         attempts,
+        back_off,
     };
     let product = Product {
         seq: 0,
@@ -133,6 +149,10 @@ fn import(store: &mut Store, run: i64, outcomes: &[JobOutcome], attempts: u32) -
     store
         .import(&import, outcomes, &[product], act("imported"))
         .unwrap()
+}
+
+fn is_free(store: &Store, stage_id: i64) -> bool {
+    store.is_free("chip", stage_id, act("").now).unwrap()
 }
 
 fn rows(store: &Store, sql: &str) -> Vec<String> {
@@ -292,7 +312,7 @@ fn a_retry_runs_only_what_did_not_pass() {
     let (_dir, mut store) = store();
     let run = importing(&mut store);
     import(&mut store, run, &[passed(2, 1.0)], 3);
-    assert!(store.is_free("chip", 20).unwrap());
+    assert!(is_free(&store, 20));
     let again = define(&mut store, "chip", &[20]).unwrap();
     let component = &store.components(again).unwrap()[0];
     assert_eq!(component.attempt, 2);
@@ -307,6 +327,80 @@ fn failed(seq: u64, failures: u32) -> JobOutcome {
         failures,
         ..passed(seq, 1.0)
     }
+}
+
+/// A bundle of `chip` 10 alone, so many seconds later, whose batch job is over.
+fn alone(store: &mut Store, seconds: i64) -> i64 {
+    let run = define_at(store, "chip", &[10], later(seconds)).unwrap();
+    bundled(store, run, &[&["a", "b"]]);
+    run
+}
+
+fn later(seconds: i64) -> Act<'static> {
+    let now = act("").now + Duration::from_secs(seconds.unsigned_abs());
+    Act { now, ..act("") }
+}
+
+/// How long it waits after its latest bundle, in seconds.
+fn wait(store: &Store) -> i64 {
+    let component = store.component("chip", 10).unwrap().unwrap();
+    assert_eq!(component.state, ComponentState::Retry);
+    let due = component.due_at;
+    due.map_or(0, |due| due.duration_since(act("").now).as_secs())
+}
+
+const MINUTE: BackOff = BackOff {
+    after: Duration::from_mins(1),
+    at_most: Duration::from_secs(100),
+};
+
+#[test]
+fn what_failed_by_itself_waits_twice_as_long_each_time() {
+    let (_dir, mut store) = store();
+    let mut run = alone(&mut store, 0);
+    for (times, seconds) in [60, 100, 100].into_iter().enumerate() {
+        import_at(&mut store, run, &[failed(0, 1)], 9, MINUTE);
+        assert_eq!(wait(&store), seconds, "after {times}");
+        assert!(!is_free(&store, 10));
+        assert_eq!(define(&mut store, "chip", &[10]), None);
+        let due = later(seconds).now;
+        assert!(store.is_free("chip", 10, due).unwrap());
+        assert_eq!(store.delayed(due).unwrap(), []);
+        run = alone(&mut store, seconds);
+    }
+}
+
+#[test]
+fn what_was_ended_from_outside_waits_only_when_that_repeats() {
+    let (_dir, mut store) = store();
+    let mut run = alone(&mut store, 0);
+    for seconds in [0, 60, 100] {
+        import_at(&mut store, run, &[passed(0, 1.0)], 9, MINUTE);
+        assert_eq!(wait(&store), seconds);
+        let waits = store.delayed(act("").now).unwrap();
+        let waits = waits.into_iter().map(|of| of.waiting).collect::<Waiting>();
+        let due_at = (seconds > 0).then(|| later(seconds).now);
+        let components = u64::from(seconds > 0);
+        assert_eq!(waits, Waiting { components, due_at });
+        run = alone(&mut store, seconds);
+    }
+    import_at(&mut store, run, &[failed(0, 1)], 9, MINUTE);
+    assert_eq!(wait(&store), 60, "its first failure of its own");
+}
+
+#[test]
+fn a_human_ends_all_waiting() {
+    let (_dir, mut store) = store();
+    let run = alone(&mut store, 0);
+    import_at(&mut store, run, &[failed(0, 1)], 9, MINUTE);
+    let id = store.component("chip", 10).unwrap().unwrap().component_id;
+    store.hasten(&[id], act("due at once")).unwrap();
+    assert!(is_free(&store, 10));
+    assert_eq!(store.delayed(act("").now).unwrap(), []);
+    let run = alone(&mut store, 0);
+    import_at(&mut store, run, &[failed(0, 1)], 9, MINUTE);
+    assert_eq!(wait(&store), 60, "it counts anew");
+    assert_eq!(store.check().unwrap(), []);
 }
 
 #[test]
@@ -465,7 +559,7 @@ fn a_run_is_given_up_together_with_its_components() {
     raw.execute_batch("DROP TRIGGER cut").unwrap();
     store.give_up(run, act("clouds")).unwrap();
     assert_eq!(store.run(run).unwrap().state, RunState::Cancelled);
-    assert!(store.is_free("chip", 10).unwrap() && store.is_free("chip", 20).unwrap());
+    assert!(is_free(&store, 10) && is_free(&store, 20));
     assert_eq!(store.check().unwrap(), []);
 }
 

@@ -5,9 +5,10 @@ use clap::Args;
 use super::{
     Global,
     exit::{CliError, Exit},
-    table::{Table, print_json},
+    table::{Table, print, print_json},
     workplace,
 };
+use crate::remote::wait_of;
 
 /// Where everything stands: runs, components and products by stage.
 #[derive(Debug, Args)]
@@ -39,10 +40,16 @@ pub(super) fn run(global: &Global, arguments: &StatusArgs) -> Result<Exit, CliEr
         "#components",
         "#passed",
         "#failed",
+        "#waiting",
         "#jobs",
         "#products",
     ]);
+    let now = workplace.clock.now();
+    let mut waits = Vec::new();
     for stage in stages {
+        if let Some(wait) = wait_of(&stage.waiting, now) {
+            waits.push(format!("{}: {wait}\n", stage.stage));
+        }
         let mut cells = vec![stage.stage];
         cells.extend(
             [
@@ -55,6 +62,7 @@ pub(super) fn run(global: &Global, arguments: &StatusArgs) -> Result<Exit, CliEr
                 stage.components,
                 stage.passed,
                 stage.failed,
+                stage.waiting.components,
                 stage.jobs,
                 stage.products,
             ]
@@ -63,5 +71,8 @@ pub(super) fn run(global: &Global, arguments: &StatusArgs) -> Result<Exit, CliEr
         table.row(cells);
     }
     table.print()?;
+    for line in waits {
+        print(&line)?;
+    }
     Ok(Exit::Done)
 }

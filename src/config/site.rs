@@ -139,6 +139,9 @@ pub struct Site {
     /// in all bundles together; what its node, walltime or a cancellation ended counts as no try.
     #[serde(default = "default_retries")]
     pub retries: u32,
+    /// How long a failed component waits before it is bundled again by itself.
+    #[serde(default)]
+    pub back_off: BackOff,
 }
 
 /// The batch schedulers that are spoken.
@@ -311,6 +314,19 @@ pub struct AsHost {
     /// Walltime of a batch job; the longest that the site allows if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub walltime: Option<Seconds>,
+}
+
+/// How long a failed component waits before it is bundled again by itself. What its node, walltime
+/// or a cancellation ended goes at once the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackOff {
+    /// After its first failure; twice as long after each further one. 1m if absent, and nothing
+    /// where `scheduler` is `local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Seconds>,
+    /// Never longer than this.
+    pub at_most: Seconds,
 }
 
 /// Shape and number of a site's nodes.
@@ -520,6 +536,16 @@ impl Site {
         self.retries.saturating_add(1)
     }
 
+    /// How long a component waits after its first failure.
+    pub fn back_off_after(&self) -> Seconds {
+        // The embedded scheduler is ours alone: nobody's queue is spared by waiting.
+        let usual = match self.scheduler {
+            SchedulerKind::Local => Seconds(0),
+            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => Seconds(60),
+        };
+        self.back_off.after.unwrap_or(usual)
+    }
+
     /// Steps of `launcher: chunks` that run beside each other, at least.
     pub fn lanes(&self) -> u32 {
         let usual = match self.scheduler {
@@ -553,6 +579,15 @@ impl Default for AsHost {
             wait: Seconds(30),
             nodes: None,
             walltime: None,
+        }
+    }
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self {
+            after: None,
+            at_most: Seconds(3600),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Import: the verdicts on all jobs go into state.db in one transaction.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::{
     durable,
     state::{
         Store,
+        back_off::BackOff,
         event::Act,
         file::Product,
         import::{Counts, Import, JobOutcome},
@@ -74,6 +75,10 @@ impl Poll<'_> {
                 .filter(|_| decision.report != Report::Legacy),
             next: decision.next.as_deref(),
             attempts: self.site.tries(),
+            back_off: BackOff {
+                after: Duration::from_secs(self.site.back_off_after().0),
+                at_most: Duration::from_secs(self.site.back_off.at_most.0),
+            },
         };
         let act = Act::new(self.clock.now(), ACTOR, "imported");
         Ok(store

@@ -6,6 +6,8 @@ use super::workplace::{RemoteError, Workplace};
 use crate::{
     allocator, prepare,
     state::{
+        StateError,
+        back_off::{Delayed, Waiting},
         component::{Candidate, NewRun},
         event::Act,
     },
@@ -43,6 +45,8 @@ pub struct Defined {
     pub stage_ids: Vec<i64>,
     /// The new runs.
     pub runs: Vec<i64>,
+    /// Components of the stage and label that are due again only later.
+    pub waiting: Waiting,
     /// What else there is to say.
     pub notes: Vec<String>,
 }
@@ -63,6 +67,7 @@ impl Workplace {
             site: site_name.clone(),
             stage_ids: Vec::new(),
             runs: Vec::new(),
+            waiting: self.waiting(|of| of.stage == stage && of.label == label)?,
             notes: Vec::new(),
         };
 
@@ -143,6 +148,14 @@ impl Workplace {
         Ok(defined)
     }
 
+    /// The components that may be bundled again only later, of the stages and labels that `which`
+    /// takes.
+    pub(super) fn waiting(&self, which: impl Fn(&Delayed) -> bool) -> Result<Waiting, StateError> {
+        let delayed = self.store.delayed(self.clock.now())?;
+        let ours = delayed.into_iter().filter(which);
+        Ok(ours.map(|delayed| delayed.waiting).collect())
+    }
+
     /// The components that the recipe's source offers and that are free, up to the limit.
     fn eligible(
         &self,
@@ -150,6 +163,7 @@ impl Workplace {
         loaded: &crate::config::LoadedRecipe,
     ) -> Result<Vec<Candidate>, RemoteError> {
         let reader = self.store.reader()?;
+        let now = self.clock.now();
         let mut eligible = Vec::new();
         prepare::candidates(
             &loaded.recipe,
@@ -161,7 +175,7 @@ impl Workplace {
                 if !full
                     && self
                         .store
-                        .is_free(&loaded.recipe.stage, candidate.stage_id)?
+                        .is_free(&loaded.recipe.stage, candidate.stage_id, now)?
                 {
                     eligible.push(candidate);
                 }

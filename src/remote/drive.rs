@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
     DefineRequest, order,
+    span::wait_of,
     workplace::{RemoteError, Workplace, needs_login},
 };
 use crate::{
     state::{
         StateError,
+        back_off::{Delayed, Waiting},
         run::{Run, RunFilter, RunState, Stage},
     },
     transfer::Progress,
@@ -20,6 +23,9 @@ use crate::{
 const NEAR: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The same where it is behind a link: schedulers are asked gently (design decision 7).
 const FAR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// No round comes sooner after the one before, if nothing changed.
+const SOON: Duration = Duration::from_millis(10);
 
 /// Who watches the driver at work.
 pub trait Observer: Progress {
@@ -48,6 +54,15 @@ pub struct Standing {
     pub jobs_done: u64,
     /// All jobs.
     pub jobs: u64,
+    /// Components that are bundled again by themselves, but only later.
+    pub waiting: Waiting,
+}
+
+impl Standing {
+    /// Whether something still comes without anyone: a run moves on, or a component is due later.
+    fn goes_on(&self) -> bool {
+        self.active > 0 || self.waiting.components > 0
+    }
 }
 
 /// What to drive.
@@ -65,6 +80,12 @@ pub struct DriveOptions {
     pub wait_for_login: bool,
     /// At most so many components a bundle; 0 = as many as fit.
     pub limit: usize,
+}
+
+impl DriveOptions {
+    fn wants(&self, stage: &String) -> bool {
+        self.stages.is_empty() || self.stages.contains(stage)
+    }
 }
 
 /// Which network steps to do.
@@ -100,12 +121,13 @@ impl Workplace {
         let (mut wait, longest) = self.pace(options)?;
         let shortest = wait;
         let mut broken = BTreeMap::new();
+        let mut told = Waiting::default();
         loop {
             let changed = self.round(options, &stages, &mut broken, observer).await?;
             let standing = self.standing(options)?;
             observer.round(&standing);
             let waiting = options.wait_for_login && standing.auth > 0;
-            if options.once || (standing.active == 0 && !changed && !waiting) {
+            if options.once || !(standing.goes_on() || changed || waiting) {
                 let failed_components = self.failed(options)?;
                 return Ok(Driven {
                     standing,
@@ -113,10 +135,17 @@ impl Workplace {
                     broken_stages: broken,
                 });
             }
+            let now = self.clock.now();
+            if standing.waiting != told
+                && let Some(text) = wait_of(&standing.waiting, now)
+            {
+                observer.note(None, &text);
+            }
+            told = standing.waiting;
             if changed {
                 wait = shortest;
             } else {
-                tokio::time::sleep(wait).await;
+                tokio::time::sleep(until_due(wait, &standing.waiting, now)).await;
                 wait = (wait * 3 / 2).min(longest);
             }
         }
@@ -141,12 +170,16 @@ impl Workplace {
             labels: vec![options.label.clone()],
             ..RunFilter::default()
         })?;
-        let ours = |run: &Run| options.stages.is_empty() || options.stages.contains(&run.stage);
+        let ours = |run: &Run| options.wants(&run.stage);
         Ok(runs.into_iter().filter(ours).collect())
     }
 
     fn standing(&self, options: &DriveOptions) -> Result<Standing, StateError> {
-        let mut standing = Standing::default();
+        let of_us = |of: &Delayed| of.label == options.label && options.wants(&of.stage);
+        let mut standing = Standing {
+            waiting: self.waiting(of_us)?,
+            ..Standing::default()
+        };
         for run in self.driven(options)? {
             standing.jobs += run.jobs;
             match run.state {
@@ -250,6 +283,13 @@ impl Workplace {
         }
         Ok(true)
     }
+}
+
+/// The next round comes after `wait`, or when a component is due if that is sooner.
+fn until_due(wait: Duration, waiting: &Waiting, now: Timestamp) -> Duration {
+    let due = waiting.due_at.map(|due| due.duration_since(now));
+    let due = due.and_then(|due| Duration::try_from(due).ok());
+    due.map_or(wait, |due| wait.min(due.max(SOON)))
 }
 
 impl Work {

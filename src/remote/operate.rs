@@ -21,7 +21,7 @@ use crate::{
     },
     state::{
         StateError,
-        component::{ComponentEvent, ComponentState},
+        component::{Component, ComponentEvent, ComponentState},
         event::Act,
         run::{Run, RunEvent, RunState, Stage, Step},
         run_dir::{self, decision::Decision},
@@ -75,12 +75,28 @@ impl Workplace {
         Ok(self.store.advance(run_id, RunEvent::LinkUp, act)?)
     }
 
-    /// Frees failed components of a run to be bundled again; tells how many.
+    /// Frees failed components of a run to be bundled again, and lets those that are free wait no
+    /// longer; tells how many.
     pub fn revert_components(&mut self, run_id: i64) -> Result<usize, RemoteError> {
         use ComponentState::{Failed, Partial, PrepFailed};
-        self.revert_components_of(run_id, |state| {
+        let hastened = self.hasten(self.store.components(run_id)?)?;
+        let reverted = self.revert_components_of(run_id, |state| {
             matches!(state, Failed | Partial | PrepFailed)
-        })
+        })?;
+        Ok(hastened + reverted)
+    }
+
+    /// Makes those of `components` that wait due at once; tells how many.
+    pub fn hasten(&mut self, mut components: Vec<Component>) -> Result<usize, RemoteError> {
+        let now = self.clock.now();
+        components.retain(|component| component.is_delayed(now));
+        let ids: Vec<i64> = components
+            .iter()
+            .map(|component| component.component_id)
+            .collect();
+        self.store
+            .hasten(&ids, Act::new(now, ACTOR, "due at once"))?;
+        Ok(ids.len())
     }
 
     fn revert_components_of(

@@ -7,6 +7,7 @@ use super::{
     workplace::{RemoteError, Workplace},
 };
 use crate::state::{
+    back_off::Waiting,
     component::ComponentState,
     run::{RunFilter, RunState},
 };
@@ -34,6 +35,8 @@ pub struct StageStanding {
     pub passed: u64,
     /// Components that failed and stay so.
     pub failed: u64,
+    /// Components that may be bundled again only later.
+    pub waiting: Waiting,
     /// Jobs of all runs.
     pub jobs: u64,
     /// Products at home.
@@ -92,6 +95,10 @@ impl Workplace {
                 standing.components += count;
             }
             standing.products += self.store.count_products(run.run_id)?;
+        }
+        let ours = |label: &String| labels.is_empty() || labels.contains(label);
+        for standing in &mut stages {
+            standing.waiting = self.waiting(|of| of.stage == standing.stage && ours(&of.label))?;
         }
         Ok(stages)
     }

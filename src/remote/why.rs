@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use super::{
     lease,
+    span::{ago, wait_of},
     workplace::{RemoteError, Workplace},
 };
 use crate::state::{
+    back_off::Waiting,
     event::{Event, Subject},
     job::{Job, JobState},
     run::{Run, RunState, Stage},
@@ -27,6 +29,8 @@ pub struct Why {
     pub failures: Vec<Failure>,
     /// Later runs into which components of it went, and how many.
     pub followed_by: Vec<(i64, u64)>,
+    /// Its components that may be bundled again only later.
+    pub waiting: Waiting,
     /// Where it stands and what it waits for.
     pub now: String,
     /// Commands that move it on; none if nothing is left to do.
@@ -52,6 +56,8 @@ struct Facts<'a> {
     followed_by: &'a [(i64, u64)],
     /// Components that failed and are in no later run.
     stuck: u64,
+    /// Components that may be bundled again only later.
+    waiting: Waiting,
 }
 
 impl Workplace {
@@ -62,19 +68,29 @@ impl Workplace {
         let holder = self.store.holder(run_id)?;
         let followed_by = self.store.followed_by(run_id)?;
         let tally = self.store.tally(run_id)?;
+        let now = self.clock.now();
+        let components = self.store.components(run_id)?;
+        let delayed = components.iter().filter(|one| one.is_delayed(now));
         let facts = Facts {
-            now: self.clock.now(),
+            now,
             holder: holder.as_deref().filter(|holder| !lease::is_gone(holder)),
             followed_by: &followed_by,
             stuck: [Failed, Partial, PrepFailed]
                 .iter()
                 .filter_map(|state| tally.get(state))
                 .sum(),
+            waiting: delayed
+                .map(|component| Waiting {
+                    components: 1,
+                    due_at: component.due_at,
+                })
+                .collect(),
         };
         Ok(Why {
             story: self.store.events(Subject::Run, run_id)?,
             failures: failures(&self.store.jobs(run_id)?),
-            now: now(&run, &facts),
+            waiting: facts.waiting,
+            now: standing(&run, &facts),
             next: next(&run, &facts),
             followed_by,
             run,
@@ -104,7 +120,7 @@ fn failures(jobs: &[Job]) -> Vec<Failure> {
 }
 
 /// Where a run stands and what it waits for, in a sentence or two.
-fn now(run: &Run, facts: &Facts<'_>) -> String {
+fn standing(run: &Run, facts: &Facts<'_>) -> String {
     let site = &run.site;
     let text = match run.state {
         RunState::Active(stage) => at(stage, run, facts),
@@ -179,9 +195,14 @@ fn full(run: &Run, facts: &Facts<'_>) -> String {
         text = format!("{text}; {components} of its components went on in run {later}");
     }
     let followed: u64 = facts.followed_by.iter().map(|(_, count)| count).sum();
-    if run.retried > followed {
-        let free = run.retried - followed;
+    let free = run
+        .retried
+        .saturating_sub(followed + facts.waiting.components);
+    if free > 0 {
         text = format!("{text}; {free} of its components will be bundled again by the next define");
+    }
+    if let Some(wait) = wait_of(&facts.waiting, facts.now) {
+        text = format!("{text}; {wait}");
     }
     if facts.stuck > 0 {
         let stuck = facts.stuck;
@@ -209,15 +230,6 @@ fn next(run: &Run, facts: &Facts<'_>) -> Vec<String> {
             vec![format!("outrigger remote run --label {}", run.label)]
         },
         RunState::Full | RunState::Cancelled | RunState::Cleaned => Vec::new(),
-    }
-}
-
-/// A span of time, in whole units of the largest that fits.
-fn ago(now: Timestamp, then: Timestamp) -> String {
-    match now.duration_since(then).as_secs().max(0) {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     remote::Workplace,
     state::{
-        component::ComponentEvent,
+        component::{ComponentEvent, ComponentState},
         edit::RunEdit,
         event::Act,
         listing::ComponentFilter,
@@ -55,7 +55,7 @@ pub(super) fn auth(
     Answer::reverted(rows, Vec::new())
 }
 
-/// Frees failed components to be bundled again.
+/// Frees failed components to be bundled again; those that are free already wait no longer.
 pub(super) fn components(
     workplace: &mut Workplace,
     remote_id: Option<i64>,
@@ -63,12 +63,16 @@ pub(super) fn components(
 ) -> Result<Answer, Failure> {
     let mut states = component_states(Some(ComponentWord::PrepFail))?;
     states.extend(component_states(Some(ComponentWord::Fail))?);
-    let found = workplace.store.list_components(&ComponentFilter {
+    let mut filter = ComponentFilter {
         run_id: remote_id,
         stage_id,
         states,
         ..ComponentFilter::default()
-    })?;
+    };
+    let found = workplace.store.list_components(&filter)?;
+    filter.states = vec![ComponentState::Retry];
+    let free = workplace.store.list_components(&filter)?;
+    let hastened = workplace.hasten(free)?;
     let moves: Vec<_> = found
         .into_iter()
         .map(|component| {
@@ -81,7 +85,7 @@ pub(super) fn components(
         .collect();
     let act = Act::new(workplace.clock.now(), ACTOR, "reverted");
     workplace.store.advance_components(&moves, act)?;
-    Answer::reverted(moves.len(), Vec::new())
+    Answer::reverted(moves.len() + hastened, Vec::new())
 }
 
 fn matching(

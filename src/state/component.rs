@@ -2,12 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
 
 use super::{
     StateError, Store,
-    event::{Act, Subject, append},
+    event::{Act, Subject, append, time},
     run::{self, RunEvent},
     store::IllegalMove,
     tries,
@@ -158,11 +159,20 @@ pub struct Component {
     pub next_id: Option<i64>,
     /// Its row, as the recipe's source gave it: a JSON object.
     pub row: String,
+    /// Before this time it is not bundled again by itself.
+    pub due_at: Option<Timestamp>,
+}
+
+impl Component {
+    /// Whether it waits at `now` until it may be bundled again.
+    pub fn is_delayed(&self, now: Timestamp) -> bool {
+        self.state == ComponentState::Retry && self.due_at.is_some_and(|due| due > now)
+    }
 }
 
 pub(super) const COLUMNS: &str =
     "component_id, run_id, stage, stage_id, state, jobs, attempt, path_base,
-    reason, next_id, row";
+    reason, next_id, row, due_at";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(Component, String)> {
     let component = Component {
@@ -177,6 +187,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<(Component, String)> {
         reason: row.get("reason")?,
         next_id: row.get("next_id")?,
         row: row.get("row")?,
+        due_at: row.get::<_, Option<i64>>("due_at")?.map(time),
     };
     Ok((component, row.get("state")?))
 }
@@ -213,16 +224,19 @@ pub struct NewRun<'a> {
 }
 
 impl Store {
-    /// Whether a component may be bundled: it never was, or every time it was it is now `retry`.
-    pub fn is_free(&self, stage: &str, stage_id: i64) -> Result<bool, StateError> {
+    /// Whether a component may be bundled at `now`: it never was, or every time it was it is now
+    /// `retry`, and it waits no longer.
+    pub fn is_free(&self, stage: &str, stage_id: i64, now: Timestamp) -> Result<bool, StateError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT 1 FROM components WHERE stage = ? AND stage_id = ? AND state <> 'retry'",
+            "SELECT 1 FROM components WHERE stage = ? AND stage_id = ?
+             AND (state <> 'retry' OR due_at > ?)",
         )?;
-        Ok(!statement.exists(params![stage, stage_id])?)
+        Ok(!statement.exists(params![stage, stage_id, now.as_millisecond()])?)
     }
 
     /// Defines a run over `candidates` in one transaction, claiming each. A candidate that was
-    /// claimed by someone else meanwhile is left out; if none is left, nothing is defined.
+    /// claimed by someone else meanwhile, or has to wait since, is left out; if none is left,
+    /// nothing is defined.
     pub fn define(
         &mut self,
         new: NewRun<'_>,
@@ -241,16 +255,22 @@ impl Store {
         )?;
         let mut claimed = 0_usize;
         {
-            let mut attempts = transaction.prepare_cached(
-                "SELECT coalesce(max(attempt), 0) + 1 FROM components WHERE stage = ? AND stage_id = ?",
+            let mut earlier = transaction.prepare_cached(
+                "SELECT coalesce(max(attempt), 0) + 1, coalesce(max(due_at), 0) > ?
+                 FROM components WHERE stage = ? AND stage_id = ?",
             )?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO components (run_id, stage, stage_id, state, attempt, row)
                  VALUES (?, ?, ?, 'new', ?, ?) ON CONFLICT DO NOTHING",
             )?;
             for candidate in candidates {
-                let attempt: u32 =
-                    attempts.query_row(params![new.stage, candidate.stage_id], |row| row.get(0))?;
+                let (attempt, waits): (u32, bool) = earlier.query_row(
+                    params![act.now.as_millisecond(), new.stage, candidate.stage_id],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+                if waits {
+                    continue;
+                }
                 let inserted = insert.execute(params![
                     run_id,
                     new.stage,
@@ -317,7 +337,7 @@ impl Store {
     }
 
     /// Moves components through the transition function, all in one transaction. The jobs of one
-    /// that is reverted have all their tries again.
+    /// that is reverted have all their tries again, and it is due at once.
     pub fn advance_components(
         &mut self,
         moves: &[(i64, ComponentEvent, String)],

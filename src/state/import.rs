@@ -8,7 +8,9 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{
-    StateError, Store, component,
+    StateError, Store,
+    back_off::{self, BackOff, Setback},
+    component,
     component::{ComponentEvent, ComponentState},
     event::Act,
     file,
@@ -77,6 +79,8 @@ pub struct Import<'a> {
     /// How often a component may be bundled in all, and each of its jobs tried by its own fault,
     /// before it stays failed.
     pub attempts: u32,
+    /// How long a component that is to be bundled again by itself waits.
+    pub back_off: BackOff,
 }
 
 /// The counts of a run that is over.
@@ -141,6 +145,18 @@ struct Verdict {
     why: Option<String>,
     /// Whether a human must look before it may run again.
     by_hand: bool,
+    /// Whether a job that did not pass has failed by itself.
+    own_fault: bool,
+}
+
+impl Verdict {
+    fn setback(&self) -> Setback {
+        if self.own_fault {
+            Setback::Own
+        } else {
+            Setback::Outside
+        }
+    }
 }
 
 /// Writes each job's outcome and record; adds up what that means for its component.
@@ -205,6 +221,7 @@ fn take_jobs(
             JobState::Failed => counts.failed += 1,
             JobState::Lost | JobState::Waiting => counts.lost += 1,
         }
+        verdict.own_fault |= failures > 0;
         verdict
             .why
             .get_or_insert_with(|| format!("job {key}: {reason}"));
@@ -309,6 +326,7 @@ fn judge_components(
                     && tries::has_try_left(connection, of, import.attempts)? =>
             {
                 component::advance(connection, id, ComponentEvent::Revert, act)?;
+                back_off::set_back(connection, id, verdict.setback(), import.back_off, act.now)?;
                 retried += 1;
             },
             _ => {},

@@ -6,6 +6,7 @@
 //! in one SQLite transaction, and appends an event (design decision 1).
 
 pub mod awaited;
+pub mod back_off;
 pub mod bundle;
 pub mod check;
 pub mod component;

@@ -29,7 +29,7 @@ pub const RESERVED: [&str; 19] = [
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 9;
+pub(super) const VERSION: i64 = 10;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -43,6 +43,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(BUNDLES),
         M::up(AWAITED),
         M::up(FAILURES),
+        M::up(BACK_OFF),
     ])
 }
 
@@ -306,6 +307,13 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 UPDATE jobs SET failures = 1 WHERE state = 'failed';
 ";
 
+/// What a bundle of a component met, and until when the component waits for its next one.
+const BACK_OFF: &str = "
+ALTER TABLE components ADD COLUMN setback TEXT CHECK (setback IN ('own', 'outside'));
+ALTER TABLE components ADD COLUMN due_at INTEGER;
+CREATE INDEX components_by_due ON components (due_at) WHERE due_at IS NOT NULL;
+";
+
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
@@ -343,6 +351,24 @@ mod tests {
         let sql = "SELECT state, threads FROM jobs";
         let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(row, Ok(("passed".to_owned(), None::<u32>)));
+    }
+
+    #[test]
+    fn components_of_an_older_database_do_not_wait() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::migrations().to_version(&mut connection, 9).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs (stage, site, label, state, path_base, token, created_at, changed_at)
+                 VALUES ('chip', 'here', 't', 'full', 'runs', 'or-1-1-0', 0, 0);
+                 INSERT INTO components (run_id, stage, stage_id, state, row)
+                 VALUES (1, 'chip', 1, 'retry', '{}');",
+            )
+            .unwrap();
+        super::migrations().to_latest(&mut connection).unwrap();
+        let sql = "SELECT state, setback, due_at FROM components";
+        let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        assert_eq!(row, Ok(("retry".to_owned(), None::<String>, None::<i64>)));
     }
 
     #[test]

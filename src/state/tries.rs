@@ -86,13 +86,21 @@ pub(super) fn has_try_left(
     Ok(jobs.values().any(|tried| tried.is_due(tries)))
 }
 
-/// All its tries are given anew to each job of a component: a human wants them.
+/// All its tries are given anew to each job of a component, which waits no longer: a human wants
+/// them.
 pub(super) fn renew(connection: &Connection, component_id: i64) -> Result<(), StateError> {
     connection
         .prepare_cached(
             "UPDATE jobs SET failures = 0 WHERE failures > 0 AND component_id IN
                 (SELECT all_of.component_id FROM components AS one JOIN components AS all_of
                  USING (stage, stage_id) WHERE one.component_id = ?)",
+        )?
+        .execute([component_id])?;
+    connection
+        .prepare_cached(
+            "UPDATE components SET setback = NULL, due_at = NULL WHERE setback IS NOT NULL
+                AND (stage, stage_id) =
+                    (SELECT stage, stage_id FROM components WHERE component_id = ?)",
         )?
         .execute([component_id])?;
     Ok(())

@@ -17,6 +17,7 @@ use outrigger::{
     prepare::{self, RenderRequest, Renderer, launch},
     state::{
         Store,
+        back_off::BackOff,
         component::{Candidate, NewRun},
         event::Act,
         file::Product,
@@ -250,6 +251,7 @@ impl World {
             schema: run.decision.schema.as_ref(),
             next: run.decision.next.as_deref(),
             attempts: 1,
+            back_off: BackOff::default(),
         };
         store
             .import(&import, &outcomes, &products, act("poll"))

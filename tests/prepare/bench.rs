@@ -15,6 +15,7 @@ use outrigger::{
     },
     state::{
         Store,
+        back_off::BackOff,
         component::NewRun,
         event::Act,
         import::{Import, JobOutcome},
@@ -69,7 +70,10 @@ impl Bench {
         let mut found = Vec::new();
         let reader = self.store.reader().unwrap();
         candidates(&self.recipe, self.dir.path(), &reader, "survey", &mut |c| {
-            if self.store.is_free(&self.recipe.stage, c.stage_id)? {
+            if self
+                .store
+                .is_free(&self.recipe.stage, c.stage_id, act().now)?
+            {
                 found.push(c);
             }
             Ok(())
@@ -232,6 +236,7 @@ impl Bench {
             schema: None,
             next: None,
             attempts: 1,
+            back_off: BackOff::default(),
         };
         self.store.import(&import, &outcomes, &[], act()).unwrap();
     }

@@ -10,6 +10,7 @@ use crate::{
         table::{Table, print, print_json},
         workplace,
     },
+    remote::due_again,
     state::{
         event::{Event, Subject},
         job::JobState,
@@ -138,13 +139,15 @@ pub(super) fn show(global: &Global, arguments: &ShowArgs) -> Result<Exit, CliErr
     print(&head(&run, &workplace.run_dir(&run).display().to_string()))?;
     print("\ncomponents\n")?;
     let mut table = Table::new(&["#stage_id", "state", "#jobs", "#attempt", "why"]);
+    let now = workplace.clock.now();
     for component in components {
+        let due = due_again(component.due_at, now).map(|due| format!("; {due}"));
         table.row(vec![
             component.stage_id.to_string(),
             component.state.to_string(),
             component.jobs.to_string(),
             component.attempt.to_string(),
-            component.reason,
+            component.reason + &due.unwrap_or_default(),
         ]);
     }
     table.print()?;

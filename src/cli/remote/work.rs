@@ -10,7 +10,7 @@ use crate::{
         table::{note, print, print_json},
         workplace::{self, block_on},
     },
-    remote::{DefineRequest, DriveOptions, Observer, Work, Workplace},
+    remote::{DefineRequest, DriveOptions, Observer, Work, Workplace, wait_of},
     state::{
         run::{Run, RunFilter, RunState, Stage},
         run_dir::decision::Decision,
@@ -77,6 +77,9 @@ pub(super) fn define(global: &Global, arguments: DefineArgs) -> Result<Exit, Cli
             defined.stage_ids.len(),
             defined.stage
         ))?;
+        if let Some(wait) = wait_of(&defined.waiting, workplace.clock.now()) {
+            print(&format!("\n{wait}"))?;
+        }
         for run in &defined.runs {
             print(&format!("\nrun {run} for site {}", defined.site))?;
         }
@@ -353,13 +356,16 @@ pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError>
             standing.error,
             driven.failed_components
         ))?;
+        if let Some(wait) = wait_of(&standing.waiting, workplace.clock.now()) {
+            print(&format!("{wait}\n"))?;
+        }
     }
     Ok(
         if standing.error > 0 || driven.failed_components > 0 || !driven.broken_stages.is_empty() {
             Exit::Failed
         } else if standing.auth > 0 {
             Exit::Login
-        } else if standing.active > 0 || standing.held > 0 {
+        } else if standing.active > 0 || standing.held > 0 || standing.waiting.components > 0 {
             Exit::Later
         } else {
             Exit::Done

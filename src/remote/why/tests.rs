@@ -32,7 +32,11 @@ fn run(state: &str) -> Run {
 }
 
 fn told(run: &Run, facts: &Facts<'_>) -> String {
-    format!("{}\n> {}", now(run, facts), next(run, facts).join("\n> "))
+    format!(
+        "{}\n> {}",
+        standing(run, facts),
+        next(run, facts).join("\n> ")
+    )
 }
 
 const QUIET: Facts<'_> = Facts {
@@ -40,6 +44,10 @@ const QUIET: Facts<'_> = Facts {
     holder: None,
     followed_by: &[],
     stuck: 0,
+    waiting: Waiting {
+        components: 0,
+        due_at: None,
+    },
 };
 
 #[rstest]
@@ -91,5 +99,5 @@ fn what_somebody_works_on_needs_no_command() {
         ..QUIET
     };
     assert_eq!(next(&run("staging"), &facts), [""; 0]);
-    assert!(now(&run("staging"), &facts).ends_with("wapiti:1a2b/77/9 is at work on it"));
+    assert!(standing(&run("staging"), &facts).ends_with("wapiti:1a2b/77/9 is at work on it"));
 }
