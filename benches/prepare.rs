@@ -166,6 +166,7 @@ fn main() {
     let allocation = Allocation {
         formula: "seed".into(),
         nodes: 162,
+        tasks: None,
         slots_per_node: 12,
         walltime: 3600,
         fill: 0.797,

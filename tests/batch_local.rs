@@ -9,6 +9,7 @@
 mod until;
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
@@ -18,8 +19,8 @@ use std::{
 
 use outrigger::{
     batch::{
-        Cancelled, Commands, Ending, JobId, JobRequest, JobStatus, LocalScheduler, QueryError,
-        Submission, SubmitError,
+        Cancelled, Commands, Ending, JobArray, JobId, JobRequest, JobStatus, LocalScheduler,
+        QueryError, Submission, SubmitError,
     },
     config::{self, units::Seconds},
     connection::Output,
@@ -77,9 +78,20 @@ impl Site {
     }
 
     fn submit_argv(&self, name: &str, walltime: u64, script: &Path) -> Vec<String> {
+        self.array_argv(name, walltime, script, None)
+    }
+
+    fn array_argv(
+        &self,
+        name: &str,
+        walltime: u64,
+        script: &Path,
+        array: Option<JobArray>,
+    ) -> Vec<String> {
         let site: config::site::Site = serde_yaml::from_str("{scratch: /s}").unwrap();
         let output = self.path("job.out");
-        let request = JobRequest::new(&site, name, 1, Seconds(walltime), output);
+        let mut request = JobRequest::new(&site, name, 1, Seconds(walltime), output);
+        request.array = array;
         self.scheduler.submit(&Submission {
             script,
             copy: script,
@@ -95,11 +107,22 @@ impl Site {
         self.scheduler.parse_submit(&answer).unwrap()
     }
 
+    fn submit_array(&self, tasks: u32, max_running: Option<u32>, body: &str) -> JobId {
+        let script = self.write("job.sh", &format!("#!/bin/sh\n{body}\n"));
+        let array = JobArray { tasks, max_running };
+        let answer = self.ask(&self.array_argv(NAME, 60, &script, Some(array)));
+        self.scheduler.parse_submit(&answer).unwrap()
+    }
+
     fn state(&self, id: &JobId) -> JobStatus {
+        self.states(id).remove(id).unwrap()
+    }
+
+    /// The states of a job and of its tasks.
+    fn states(&self, id: &JobId) -> BTreeMap<JobId, JobStatus> {
         let ids = [id.clone()];
         let answer = self.ask(&self.scheduler.status(&ids));
-        let states = self.scheduler.parse_status(&answer, &ids).unwrap();
-        states.into_values().next().unwrap()
+        self.scheduler.parse_status(&answer, &ids).unwrap()
     }
 
     fn find(&self, name: &str) -> Result<Vec<JobId>, QueryError> {
@@ -148,9 +171,10 @@ impl Drop for Site {
             let name = entry.unwrap().file_name();
             if let Ok(id) = name.to_str().unwrap().parse() {
                 self.ask(&self.scheduler.cancel(&id));
-                let ended = self.spool("jobs").join(&name).join("ended.json");
                 let begin = Instant::now();
-                while !ended.exists() && begin.elapsed() < Duration::from_secs(20) {
+                while !matches!(self.state(&id), JobStatus::Ended(_))
+                    && begin.elapsed() < Duration::from_secs(20)
+                {
                     std::thread::park_timeout(Duration::from_millis(10));
                 }
             }
@@ -424,4 +448,72 @@ fn its_version_is_this_program() {
         version.text,
         format!("outrigger {}", env!("CARGO_PKG_VERSION"))
     );
+}
+
+fn task(array: &JobId, number: u32) -> JobId {
+    format!("{array}_{number}").parse().unwrap()
+}
+
+#[test]
+fn the_tasks_of_an_array_are_told_one_by_one_and_ended_alone_or_together() {
+    let site = Site::new(8);
+    let body = "n=$OUTRIGGER_ARRAY_TASK_ID
+        touch \"began.$OUTRIGGER_ARRAY_JOB_ID.$n\"
+        until [ -e \"go.$n\" ]; do sleep 0.02; done
+        exit \"$n\"";
+    let id = site.submit_array(4, None, body);
+    for number in 0..4 {
+        site.until_file(&format!("began.{id}.{number}"));
+    }
+    assert_eq!(site.find(NAME), Ok(vec![id.clone()]));
+    assert_eq!(site.states(&id).len(), 5);
+    site.write("go.0", "");
+    site.write("go.1", "");
+    assert_eq!(site.ending(&task(&id, 0)), Ending::Completed);
+    assert_eq!(
+        site.ending(&task(&id, 1)),
+        Ending::Failed { code: 1, signal: 0 }
+    );
+    assert_eq!(site.cancel(&task(&id, 2)), Cancelled::Asked);
+    assert_eq!(site.ending(&task(&id, 2)), Ending::Cancelled);
+    assert!(matches!(site.state(&id), JobStatus::Running { .. }));
+    assert_eq!(site.cancel(&id), Cancelled::Asked);
+    assert_eq!(site.ending(&task(&id, 3)), Ending::Cancelled);
+    assert!(matches!(site.state(&id), JobStatus::Ended(_)));
+    assert_eq!(site.cancel(&id), Cancelled::Gone);
+}
+
+#[test]
+fn no_more_tasks_of_an_array_run_than_may() {
+    let site = Site::new(8);
+    let body = "mkdir one || exit 9
+        until [ -e go ]; do sleep 0.02; done
+        rmdir one";
+    let id = site.submit_array(3, Some(1), body);
+    site.until_file("one");
+    let is_waiting = |status: &&JobStatus| matches!(status, JobStatus::Queued { .. });
+    assert_eq!(site.states(&id).values().filter(is_waiting).count(), 2);
+    site.write("go", "");
+    assert_eq!(site.ending(&id), Ending::Completed);
+}
+
+#[test]
+fn a_task_goes_down_with_its_supervisor_alone() {
+    let site = Site::new(8);
+    let body = "echo $$ >\"pid.$OUTRIGGER_ARRAY_TASK_ID\"; until [ -e go ]; do sleep 0.02; done";
+    let id = site.submit_array(2, None, body);
+    site.until_file("pid.0");
+    site.until_file("pid.1");
+    let record = fs::read_to_string(
+        site.spool("jobs")
+            .join(id.as_str())
+            .join("0/supervisor.json"),
+    );
+    let record: serde_json::Value = serde_json::from_str(&record.unwrap()).unwrap();
+    kill(i32::try_from(record["pid"].as_i64().unwrap()).unwrap());
+    assert_eq!(site.ending(&task(&id, 0)), Ending::NodeFailure);
+    assert!(matches!(site.state(&id), JobStatus::Running { .. }));
+    site.write("go", "");
+    assert_eq!(site.ending(&id), Ending::NodeFailure);
+    assert_eq!(site.ending(&task(&id, 1)), Ending::Completed);
 }

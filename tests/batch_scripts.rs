@@ -113,7 +113,7 @@ fn slurm_is_asked_first_about_the_live_then_the_past_then_each_that_is_left() {
         }
     );
     insta::assert_snapshot!(programs.calls(), @r"
-    squeue --noheader --jobs=1,2,3,7 --format=%i|%T|%D|%S|%r
+    squeue --noheader --array --jobs=1,2,3,7 --format=%i|%T|%D|%S|%r
     sacct --noheader --parsable2 --allocations --jobs=2,3 --format=JobID,State,ExitCode,NNodes,Start
     scontrol --oneliner show job 3
     ");
@@ -128,6 +128,23 @@ fn slurm_is_asked_once_while_all_jobs_live() {
     ]);
     let slurm = Slurm::new(Some(programs.directory.path()));
     assert!(programs.status(&slurm, &["1"]).is_ok());
+    assert_eq!(programs.calls().lines().count(), 1);
+}
+
+#[test]
+fn of_an_array_slurm_is_asked_once_while_one_task_lives_and_each_is_told() {
+    let live = "echo '7_2|RUNNING|1|1700000000|None'; echo '7_3|PENDING|1|N/A|JobArrayTaskLimit'";
+    let programs = Programs::new(&[
+        ("squeue", live),
+        ("sacct", "exit 1"),
+        ("scontrol", "exit 1"),
+    ]);
+    let slurm = Slurm::new(Some(programs.directory.path()));
+    let states = programs.status(&slurm, &["7"]).unwrap();
+    let told: Vec<&str> = states.keys().map(String::as_str).collect();
+    assert_eq!(told, ["7", "7_2", "7_3"]);
+    assert!(matches!(states["7"], JobStatus::Running { .. }));
+    assert!(matches!(states["7_3"], JobStatus::Queued { .. }));
     assert_eq!(programs.calls().lines().count(), 1);
 }
 
@@ -258,6 +275,31 @@ fn moab_is_asked_for_both_queues_and_then_for_each_that_is_left() {
     let answer = programs.run(&moab.find("or-2-1-00000000"));
     let found = moab.parse_find(&answer, "or-2-1-00000000");
     assert_eq!(found, Ok(vec!["2".parse().unwrap()]));
+}
+
+#[test]
+fn of_an_array_moab_is_asked_for_both_queues_alone() {
+    let showq = r#"case $1 in
+      -c) echo '<Data><job JobID="7[0]" JobName="or-7-1-00000000" State="Removed"/></Data>' ;;
+      *) echo '<Data><job JobID="7[1]" JobName="or-7-1-00000000" State="Idle"/></Data>' ;;
+    esac"#;
+    let programs = Programs::new(&[
+        ("id", "echo survey"),
+        ("showq", showq),
+        ("checkjob", "exit 1"),
+    ]);
+    let moab = Moab::new(Some(programs.directory.path()));
+    for asked in ["7", "7[]"] {
+        let states = programs.status(&moab, &[asked]).unwrap();
+        assert_eq!(states.len(), 3, "{states:?}");
+        assert!(matches!(states["7[1]"], JobStatus::Queued { .. }));
+        assert!(matches!(states[asked], JobStatus::Queued { .. }));
+        assert_eq!(states["7[0]"], JobStatus::Ended(Ending::Cancelled));
+    }
+    assert_eq!(programs.calls().matches("checkjob").count(), 0);
+    let answer = programs.run(&moab.find("or-7-1-00000000"));
+    let found = moab.parse_find(&answer, "or-7-1-00000000");
+    assert_eq!(found, Ok(vec!["7".parse().unwrap()]));
 }
 
 #[test]

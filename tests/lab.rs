@@ -7,6 +7,8 @@ mod asked;
 #[cfg(test)]
 mod chained;
 #[cfg(test)]
+mod lab_array;
+#[cfg(test)]
 mod lab_asking;
 #[cfg(test)]
 mod lab_bridge;

@@ -32,6 +32,7 @@ pub(super) fn allocate(work: &Work, limits: &Limits) -> Result<Allocation, Alloc
     let used = real(work.jobs) * f64::from(work.threads) * plan.seconds / real(HOUR);
     Ok(Allocation {
         formula: Formula::Bounded,
+        tasks: None,
         nodes,
         walltime_hours: hours,
         walltime: Seconds(walltime),

@@ -10,9 +10,10 @@
 use std::iter;
 
 use super::{
-    Allocation, AllocationError, Limits, Outlook,
+    Allocation, AllocationError, Limits, Outlook, array,
     forecast::{Forecast, Load},
     number::{narrow, real, whole, whole_up},
+    simulate::Launchers,
     start::{Slots, Start},
 };
 use crate::config::{
@@ -78,7 +79,7 @@ pub fn propose(
         jobs: load.jobs(),
     })?;
     let shape = found.unwrap_or_else(|| search.largest(runs));
-    Ok(search.allocation(&shape, capacity))
+    Ok(array::cut(search.allocation(&shape, capacity), limits))
 }
 
 /// Walltimes to try, in seconds, shortest first; the last is the longest that the site grants.
@@ -154,10 +155,19 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// What starts the jobs on so many nodes.
+    fn launchers(&self, nodes: u32) -> Launchers {
+        let (nodes, tasks) = match self.limits.array {
+            Some(array) => (array.nodes, array.tasks(nodes)),
+            None => (nodes, 1),
+        };
+        let each = self.wish.start.on(self.slots(nodes));
+        Launchers { each, tasks }
+    }
+
     fn forecast(&self, jobs: u64, nodes: u32) -> Forecast {
-        let launcher = self.wish.start.on(self.slots(nodes));
         let load = self.load.scaled(jobs);
-        load.forecast(launcher, self.wish.seed, DRAWS.0)
+        load.forecast(self.launchers(nodes), self.wish.seed, DRAWS.0)
     }
 
     /// Seconds of an allocation within which it is almost surely over.
@@ -291,7 +301,7 @@ impl<'a> Search<'a> {
         let slots = f64::from(self.slots(shape.nodes).all());
         // Other random numbers than those that the walltime was cut to.
         let other = self.load.scaled(shape.jobs).forecast(
-            self.wish.start.on(self.slots(shape.nodes)),
+            self.launchers(shape.nodes),
             self.wish.seed ^ u64::MAX,
             DRAWS.1,
         );
@@ -304,6 +314,7 @@ impl<'a> Search<'a> {
         };
         Allocation {
             formula: Formula::Calibrated,
+            tasks: None,
             nodes: shape.nodes,
             walltime_hours: hours,
             walltime: Seconds(shape.walltime),

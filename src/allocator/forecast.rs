@@ -3,7 +3,7 @@
 
 use super::{
     number::{real, whole_up},
-    simulate::Launcher,
+    simulate::Launchers,
     times::{Times, between},
 };
 
@@ -76,9 +76,9 @@ impl<'a> Load<'a> {
         Self::new(kinds)
     }
 
-    /// Plays the jobs on a launcher, as often as about `draws` jobs allow; the same `seed` gives
+    /// Plays the jobs on launchers, as often as about `draws` jobs allow; the same `seed` gives
     /// the same forecast.
-    pub fn forecast(&self, launcher: Launcher, seed: u64, draws: u64) -> Forecast {
+    pub fn forecast(&self, launchers: Launchers, seed: u64, draws: u64) -> Forecast {
         let jobs = self.jobs();
         let plays = (draws / jobs.max(1)).clamp(PLAYS.0, PLAYS.1);
         let mut work = 0.0;
@@ -91,7 +91,7 @@ impl<'a> Load<'a> {
                         usize::try_from(kind.jobs).unwrap_or(usize::MAX),
                     )
                 });
-                let played = launcher.play(seconds.map(|times| times.draw(&mut random)), |_| {});
+                let played = launchers.play(seconds.map(|times| times.draw(&mut random)));
                 work += played.work;
                 played.makespan
             })

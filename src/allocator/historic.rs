@@ -126,6 +126,7 @@ fn request(
     }
     Allocation {
         formula,
+        tasks: None,
         nodes,
         walltime_hours: real(hours),
         walltime,

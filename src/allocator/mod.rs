@@ -1,5 +1,6 @@
 //! Nodes × walltime from work: pure formulas, chosen by name, and what finished jobs teach them.
 
+mod array;
 mod bounded;
 mod calibrated;
 mod calibration;
@@ -19,11 +20,12 @@ use crate::config::{
     units::Seconds,
 };
 
+pub use array::TaskLimits;
 pub use calibrated::{Wish, propose};
 pub use calibration::{Calibrated, Threaded, calibrate, load};
 pub use forecast::{Forecast, Kind, Load};
 pub use historic::ipp_cost;
-pub use simulate::{Launcher, Placed, Played};
+pub use simulate::{Launcher, Launchers, Placed, Played};
 pub use split::{Part, split};
 pub use start::{Slots, Start};
 pub use threads::{Node, Throughput, advise};
@@ -59,6 +61,8 @@ pub struct Limits {
     pub max_walltime: Seconds,
     /// Share of a request that work should fill, above 0 and at most 1.
     pub fill_factor: f64,
+    /// The tasks into which each request is cut, where the site wants arrays.
+    pub array: Option<TaskLimits>,
 }
 
 /// A request for a batch job. As JSON its walltime is in hours.
@@ -66,7 +70,10 @@ pub struct Limits {
 pub struct Allocation {
     /// The formula that gave it.
     pub formula: Formula,
-    /// Nodes of each run.
+    /// Tasks of each run's array; `None` where a run is a single job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u32>,
+    /// Nodes of each run, or of each task of its array.
     pub nodes: u32,
     /// Walltime of each run, in hours.
     pub walltime_hours: f64,
@@ -177,23 +184,29 @@ pub fn allocate(
 ) -> Result<Allocation, AllocationError> {
     limits.check()?;
     work.check()?;
-    match formula {
-        Formula::Seed => Ok(historic::seed(work, limits)),
-        Formula::Ipp => Ok(historic::ipp(work, limits)),
-        Formula::Bounded | Formula::Calibrated => bounded::allocate(work, limits),
-    }
+    let whole = match formula {
+        Formula::Seed => historic::seed(work, limits),
+        Formula::Ipp => historic::ipp(work, limits),
+        Formula::Bounded | Formula::Calibrated => bounded::allocate(work, limits)?,
+    };
+    Ok(array::cut(whole, limits))
 }
 
 impl Limits {
     /// The limits that `site` states.
     pub fn of(site: &Site) -> Self {
-        Self {
+        let limits = Self {
             cores_per_node: site.nodes.cores,
             min_nodes: site.nodes.min,
             max_nodes: site.nodes.max,
             min_walltime: site.walltime.min,
             max_walltime: site.walltime.max,
             fill_factor: site.fill_factor,
+            array: None,
+        };
+        match TaskLimits::of(site) {
+            Some(array) => array.within(&limits),
+            None => limits,
         }
     }
 

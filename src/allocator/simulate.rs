@@ -25,6 +25,15 @@ pub enum Launcher {
     },
 }
 
+/// Launchers beside each other, each with the jobs that it was dealt: the tasks of an array.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Launchers {
+    /// Each of them.
+    pub each: Launcher,
+    /// How many.
+    pub tasks: u32,
+}
+
 /// Where and when a job ran; times in seconds from the beginning of the allocation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placed {
@@ -82,6 +91,25 @@ impl Launcher {
                 steps(seconds, ranks.max(1), lanes, gap, &mut placed)
             },
         }
+    }
+}
+
+impl Launchers {
+    /// Plays jobs that take `seconds` each, dealt in turn, by tasks that all begin at once: what one
+    /// of them has left goes to no other.
+    pub fn play(self, seconds: impl Iterator<Item = f64>) -> Played {
+        let tasks = usize::try_from(self.tasks).unwrap_or(usize::MAX).max(1);
+        if tasks == 1 {
+            return self.each.play(seconds, |_| {});
+        }
+        let seconds: Vec<f64> = seconds.collect();
+        let hand = |task| seconds.iter().skip(task).step_by(tasks).copied();
+        (0..tasks.min(seconds.len()))
+            .map(|task| self.each.play(hand(task), |_| {}))
+            .fold(Played::default(), |all, one| Played {
+                makespan: all.makespan.max(one.makespan),
+                work: all.work + one.work,
+            })
     }
 }
 
@@ -222,6 +250,21 @@ mod tests {
             let ideal = longest(&jobs).max(work / real(launcher.slots()));
             prop_assert!((played.work - work).abs() < 1e-6 * work.max(1.0));
             prop_assert!(played.makespan >= ideal - 1e-6);
+        }
+
+        #[test]
+        fn tasks_do_all_the_work_and_none_helps_another(
+            each in any_launcher(), tasks in 1..9_u32, jobs in any_jobs(),
+        ) {
+            let alone = |jobs: &[f64]| each.play(jobs.iter().copied(), |_| {}).makespan;
+            let played = Launchers { each, tasks }.play(jobs.iter().copied());
+            let work: f64 = jobs.iter().sum();
+            prop_assert!((played.work - work).abs() < 1e-6 * work.max(1.0));
+            let hands = (0..tasks as usize).map(|task| {
+                jobs.iter().skip(task).step_by(tasks as usize).copied().collect::<Vec<f64>>()
+            });
+            let last = hands.map(|hand| alone(&hand)).fold(0.0, f64::max);
+            prop_assert!((played.makespan - last).abs() < 1e-9);
         }
 
         #[test]

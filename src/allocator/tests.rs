@@ -11,6 +11,7 @@ fn lanl() -> Limits {
         min_walltime: Seconds(3600),
         max_walltime: Seconds(8 * 3600),
         fill_factor: 0.8,
+        array: None,
     }
 }
 
@@ -226,6 +227,7 @@ fn any_limits() -> impl Strategy<Value = Limits> {
                 min_walltime: Seconds(seconds),
                 max_walltime: Seconds(seconds + more_seconds + 1),
                 fill_factor: fill,
+                array: None,
             },
         )
 }
@@ -327,6 +329,7 @@ proptest! {
             min_walltime: Seconds(0),
             max_walltime: Seconds(walltime),
             fill_factor: 0.8,
+            array: None,
         };
         for formula in [Formula::Seed, Formula::Ipp, Formula::Bounded] {
             let _either = allocate(formula, &work, &limits);

@@ -34,7 +34,8 @@ pub trait Commands: Dialect + fmt::Debug + Send + Sync {
     /// The one command that asks for the state of all of `ids`.
     fn status(&self, ids: &[JobId]) -> Vec<String>;
 
-    /// A state for each of `ids`; [`JobStatus::Unknown`] for those nobody remembers.
+    /// A state for each of `ids`, [`JobStatus::Unknown`] for those nobody remembers; and one for each
+    /// task of an array among them, if the scheduler lists its tasks.
     ///
     /// # Errors
     /// If the scheduler could not be asked, or its answer is cut off.

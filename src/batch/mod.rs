@@ -30,7 +30,7 @@ pub use launch::{LaunchArgs, launch_main};
 pub use local::{LocalCommand, LocalScheduler, local_main};
 pub use moab::Moab;
 pub use multi_prog::MultiProg;
-pub use request::{DirectiveError, JobRequest};
+pub use request::{DirectiveError, JobArray, JobRequest};
 pub use slurm::Slurm;
 pub use slurmrestd::{RestError, SlurmRestd};
 pub use status::{Ending, JobStatus};
@@ -96,7 +96,8 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     /// late: an empty list right afterwards proves little.
     fn find<'a>(&'a self, name: &'a str) -> Ask<'a, Result<Vec<JobId>, AskError>>;
 
-    /// A state for each of `ids`; [`JobStatus::Unknown`] for those nobody remembers.
+    /// A state for each of `ids`, [`JobStatus::Unknown`] for those nobody remembers; and one for each
+    /// task of an array among them, if the scheduler lists its tasks.
     fn status<'a>(
         &'a self,
         ids: &'a [JobId],

@@ -1,6 +1,9 @@
 //! What a batch job asks for, and the words that may stand in a directive.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::config::{site::Site, units::Seconds};
 
@@ -17,6 +20,8 @@ pub struct JobRequest {
     pub walltime: Seconds,
     /// File on the site that the job's output goes to; its directory must exist.
     pub output: PathBuf,
+    /// The tasks of the array that it is, each of which asks for these nodes and this walltime.
+    pub array: Option<JobArray>,
     /// Account that is charged.
     pub account: Option<String>,
     /// Moab class.
@@ -31,6 +36,42 @@ pub struct JobRequest {
     pub constraint: Option<String>,
     /// Further directives, each without its `#SBATCH` or `#MSUB`.
     pub directives: Vec<String>,
+}
+
+/// The tasks of a job array, numbered from 0. Shown as `0-7%4` is by Slurm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobArray {
+    /// How many; more than none.
+    pub tasks: u32,
+    /// Most of them at once.
+    pub max_running: Option<u32>,
+}
+
+impl JobArray {
+    /// So many tasks at `site`; `None` of none.
+    pub fn of(site: &Site, tasks: Option<u32>) -> Option<Self> {
+        let max_running = site.array.as_ref().and_then(|array| array.max_running);
+        tasks
+            .filter(|tasks| *tasks > 0)
+            .map(|tasks| Self { tasks, max_running })
+    }
+
+    /// The number of the last one.
+    pub(super) fn last(self) -> u32 {
+        self.tasks.saturating_sub(1)
+    }
+
+    /// `%4`, or nothing.
+    pub(super) fn throttle(self) -> String {
+        self.max_running
+            .map_or_else(String::new, |most| format!("%{most}"))
+    }
+}
+
+impl fmt::Display for JobArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0-{}{}", self.last(), self.throttle())
+    }
 }
 
 /// A request that cannot be written as directives.
@@ -94,6 +135,7 @@ impl JobRequest {
             cores_per_node: site.nodes.cores,
             walltime,
             output: output.into(),
+            array: None,
             account: site.account.clone(),
             queue: site.queue.clone(),
             qos: site.qos.clone(),
@@ -245,6 +287,7 @@ pub(super) mod tests {
             cores_per_node: 24,
             walltime: Seconds(8 * 3600),
             output: "/scratch3/survey/runs/12/job.out".into(),
+            array: None,
             account: Some("ps1".into()),
             queue: None,
             qos: Some("standard".into()),

@@ -337,6 +337,9 @@ fn text(answer: &Answer<'_>) -> String {
     let mut line = |name: &str, value: String| {
         let _infallible = writeln!(text, "  {name:<12}{value}");
     };
+    if let Some(tasks) = allocation.tasks {
+        line("array", format!("{tasks} tasks, each of:"));
+    }
     line("nodes", allocation.nodes.to_string());
     line("walltime", allocation.walltime.to_string());
     line("runs", allocation.runs.to_string());

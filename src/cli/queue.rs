@@ -39,8 +39,8 @@ pub(super) fn choices(
         };
         let allocation = reckoning.allocate(jobs, false)?;
         let same = |(_, known): &(Prefer, Allocation)| {
-            (known.nodes, known.walltime, known.runs)
-                == (allocation.nodes, allocation.walltime, allocation.runs)
+            let shape = |of: &Allocation| (of.tasks, of.nodes, of.walltime, of.runs);
+            shape(known) == shape(&allocation)
         };
         if !allocations.iter().any(same) {
             allocations.push((prefer, allocation));
@@ -80,16 +80,21 @@ impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Allocation {
             runs,
+            tasks,
             nodes,
             walltime,
             ..
         } = &self.allocation;
+        let tasks = tasks.map_or_else(String::new, |tasks| format!("{tasks} tasks x "));
         let word = match self.prefer {
             Prefer::Hours => "hours",
             Prefer::Short => "short",
             Prefer::Wide => "wide",
         };
-        write!(f, "{word:<6} {runs} x {nodes} nodes for {walltime}: ")?;
+        write!(
+            f,
+            "{word:<6} {runs} x {tasks}{nodes} nodes for {walltime}: "
+        )?;
         let over = Seconds(self.over_in_seconds.unwrap_or_default());
         match &self.begins {
             Foresight::Unknown(why) => write!(f, "not foreseen ({why})"),

@@ -102,6 +102,10 @@ pub struct Site {
     /// Limits of one `srun --multi-prog` step.
     #[serde(default)]
     pub chunk: ChunkLimits,
+    /// Job arrays in place of one wide job, so that the scheduler can begin the tasks one by one;
+    /// not with `launcher: worker`, whose jobs go to whichever node of one allocation is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<ArrayTasks>,
     /// The worker launcher.
     #[serde(default)]
     pub worker: WorkerSettings,
@@ -372,6 +376,19 @@ pub struct ChunkLimits {
     pub lanes: Option<u32>,
 }
 
+/// The tasks of the job arrays that a site gets in place of one wide job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArrayTasks {
+    /// Nodes of one task. All tasks of a run together ask for at most the site's `nodes.max`.
+    pub nodes: u32,
+    /// Most tasks of one array: at most Slurm's `MaxArraySize`.
+    pub max_tasks: u32,
+    /// Most tasks of one array that the scheduler runs at once; as many as it likes if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
+}
+
 /// The way to a site.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -608,6 +625,16 @@ impl Default for ChunkLimits {
             max_line: Bytes(16_382),
             max_tasks: None,
             lanes: None,
+        }
+    }
+}
+
+impl Default for ArrayTasks {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            max_tasks: 1000,
+            max_running: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 use super::{ACTOR, Exec, ExecError, Stop, promise::awaited};
 use crate::{
     batch::{
-        AskError, JobId, JobRequest, QueryError, Submission, SubmitError, SubmitFault,
+        AskError, JobArray, JobId, JobRequest, QueryError, Submission, SubmitError, SubmitFault,
         once::{self, Claim, Once, Sent},
     },
     config::units::Seconds,
@@ -58,7 +58,8 @@ impl Exec<'_> {
         let output = decision.remote_dir.join(run_dir::BATCH_OUTPUT);
         let walltime = Seconds(decision.allocation.walltime);
         let nodes = decision.allocation.nodes;
-        let request = JobRequest::new(self.site, &run.token, nodes, walltime, output);
+        let mut request = JobRequest::new(self.site, &run.token, nodes, walltime, output);
+        request.array = JobArray::of(self.site, decision.allocation.tasks);
         let after = awaited(store, run.run_id).map_err(ExecError::from)?;
         let job = Submission {
             script: &script,

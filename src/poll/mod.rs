@@ -11,6 +11,8 @@ mod outcome;
 mod report;
 mod status;
 mod stranded;
+mod tally;
+mod trace;
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{ACTOR, Poll, PollError, Polled};
+use super::{
+    ACTOR, Poll, PollError, Polled,
+    tally::Tally,
+    trace::{self, NEVER, Proof, Trace},
+};
 use crate::{
     batch::{
         AskError, JobId, JobStatus, QueryError,
@@ -23,26 +27,6 @@ use crate::{
 const PATIENCE: i64 = 600;
 /// The same for the embedded scheduler, which forgets nothing.
 const LOCAL_PATIENCE: i64 = 10;
-/// Seconds past its walltime after which a batch job that began is certainly over.
-const OVERTIME: i64 = 600;
-
-/// For each pair of lines, a remote run directory and its token: prints whether the batch script
-/// of that token has left its end there, how many seconds ago it began, and the job id in its
-/// claim.
-const LOOK: &str = r#"i=0
-while IFS= read -r dir && IFS= read -r token; do
-  code= at= left= claimant= age=-
-  [ ! -e "$dir/ended" ] || read -r code at left <"$dir/ended"
-  if [ -d "$dir/$token.claim" ]; then
-    age=$(($(date +%s) - $(stat -c %Y "$dir/$token.claim")))
-    [ ! -e "$dir/$token.claim/job_id" ] || read -r claimant <"$dir/$token.claim/job_id"
-  fi
-  if [ "$left" = "$token" ]; then left=yes; else left=no; fi
-  printf 'or run %s %s %s %s\n' "$i" "$left" "$age" "$claimant"
-  i=$((i + 1))
-done
-printf 'or end %s\n' "$i""#;
-
 /// A run and the directory that it has on the site.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -50,8 +34,10 @@ pub struct Watched {
     pub run: Run,
     /// Its directory on the site.
     pub remote_dir: String,
-    /// The walltime of its batch job, in seconds.
+    /// The walltime of its batch job, or of each task of it, in seconds.
     pub walltime: u64,
+    /// Tasks of the array that its batch job is, if it is one.
+    pub tasks: Option<u32>,
 }
 
 impl Poll<'_> {
@@ -114,29 +100,37 @@ impl Poll<'_> {
         let mut found: BTreeMap<i64, Found> = BTreeMap::new();
         let mut over = Vec::new();
         for watched in waiting {
-            let status = id(&watched.run)
-                .and_then(|id| statuses.get(&id).cloned())
-                .unwrap_or(JobStatus::Unknown);
+            let id = id(&watched.run);
+            let status = id.as_ref().and_then(|id| statuses.get(id).cloned());
+            let status = status.unwrap_or(JobStatus::Unknown);
             if matches!(status, JobStatus::Unknown | JobStatus::Ended(_)) {
                 over.push(watched);
             }
+            let tasks = id.zip(watched.tasks);
+            let tally = tasks.and_then(|(id, tasks)| Tally::of(&statuses, &id, tasks));
             let none = Found::default();
-            found.insert(watched.run.run_id, Found { status, ..none });
+            let of_run = Found {
+                status,
+                tally,
+                ..none
+            };
+            found.insert(watched.run.run_id, of_run);
         }
         for (watched, trace) in over.iter().zip(self.traces(&over).await?) {
             let Some(found) = found.get_mut(&watched.run.run_id) else {
                 continue;
             };
-            let is_unknown = found.status == JobStatus::Unknown;
-            found.over = match trace.begun {
-                _ if trace.has_ended => Some("its batch job left its end"),
-                Some(age) if is_past(age, watched.walltime) => Some("its walltime has passed"),
-                None if is_unknown && self.is_due(&watched.run) && self.closed(watched).await? => {
-                    Some("its batch job never began, and now it never will")
+            let is_due = found.status == JobStatus::Unknown && self.is_due(&watched.run);
+            found.over = match trace.proof(watched.tasks, watched.walltime) {
+                Proof::Over(why) => Some(why),
+                Proof::NotBegun if is_due && self.closed(watched).await? => Some(NEVER),
+                Proof::RestNotBegun if is_due => {
+                    self.close_rest(watched).await?;
+                    None
                 },
-                _ => None,
+                Proof::NotBegun | Proof::RestNotBegun | Proof::None => None,
             };
-            if !trace.has_ended
+            if !trace.has_ended(watched.tasks)
                 && let Some(claimant) = trace.claimant
                 && id(&watched.run).as_ref() != Some(&claimant)
                 && let Some(status) = self.alive(&watched.run, &claimant).await?
@@ -189,6 +183,18 @@ impl Poll<'_> {
         Ok(once::read_fence(&answer)? == Fence::Closed)
     }
 
+    /// Closes the tasks of an array that have not begun, so that none of them can any more; the next
+    /// look sees that all is over.
+    async fn close_rest(&self, watched: &Watched) -> Result<(), Asked> {
+        let once = Once {
+            dir: Path::new(&watched.remote_dir),
+            token: &watched.run.token,
+        };
+        let fence = once.fence_tasks(watched.tasks.unwrap_or(0));
+        once::read_fence(&self.host.run(&fence, None).await?)?;
+        Ok(())
+    }
+
     fn take(&self, store: &mut Store, run: &Run, found: &Found) -> Result<Polled, PollError> {
         let status = &found.status;
         if let Some(claimant) = &found.claimant {
@@ -201,6 +207,14 @@ impl Poll<'_> {
         }
         let seen = !matches!(status, JobStatus::Unknown);
         let unseen = store.polled(run.run_id, seen, self.clock.now())?;
+        let tally = found.tally.as_ref().map(Tally::to_string);
+        if let (
+            Some(tally),
+            JobStatus::Queued { .. } | JobStatus::Held { .. } | JobStatus::Running { .. },
+        ) = (&tally, status)
+        {
+            store.note(run.run_id, tally)?;
+        }
         let why = match status {
             JobStatus::Queued { reason } | JobStatus::Held { reason } => {
                 return Ok(Polled::Queued {
@@ -208,7 +222,10 @@ impl Poll<'_> {
                 });
             },
             JobStatus::Running { .. } => return Ok(Polled::Running),
-            JobStatus::Ended(ending) => format!("its batch job is over: {ending}"),
+            JobStatus::Ended(ending) => {
+                let how = tally.unwrap_or_else(|| ending.to_string());
+                format!("its batch job is over: {how}")
+            },
             JobStatus::Unknown => match found.over {
                 Some(over) => {
                     format!("{over}; the scheduler has not known it for {unseen} s")
@@ -232,34 +249,27 @@ impl Poll<'_> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut list = String::new();
-        for watched in runs {
-            list.extend([&watched.remote_dir, "\n", &watched.run.token, "\n"]);
-        }
+        let list = trace::list(runs.iter().map(|watched| {
+            let Watched {
+                run,
+                remote_dir,
+                tasks,
+                ..
+            } = *watched;
+            (remote_dir.as_str(), run.token.as_str(), *tasks)
+        }));
         let answer = self
             .host
-            .script_fed(LOOK, &[], Some(list.as_bytes()))
+            .script_fed(trace::LOOK, &[], Some(list.as_bytes()))
             .await?;
-        let text = answer.out();
-        if !text.ends_with(&format!("or end {}\n", runs.len())) {
+        trace::read(&answer.out(), runs.len()).ok_or_else(|| {
             let said = answer.err();
-            return Err(Asked::Query(format!(
+            Asked::Query(format!(
                 "the site did not say whether {} batch jobs have ended: {}",
                 runs.len(),
                 said.trim()
-            )));
-        }
-        let mut traces = vec![Trace::default(); runs.len()];
-        for line in text.lines().filter_map(|line| line.strip_prefix("or run ")) {
-            let mut words = line.split_whitespace();
-            let place = words.next().and_then(|place| place.parse::<usize>().ok());
-            if let Some(trace) = place.and_then(|place| traces.get_mut(place)) {
-                trace.has_ended = words.next() == Some("yes");
-                trace.begun = words.next().and_then(|age| age.parse().ok());
-                trace.claimant = words.next().and_then(|id| id.parse().ok());
-            }
-        }
-        Ok(traces)
+            ))
+        })
     }
 
     fn all_auth(
@@ -284,6 +294,8 @@ impl Poll<'_> {
 #[derive(Debug, Clone)]
 struct Found {
     status: JobStatus,
+    /// How the tasks of an array stand, if the scheduler lists them.
+    tally: Option<Tally>,
     /// What proves that it is over, whatever the scheduler knows.
     over: Option<&'static str>,
     /// The copy that runs the jobs, if it is another than the one we know of.
@@ -294,26 +306,11 @@ impl Default for Found {
     fn default() -> Self {
         Self {
             status: JobStatus::Unknown,
+            tally: None,
             over: None,
             claimant: None,
         }
     }
-}
-
-/// What a batch script has left in its run's directory.
-#[derive(Debug, Clone, Default)]
-struct Trace {
-    /// Whether it has left its end.
-    has_ended: bool,
-    /// Seconds since it claimed its token.
-    begun: Option<i64>,
-    /// The batch job that did.
-    claimant: Option<JobId>,
-}
-
-/// Whether a batch job that began so many seconds ago is over whatever befell it.
-fn is_past(age: i64, walltime: u64) -> bool {
-    i64::try_from(walltime).is_ok_and(|walltime| age > walltime.saturating_add(OVERTIME))
 }
 
 /// Why nothing was learned.
@@ -345,16 +342,4 @@ impl From<AskError> for Asked {
 
 fn id(run: &Run) -> Option<JobId> {
     run.job_id.as_deref().and_then(|text| text.parse().ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_passed_walltime_proves_the_end_of_a_job_that_began() {
-        assert!(!is_past(3600, 3600) && !is_past(3600 + OVERTIME, 3600));
-        assert!(is_past(3601 + OVERTIME, 3600));
-        assert!(!is_past(i64::MAX, u64::MAX));
-    }
 }

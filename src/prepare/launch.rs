@@ -14,6 +14,7 @@ use std::{
 use super::{
     PrepareError, RenderRequest, Rendered,
     chunk::{self, ChunkJob, Limits},
+    deal::deal,
     render::record_schema,
     template::report,
 };
@@ -72,10 +73,19 @@ impl std::fmt::Debug for Starter<'_> {
 /// The steps of a batch script.
 #[derive(Debug)]
 struct Steps {
-    /// The command (argv) of each, in the order in which they begin.
-    commands: Vec<Vec<String>>,
-    /// How many run at once.
+    /// What is to be done.
+    commands: Commands,
+    /// How many steps run at once.
     lanes: u32,
+}
+
+/// The command (argv) of each step, in the order in which they begin.
+#[derive(Debug)]
+enum Commands {
+    /// Of the batch job.
+    Job(Vec<Vec<String>>),
+    /// Of each task of the array that the batch job is.
+    Array(Vec<Vec<Vec<String>>>),
 }
 
 /// Why a batch script cannot be written.
@@ -119,20 +129,28 @@ pub fn write(
     let mut chunks = 0;
     let steps = match launch.starter {
         Starter::Chunks(step) => {
-            let ranks = write_chunks(rendered, request, launch)?;
+            let parts = write_chunks(rendered, request, launch)?;
             put(&dir.join(run_dir::WRAPPER), RUN_JOB)?;
-            chunks = ranks.len() as u64;
-            let lanes = lanes(request.site, launch.allocation, &ranks);
-            let ranks = ranks.iter().enumerate();
+            let all = parts.iter().flatten();
+            chunks = all.clone().count() as u64;
+            let widest = all.map(|chunk| chunk.ranks).max().unwrap_or(1);
+            let most = parts.iter().map(Vec::len).max().unwrap_or(0);
+            let lanes = lanes(request.site, launch.allocation, widest, most);
+            let mut steps = parts.into_iter().map(|part| {
+                let chunks = part.into_iter();
+                let command = |chunk: Chunk| step(&chunk.name, chunk.ranks, lanes);
+                chunks.map(command).collect()
+            });
             Steps {
-                commands: ranks
-                    .map(|(index, tasks)| step(&run_dir::chunk_name(index), *tasks, lanes))
-                    .collect(),
+                commands: match launch.allocation.tasks {
+                    None => Commands::Job(steps.next().unwrap_or_default()),
+                    Some(_) => Commands::Array(steps.collect()),
+                },
                 lanes,
             }
         },
         Starter::Worker { command, .. } => Steps {
-            commands: vec![command.to_vec()],
+            commands: Commands::Job(vec![command.to_vec()]),
             lanes: 1,
         },
     };
@@ -216,11 +234,16 @@ fn after_token(text: &str) -> Option<&str> {
     (digits(attempt, u8::is_ascii_digit) && digits(secret, u8::is_ascii_hexdigit)).then_some(rest)
 }
 
-/// How many steps of these ranks run at once.
-fn lanes(site: &Site, allocation: &Allocation, ranks: &[u32]) -> u32 {
-    let widest = ranks.iter().copied().max().unwrap_or(1);
-    let steps = u32::try_from(ranks.len()).unwrap_or(u32::MAX).max(1);
+/// How many of so many steps, the widest of so many ranks, run at once.
+fn lanes(site: &Site, allocation: &Allocation, widest: u32, steps: usize) -> u32 {
+    let steps = u32::try_from(steps).unwrap_or(u32::MAX).max(1);
     slots(allocation).lanes(site.lanes(), widest).min(steps)
+}
+
+/// A config that is written.
+struct Chunk {
+    name: String,
+    ranks: u32,
 }
 
 fn slots(allocation: &Allocation) -> Slots {
@@ -230,12 +253,12 @@ fn slots(allocation: &Allocation) -> Slots {
     }
 }
 
-/// Writes the configs; gives the ranks of each.
+/// Writes the configs of each task of an array, or of the one job.
 fn write_chunks(
     rendered: &Rendered,
     request: &RenderRequest<'_>,
     launch: &Launch<'_>,
-) -> Result<Vec<u32>, PrepareError> {
+) -> Result<Vec<Vec<Chunk>>, PrepareError> {
     let limits = &request.site.chunk;
     let share = slots(launch.allocation).share(request.site.lanes());
     let limits = Limits {
@@ -243,20 +266,33 @@ fn write_chunks(
         max_line: limits.max_line.0,
         max_tasks: limits.max_tasks.map_or(share, |most| most.min(share)),
     };
-    let mut jobs = read_jobs(&rendered.dir().join(run_dir::JOBS))?;
-    let cuts = chunk::chunks(&mut jobs, limits, PREFIX)?;
-    let mut ranks = Vec::with_capacity(cuts.len());
-    for (index, cut) in cuts.into_iter().enumerate() {
-        let members = jobs.get(cut).unwrap_or_default();
-        let path = rendered.dir().join(run_dir::chunk_name(index));
-        let file = File::create(&path).map_err(PrepareError::io(&path))?;
-        let mut out = BufWriter::new(file);
-        chunk::write(members, PREFIX, &mut out)
-            .and_then(|()| out.flush())
-            .map_err(PrepareError::io(&path))?;
-        ranks.push(u32::try_from(members.len()).unwrap_or(u32::MAX));
+    let jobs = read_jobs(&rendered.dir().join(run_dir::JOBS))?;
+    let hands = match launch.allocation.tasks {
+        None => vec![jobs],
+        Some(tasks) => deal(jobs, tasks),
+    };
+    let mut names = (0..).map(run_dir::chunk_name);
+    let mut parts = Vec::with_capacity(hands.len());
+    for mut jobs in hands {
+        let cuts = chunk::chunks(&mut jobs, limits, PREFIX)?;
+        let mut part = Vec::with_capacity(cuts.len());
+        for (cut, name) in cuts.into_iter().zip(names.by_ref()) {
+            let members = jobs.get(cut).unwrap_or_default();
+            write_chunk(&rendered.dir().join(&name), members)?;
+            let ranks = u32::try_from(members.len()).unwrap_or(u32::MAX);
+            part.push(Chunk { name, ranks });
+        }
+        parts.push(part);
     }
-    Ok(ranks)
+    Ok(parts)
+}
+
+fn write_chunk(path: &Path, members: &[ChunkJob]) -> Result<(), PrepareError> {
+    let file = File::create(path).map_err(PrepareError::io(path))?;
+    let mut out = BufWriter::new(file);
+    chunk::write(members, PREFIX, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(PrepareError::io(path))
 }
 
 fn read_jobs(path: &Path) -> Result<Vec<ChunkJob>, PrepareError> {

@@ -22,6 +22,7 @@
 mod candidates;
 pub mod chunk;
 mod count;
+mod deal;
 mod dry_run;
 mod error;
 pub mod launch;

@@ -176,7 +176,7 @@ impl Workplace {
         Ok(self.store.give_up(run_id, act)?)
     }
 
-    /// Takes the claim of a run's token on the site; gives the batch job that came first. A run
+    /// Takes the claim of a run's token on the site, or those of an array's tasks; gives the batch job that came first. A run
     /// whose directory is gone here is known by its token alone.
     async fn close_token(&self, run: &Run, host: &Host) -> Result<Option<JobId>, RemoteError> {
         let Ok(decision) = Decision::read(&self.run_dir(run)) else {
@@ -186,7 +186,8 @@ impl Workplace {
             dir: &decision.remote_dir,
             token: &run.token,
         };
-        let answer = host.run(&once.fence(), None).await?;
+        let tasks = decision.allocation.tasks.unwrap_or(0);
+        let answer = host.run(&once.fence_tasks(tasks), None).await?;
         match once::read_fence(&answer)? {
             Fence::Closed => Ok(None),
             Fence::Begun(id) => Ok(id),

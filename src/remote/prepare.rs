@@ -14,7 +14,7 @@ use super::{
     workplace::{RemoteError, Workplace},
 };
 use crate::{
-    batch::{Dialect, JobRequest, dialect},
+    batch::{Dialect, JobArray, JobRequest, dialect},
     config::{
         LoadedRecipe,
         site::{LauncherKind, Site},
@@ -29,7 +29,7 @@ use crate::{
         run::{Run, RunEvent, Step},
         run_dir::{
             self,
-            decision::{Allocation, WorkerProgram},
+            decision::{Allocation, Size, WorkerProgram},
         },
     },
 };
@@ -43,21 +43,19 @@ pub struct Prepared {
     pub components: u64,
     /// Components that could not be prepared.
     pub failed: u64,
-    /// Nodes that are asked for.
-    pub nodes: u32,
-    /// Walltime that is asked for, in seconds.
-    pub walltime: u64,
+    /// What is asked for; `None` if there are no jobs.
+    pub size: Option<Size>,
 }
 
 impl fmt::Display for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.jobs == 0 {
+        let Some(size) = self.size else {
             return write!(
                 f,
                 "none of its {} components could be prepared",
                 self.failed
             );
-        }
+        };
         write!(
             f,
             "prepared: {} jobs of {} components",
@@ -66,7 +64,7 @@ impl fmt::Display for Prepared {
         if self.failed > 0 {
             write!(f, " ({} more could not be prepared)", self.failed)?;
         }
-        write!(f, ", {} nodes for {} s", self.nodes, self.walltime)
+        write!(f, ", {size}")
     }
 }
 
@@ -103,7 +101,7 @@ impl fmt::Display for Rehearsal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "run {} would have {} jobs of {} components in {} configs; {} files ({} bytes) in, up to {} out; {} nodes for {} s",
+            "run {} would have {} jobs of {} components in {} configs; {} files ({} bytes) in, up to {} out; {}",
             self.run_id,
             self.jobs,
             self.components,
@@ -111,8 +109,7 @@ impl fmt::Display for Rehearsal {
             self.files_in,
             self.bytes_in,
             self.files_out,
-            self.allocation.nodes,
-            self.allocation.walltime
+            self.allocation.size()
         )?;
         for (component, why) in &self.failures {
             writeln!(f, "component {component} could not be prepared: {why}")?;
@@ -319,16 +316,14 @@ impl Workplace {
             jobs: rendered.jobs,
             components: rendered.components_ok,
             failed: rendered.components_failed,
-            nodes: 0,
-            walltime: 0,
+            size: None,
         };
         if rendered.jobs > 0 {
             let reckoning = self.reckoning(&of.run.stage, &of.run.site)?;
             let decision = of.launch(&rendered, &reckoning, |how| {
                 launch::write(&rendered, &request, how)
             })?;
-            let allocation = decision.allocation;
-            (prepared.nodes, prepared.walltime) = (allocation.nodes, allocation.walltime);
+            prepared.size = Some(decision.allocation.size());
         }
         sync(rendered.dir())?;
         let why = prepared.to_string();
@@ -356,6 +351,7 @@ impl Preparation {
         }
         Ok(Allocation {
             formula: format!("{:?}", given.formula).to_lowercase(),
+            tasks: given.tasks,
             nodes: given.nodes,
             slots_per_node: reckoning.slots_per_node(),
             walltime: given.walltime.0,
@@ -365,13 +361,14 @@ impl Preparation {
     }
 
     fn directives(&self, allocation: &Allocation) -> Result<Vec<String>, RemoteError> {
-        let request = JobRequest::new(
+        let mut request = JobRequest::new(
             &self.site,
             &self.run.token,
             allocation.nodes,
             crate::config::units::Seconds(allocation.walltime),
             self.remote_dir.join(run_dir::BATCH_OUTPUT),
         );
+        request.array = JobArray::of(&self.site, allocation.tasks);
         self.dialect
             .directives(&request)
             .map_err(|error| RemoteError::Site(error.to_string()))

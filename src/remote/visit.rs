@@ -147,6 +147,7 @@ impl Workplace {
                         run,
                         remote_dir,
                         walltime: decision.allocation.walltime,
+                        tasks: decision.allocation.tasks,
                     });
                 },
                 Err(error) => {

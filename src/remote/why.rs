@@ -13,6 +13,7 @@ use crate::state::{
     event::{Event, Subject},
     job::{Job, JobState},
     run::{Run, RunState, Stage},
+    run_dir::decision::Decision,
 };
 
 /// The most reasons of failed jobs that are told.
@@ -58,6 +59,8 @@ struct Facts<'a> {
     stuck: u64,
     /// Components that may be bundled again only later.
     waiting: Waiting,
+    /// Tasks of the array that its batch job is, if it is one.
+    tasks: Option<u32>,
 }
 
 impl Workplace {
@@ -71,7 +74,10 @@ impl Workplace {
         let now = self.clock.now();
         let components = self.store.components(run_id)?;
         let delayed = components.iter().filter(|one| one.is_delayed(now));
+        // A run that is not prepared yet has decided nothing.
+        let decision = Decision::read(&self.run_dir(&run)).ok();
         let facts = Facts {
+            tasks: decision.and_then(|decision| decision.allocation.tasks),
             now,
             holder: holder.as_deref().filter(|holder| !lease::is_gone(holder)),
             followed_by: &followed_by,
@@ -176,7 +182,12 @@ fn at(stage: Stage, run: &Run, facts: &Facts<'_>) -> String {
                     "the scheduler of {site} has not known batch job {job} for {}: that is no end by itself, its own traces or its walltime decide; {asked}",
                     ago(facts.now, since)
                 ),
-                None => format!("batch job {job} is queued or runs at {site}; {asked}"),
+                None => {
+                    let how = facts.tasks.map_or_else(String::new, |tasks| {
+                        format!(", an array of {tasks} tasks ({})", run.reason)
+                    });
+                    format!("batch job {job} is queued or runs at {site}{how}; {asked}")
+                },
             }
         },
         Stage::Returning => format!("its products come home from {site}"),

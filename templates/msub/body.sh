@@ -6,34 +6,73 @@
 cd {{ dir }} || exit 1
 or_token={{ token }}
 
-# Only one copy of this script ever runs the jobs: the one that makes this directory.
-if ! mkdir "$or_token.claim"; then
-    if [ -d "$or_token.claim" ]; then
-        echo "outrigger: $or_token is claimed by another copy of this batch job; nothing to do"
-        exit 0
-    fi
-    echo "outrigger: $or_token cannot be claimed in $PWD" >&2
-    exit 1
-fi
-echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
-
-OR_ATTEMPT=${or_token#or-*-}
-OR_ATTEMPT=${OR_ATTEMPT%%-*}
-export OR_ATTEMPT
-mkdir -p log "$or_token.steps"
-
-or_status=0
-or_pid=
-or_step=0
-
 # A marker is there whole or not at all.
 or_mark() {
     printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
 }
 
+# Makes the directory that only one copy of this script can make.
+or_claim() {
+    if ! mkdir "$1"; then
+        if [ -d "$1" ]; then
+            echo "outrigger: $or_token is claimed by another copy of this batch job; nothing to do"
+            exit 0
+        fi
+        echo "outrigger: $or_token cannot be claimed in $PWD" >&2
+        exit 1
+    fi
+}
+
+{% if tasks %}# The job is an array, of which this is one task.
+or_task=${OUTRIGGER_ARRAY_TASK_ID:-${SLURM_ARRAY_TASK_ID:-${MOAB_JOBARRAYINDEX:-${PBS_ARRAYID:-}}}}
+or_array=${OUTRIGGER_ARRAY_JOB_ID:-${SLURM_ARRAY_JOB_ID:-${MOAB_JOBID:-${PBS_JOBID:-unknown}}}}
+or_array=${or_array%%\[*}
+case $or_task in
+'' | *[!0-9]*)
+    echo "outrigger: the scheduler does not say which task of the array this is: '$or_task'" >&2
+    exit 1
+    ;;
+esac
+
+# Only one copy of the array ever runs jobs: the one whose first task makes this directory.
+if mkdir "$or_token.claim" 2>/dev/null; then
+    or_mark "$or_token.claim/job_id" "$or_array"
+fi
+or_waited=0
+until [ -s "$or_token.claim/job_id" ]; do
+    or_waited=$((or_waited + 1))
+    if [ ! -d "$or_token.claim" ] || [ "$or_waited" -gt 60 ]; then
+        echo "outrigger: $or_token cannot be claimed in $PWD, or the task that claimed it has died" >&2
+        exit 1
+    fi
+    sleep 1
+done
+read -r or_owner <"$or_token.claim/job_id"
+if [ "$or_owner" != "$or_array" ]; then
+    echo "outrigger: $or_token is claimed by $or_owner, another copy of this array; nothing to do"
+    exit 0
+fi
+or_claim "$or_token.claim/$or_task"
+exec >>"batch.$or_task.out" 2>&1
+or_part=.$or_task
+{% else %}# Only one copy of this script ever runs the jobs.
+or_claim "$or_token.claim"
+echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
+or_part=
+{% endif %}
+OR_ATTEMPT=${or_token#or-*-}
+OR_ATTEMPT=${OR_ATTEMPT%%-*}
+export OR_ATTEMPT
+or_steps=$or_token.steps$or_part
+mkdir -p log "$or_steps"
+
+or_status=0
+or_pid=
+or_step=0
+
 or_end() {
-    rm -rf "$or_token.steps"
-    or_mark ended "$1 $(date +%s) $or_token"
+    rm -rf "$or_steps"
+    or_mark "ended$or_part" "$1 $(date +%s) $or_token"
     exit "$1"
 }
 
@@ -58,9 +97,9 @@ or_stop_lane() {
 # record.
 or_run() {
     or_step=$((or_step + 1))
-    [ ! -d "$or_token.steps/$or_step" ] || return 0
-    if ! mkdir "$or_token.steps/$or_step" 2>/dev/null; then
-        [ ! -d "$or_token.steps/$or_step" ] || return 0
+    [ ! -d "$or_steps/$or_step" ] || return 0
+    if ! mkdir "$or_steps/$or_step" 2>/dev/null; then
+        [ ! -d "$or_steps/$or_step" ] || return 0
         or_status=1
         echo "outrigger: step $or_step cannot be begun: $*" >&2
         return 0
@@ -79,14 +118,19 @@ or_run() {
 # Whoever is done with a step goes on with the next, so a slow one holds nobody.
 or_lane() {
     trap or_stop_lane TERM INT HUP
-{% for step in steps %}    or_run {{ step | safe }}
-{% endfor %}    exit "$or_status"
+{% if tasks %}    case $or_task in
+{% for task in tasks %}    {{ loop.index0 }})
+{% for step in task %}        or_run {{ step | safe }}
+{% endfor %}        ;;
+{% endfor %}    esac
+{% else %}{% for step in steps %}    or_run {{ step | safe }}
+{% endfor %}{% endif %}    exit "$or_status"
 }
 
 or_lanes=
 or_left={{ lanes }}
 trap or_stop TERM INT HUP
-or_mark started "$(date +%s) $(uname -n) $or_token"
+or_mark "started$or_part" "$(date +%s) $(uname -n) $or_token"
 while [ "$or_left" -gt 0 ]; do
     or_lane &
     or_lanes="$or_lanes $!"

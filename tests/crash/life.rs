@@ -107,6 +107,14 @@ impl Life {
         life
     }
 
+    /// The same, where a job of the first stage is expected to take so many seconds.
+    pub(crate) fn expecting(self, seconds: u32) -> Self {
+        let cost = format!("threads: 1, seconds: {seconds}");
+        let stage = STAGE_A.replace("threads: 1, seconds: 1", &cost);
+        self.write("stages/a.yaml", &stage.replace("FAULT", FAULT));
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

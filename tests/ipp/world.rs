@@ -142,6 +142,7 @@ impl World {
         let allocation = Allocation {
             formula: "bounded".into(),
             nodes: 1,
+            tasks: None,
             slots_per_node: 4,
             walltime: 3600,
             fill: 1.0,

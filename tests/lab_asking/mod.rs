@@ -101,6 +101,7 @@ fn decision(run_id: i64, scratch: &str) -> Decision {
         allocation: Allocation {
             formula: "bounded".into(),
             nodes: 1,
+            tasks: None,
             slots_per_node: 1,
             walltime: 60,
             fill: 1.0,

@@ -243,13 +243,18 @@ impl Bench {
 
     /// Adds the batch script and all else; a step runs each line of its config, one by one.
     pub(crate) fn launch(&self, rendered: &Rendered) {
+        self.launch_as(rendered, &allocation());
+    }
+
+    /// The same, with an allocation of its own.
+    pub(crate) fn launch_as(&self, rendered: &Rendered, allocation: &Allocation) {
         let step = |conf: &str, _: u32, _: u32| {
             let each = "while read -r rank command; do eval \"$command\"; done <\"$1\"";
             ["/bin/sh", "-c", each, "step", conf]
                 .map(str::to_owned)
                 .to_vec()
         };
-        self.launch_with(rendered, &["#PRAGMA one".to_owned()], &step);
+        self.write_launch(rendered, allocation, &["#PRAGMA one".to_owned()], &step);
     }
 
     pub(crate) fn launch_with(
@@ -258,10 +263,20 @@ impl Bench {
         directives: &[String],
         step: &dyn Fn(&str, u32, u32) -> Vec<String>,
     ) {
+        self.write_launch(rendered, &allocation(), directives, step);
+    }
+
+    fn write_launch(
+        &self,
+        rendered: &Rendered,
+        allocation: &Allocation,
+        directives: &[String],
+        step: &dyn Fn(&str, u32, u32) -> Vec<String>,
+    ) {
         self.with(&self.run_dir(), |_, request| {
             let launch = Launch {
                 token: TOKEN,
-                allocation: &allocation(),
+                allocation,
                 directives,
                 starter: Starter::Chunks(step),
             };
@@ -301,6 +316,7 @@ pub(crate) fn allocation() -> Allocation {
     Allocation {
         formula: "bounded".into(),
         nodes: 2,
+        tasks: None,
         slots_per_node: 2,
         walltime: 3600,
         fill: 0.8,

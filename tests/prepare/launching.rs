@@ -3,11 +3,15 @@
 use std::fs;
 
 use outrigger::{
+    config::site::ArrayTasks,
     prepare::{
         PrepareError, Rendered, dry_run,
         launch::{self, Launch, Starter},
     },
-    state::run_dir::{self, decision::Decision},
+    state::run_dir::{
+        self,
+        decision::{Allocation, Decision},
+    },
 };
 
 use crate::bench::{Bench, TOKEN, allocation};
@@ -63,34 +67,41 @@ fn the_batch_script_claims_runs_and_marks() {
     cd '/SCRATCH DIR/runs/run 1' || exit 1
     or_token=or-1-1-0badcafe
 
-    # Only one copy of this script ever runs the jobs: the one that makes this directory.
-    if ! mkdir "$or_token.claim"; then
-        if [ -d "$or_token.claim" ]; then
-            echo "outrigger: $or_token is claimed by another copy of this batch job; nothing to do"
-            exit 0
-        fi
-        echo "outrigger: $or_token cannot be claimed in $PWD" >&2
-        exit 1
-    fi
-    echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
-
-    OR_ATTEMPT=${or_token#or-*-}
-    OR_ATTEMPT=${OR_ATTEMPT%%-*}
-    export OR_ATTEMPT
-    mkdir -p log "$or_token.steps"
-
-    or_status=0
-    or_pid=
-    or_step=0
-
     # A marker is there whole or not at all.
     or_mark() {
         printf '%s\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
     }
 
+    # Makes the directory that only one copy of this script can make.
+    or_claim() {
+        if ! mkdir "$1"; then
+            if [ -d "$1" ]; then
+                echo "outrigger: $or_token is claimed by another copy of this batch job; nothing to do"
+                exit 0
+            fi
+            echo "outrigger: $or_token cannot be claimed in $PWD" >&2
+            exit 1
+        fi
+    }
+
+    # Only one copy of this script ever runs the jobs.
+    or_claim "$or_token.claim"
+    echo "${SLURM_JOB_ID:-${PBS_JOBID:-${OUTRIGGER_JOB_ID:-unknown}}}" >"$or_token.claim/job_id"
+    or_part=
+
+    OR_ATTEMPT=${or_token#or-*-}
+    OR_ATTEMPT=${OR_ATTEMPT%%-*}
+    export OR_ATTEMPT
+    or_steps=$or_token.steps$or_part
+    mkdir -p log "$or_steps"
+
+    or_status=0
+    or_pid=
+    or_step=0
+
     or_end() {
-        rm -rf "$or_token.steps"
-        or_mark ended "$1 $(date +%s) $or_token"
+        rm -rf "$or_steps"
+        or_mark "ended$or_part" "$1 $(date +%s) $or_token"
         exit "$1"
     }
 
@@ -115,9 +126,9 @@ fn the_batch_script_claims_runs_and_marks() {
     # record.
     or_run() {
         or_step=$((or_step + 1))
-        [ ! -d "$or_token.steps/$or_step" ] || return 0
-        if ! mkdir "$or_token.steps/$or_step" 2>/dev/null; then
-            [ ! -d "$or_token.steps/$or_step" ] || return 0
+        [ ! -d "$or_steps/$or_step" ] || return 0
+        if ! mkdir "$or_steps/$or_step" 2>/dev/null; then
+            [ ! -d "$or_steps/$or_step" ] || return 0
             or_status=1
             echo "outrigger: step $or_step cannot be begun: $*" >&2
             return 0
@@ -145,7 +156,7 @@ fn the_batch_script_claims_runs_and_marks() {
     or_lanes=
     or_left=1
     trap or_stop TERM INT HUP
-    or_mark started "$(date +%s) $(uname -n) $or_token"
+    or_mark "started$or_part" "$(date +%s) $(uname -n) $or_token"
     while [ "$or_left" -gt 0 ]; do
         or_lane &
         or_lanes="$or_lanes $!"
@@ -315,6 +326,61 @@ fn a_template_of_one_site_goes_before_that_of_all() {
     try_launch(&bench, &rendered, &[]).unwrap();
     let script = bench.text(run_dir::BATCH_SCRIPT);
     assert!(script.trim_end().ends_with("this one"), "{script}");
+}
+
+#[test]
+fn the_tasks_of_an_array_each_have_their_own_configs() {
+    let bench = bench();
+    let rendered = bench.render();
+    let array = Allocation {
+        tasks: Some(4),
+        nodes: 1,
+        ..allocation()
+    };
+    bench.launch_as(&rendered, &array);
+    let script = bench.text(run_dir::BATCH_SCRIPT);
+    let mut seen = Vec::new();
+    for (index, jobs) in [2, 1, 2, 1, 2, 2].into_iter().enumerate() {
+        let name = run_dir::chunk_name(index);
+        assert_eq!(script.matches(&name).count(), 1, "{script}");
+        let text = bench.text(&name);
+        assert_eq!(text.lines().count(), jobs, "{name}: {text}");
+        let seq = |line: &str| line.split(' ').nth(3).unwrap().to_owned();
+        seen.extend(text.lines().map(seq));
+    }
+    seen.sort();
+    assert_eq!(seen, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    let branch = script.split_once("    case $or_task in\n").unwrap().1;
+    let branch = branch.split_once("    esac").unwrap().0;
+    assert_eq!(branch.matches(";;").count(), 4, "{branch}");
+    // Of one task's configs both are in its branch.
+    let first = branch.split_once(";;").unwrap().0;
+    assert!(
+        first.contains("chunk.000.conf") && first.contains("chunk.001.conf"),
+        "{branch}"
+    );
+}
+
+#[test]
+fn a_template_that_would_let_each_task_do_all_is_refused() {
+    let mut bench = bench();
+    bench.site.array = Some(ArrayTasks::default());
+    let path = bench.path("templates/msub/body.sh");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(
+        &path,
+        "{% for step in steps %}{{ step }} # {{ lanes }}\n{% endfor %}",
+    )
+    .unwrap();
+    let check = || {
+        bench.with(&bench.run_dir(), |_, request| {
+            launch::check_templates(request.home, request.site_name, request.site)
+        })
+    };
+    let error = check().unwrap_err().to_string();
+    assert!(error.contains("says nothing of `tasks`"), "{error}");
+    fs::remove_file(&path).unwrap();
+    check().unwrap();
 }
 
 #[test]

@@ -7,10 +7,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use outrigger::state::run_dir::journal::{self, JobRecord, Journal};
+use outrigger::state::run_dir::{
+    decision::Allocation,
+    journal::{self, JobRecord, Journal},
+};
 use rstest::rstest;
 
-use crate::bench::{Bench, TOKEN};
+use crate::bench::{Bench, TOKEN, allocation};
 use crate::fifo::fifo;
 
 const STAGE: &str = r#"
@@ -543,4 +546,109 @@ fn a_batch_script_that_is_ended_from_outside_marks_it(#[case] shell: &str, #[cas
     let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
     let opened = rustix::fs::open(&hold, flags, rustix::fs::Mode::empty());
     assert_eq!(opened.err(), Some(rustix::io::Errno::NXIO));
+}
+
+/// A run of five jobs as an array of three tasks.
+fn an_array() -> Bench {
+    let rows: String = (1..=5).map(|id| row(id, &format!("n{id}"))).collect();
+    let paths: Vec<String> = (1..=5).map(|id| format!("in/n{id}")).collect();
+    let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "four")).collect();
+    let bench = Bench::new(
+        &stage(GOOD),
+        &[&[("rows.jsonl", rows.as_str())][..], &files].concat(),
+    );
+    let array = Allocation {
+        tasks: Some(3),
+        nodes: 1,
+        ..allocation()
+    };
+    bench.launch_as(&bench.render(), &array);
+    bench.stage_in();
+    bench
+}
+
+/// Runs one task of the copy `array` of the batch script; gives its exit code and what it printed.
+fn run_task(bench: &Bench, array: &str, task: &str) -> (Option<i32>, String) {
+    let output = Command::new("dash")
+        .arg("job.sh")
+        .current_dir(bench.remote_dir())
+        .env("SLURM_ARRAY_JOB_ID", array)
+        .env("SLURM_ARRAY_TASK_ID", task)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    (output.status.code(), text)
+}
+
+#[test]
+fn tasks_of_an_array_share_the_jobs_and_a_second_copy_of_any_does_nothing() {
+    let bench = an_array();
+    let ran = |array: &str, task: &str| {
+        let before = read_journal(&bench.remote_dir()).jobs.len();
+        let (code, said) = run_task(&bench, array, task);
+        let jobs = read_journal(&bench.remote_dir()).jobs.len() - before;
+        (code, said, jobs)
+    };
+    assert_eq!(ran("17", "1"), (Some(0), String::new(), 2));
+    let (code, said, jobs) = ran("17", "1");
+    assert_eq!((code, jobs), (Some(0), 0));
+    assert!(said.contains("is claimed by another copy"), "{said}");
+    let (code, said, jobs) = ran("18", "0");
+    assert_eq!((code, jobs), (Some(0), 0));
+    assert!(
+        said.contains("is claimed by 17, another copy of this array"),
+        "{said}"
+    );
+    assert_eq!(ran("17", "0"), (Some(0), String::new(), 2));
+    assert_eq!(ran("17", "2"), (Some(0), String::new(), 1));
+    let journal = read_journal(&bench.remote_dir());
+    let passed = |job: &JobRecord| job.end.as_ref().is_some_and(|end| end.exit_code == 0);
+    assert_eq!(journal.jobs.len(), 5);
+    assert!(journal.jobs.values().all(passed));
+    for task in 0..3 {
+        let ended = fs::read_to_string(bench.remote_dir().join(format!("ended.{task}"))).unwrap();
+        assert!(
+            ended.starts_with("0 ") && ended.ends_with(&format!(" {TOKEN}\n")),
+            "{ended}"
+        );
+    }
+}
+
+#[test]
+fn no_task_of_a_closed_array_begins_and_none_begins_without_its_number() {
+    let bench = an_array();
+    let (code, said) = run_task(&bench, "17", "");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("does not say which task"), "{said}");
+    let claim = bench.remote_dir().join(format!("{TOKEN}.claim"));
+    fs::create_dir(&claim).unwrap();
+    fs::write(claim.join("job_id"), "closed\n").unwrap();
+    for task in ["0", "1", "2"] {
+        let (code, said) = run_task(&bench, "17", task);
+        assert_eq!(code, Some(0));
+        assert!(said.contains("is claimed by closed"), "{said}");
+    }
+    assert!(read_journal(&bench.remote_dir()).jobs.is_empty());
+}
+
+#[test]
+fn moab_names_a_task_by_the_brackets_of_its_job() {
+    let bench = an_array();
+    let status = Command::new("dash")
+        .arg("job.sh")
+        .current_dir(bench.remote_dir())
+        .env("MOAB_JOBID", "Moab.45[2]")
+        .env("MOAB_JOBARRAYINDEX", "2")
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let claim = bench.remote_dir().join(format!("{TOKEN}.claim"));
+    assert_eq!(
+        fs::read_to_string(claim.join("job_id")).unwrap(),
+        "Moab.45\n"
+    );
+    assert_eq!(read_journal(&bench.remote_dir()).jobs.len(), 1);
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    allocator::{Kind, Times},
+    allocator::{Kind, TaskLimits, Times},
     config::site::LauncherKind,
 };
 
@@ -14,6 +14,7 @@ fn limits(max_nodes: u32) -> Limits {
         min_walltime: Seconds(600),
         max_walltime: Seconds(8 * 3600),
         fill_factor: 0.7,
+        array: None,
     }
 }
 
@@ -62,6 +63,25 @@ fn who_prefers_short_gets_less_walltime_and_who_prefers_wide_more_nodes() {
     assert_eq!((hours.runs, wide.runs), (1, 1));
     assert!(wide.nodes >= hours.nodes, "{hours:?} {wide:?}");
     assert!(wide.walltime <= hours.walltime, "{hours:?} {wide:?}");
+}
+
+#[test]
+fn tasks_that_do_not_help_each_other_are_given_more() {
+    // Slots that pull lose nothing where an allocation is wide.
+    let mut wish = wish(Prefer::Hours);
+    wish.start.launcher = LauncherKind::Worker;
+    let wide = request(2000, &limits(40), wish);
+    let one = TaskLimits {
+        nodes: 1,
+        most: 1000,
+    };
+    let array = request(2000, &one.within(&limits(40)), wish);
+    assert!(
+        array.tasks.is_some_and(|tasks| tasks > 1 && tasks <= 40),
+        "{array:?}"
+    );
+    assert!(array.core_hours >= wide.core_hours, "{array:?} {wide:?}");
+    assert!(array.outlook.unwrap().overrun <= 0.15, "{array:?}");
 }
 
 #[test]

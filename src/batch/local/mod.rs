@@ -3,7 +3,7 @@
 //!
 //! A job is a directory of the spool (`<scratch>/.outrigger-local/jobs/<id>/`) that appears by
 //! one rename, and a supervisor process in a session of its own that holds a lock on it for
-//! life. Every other fact is a file that appears by rename. So whoever looks knows: lock taken,
+//! life. An array is a directory of such directories, and each of its tasks has a supervisor. Every other fact is a file that appears by rename. So whoever looks knows: lock taken,
 //! the job is in good hands; lock free and never started, it is handed to a new supervisor; lock
 //! free and started, it went down with its supervisor (or the machine), what is left of it is
 //! killed, and it ends as [`Ending::NodeFailure`](super::Ending::NodeFailure).
@@ -95,6 +95,11 @@ impl Commands for LocalScheduler {
         for id in job.after {
             argv.extend(["--after".into(), id.to_string()]);
         }
+        if let Some(array) = job.request.array {
+            argv.extend(["--tasks".into(), array.tasks.to_string()]);
+            let most = array.max_running.into_iter();
+            argv.extend(most.flat_map(|most| ["--running".into(), most.to_string()]));
+        }
         argv.push(text(job.script));
         argv
     }
@@ -141,14 +146,17 @@ impl Commands for LocalScheduler {
         answer: &Output,
         ids: &[JobId],
     ) -> Result<BTreeMap<JobId, JobStatus>, QueryError> {
-        let found = reports(answer)?;
-        let state = |id: &JobId| {
-            found
-                .iter()
-                .find(|report| report.id == id.as_str())
-                .map_or(JobStatus::Unknown, |report| report.status.clone())
-        };
-        Ok(ids.iter().map(|id| (id.clone(), state(id))).collect())
+        let unknown = ids.iter().map(|id| (id.clone(), JobStatus::Unknown));
+        let mut states: BTreeMap<JobId, JobStatus> = unknown.collect();
+        for report in reports(answer)? {
+            let Ok(id) = report.id.parse::<JobId>() else {
+                continue;
+            };
+            if ids.iter().any(|asked| *asked == id || id.is_task_of(asked)) {
+                states.insert(id, report.status);
+            }
+        }
+        Ok(states)
     }
 
     fn cancel(&self, id: &JobId) -> Vec<String> {

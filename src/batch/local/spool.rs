@@ -16,6 +16,9 @@ use crate::{
     durable,
 };
 
+/// The directory of all jobs, in the spool.
+const JOBS: &str = "jobs";
+
 /// The spool directory.
 #[derive(Debug, Clone)]
 pub(super) struct Spool {
@@ -40,6 +43,18 @@ pub(super) struct Order {
     /// Jobs that must have ended well before it begins.
     #[serde(default)]
     pub(super) after: Vec<String>,
+    /// The tasks of the array that it is, or that it is a task of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) array: Option<Tasks>,
+}
+
+/// The tasks of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tasks {
+    /// How many.
+    pub(super) count: u32,
+    /// Most of them at once.
+    pub(super) running: Option<u32>,
 }
 
 /// That a job was started.
@@ -58,7 +73,7 @@ pub(super) struct Ended {
     pub(super) ending: Ending,
 }
 
-/// One job's directory.
+/// The directory of one job, or of one task of an array, which lies in that of its array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JobDirectory {
     path: PathBuf,
@@ -76,7 +91,7 @@ impl Spool {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(directory.join("jobs"))?;
+            .create(directory.join(JOBS))?;
         Ok(Self {
             directory: directory.canonicalize()?,
         })
@@ -93,21 +108,20 @@ impl Spool {
 
     /// The directory of the turn and slot files.
     pub(super) fn of_job(job: &JobDirectory) -> Option<PathBuf> {
-        Some(job.path.parent()?.parent()?.to_owned())
+        let array = job.array();
+        let whole = array.as_ref().map_or(&job.path, |array| &array.path);
+        Some(whole.parent()?.parent()?.to_owned())
     }
 
-    /// The job `id`; `None` if there is none.
+    /// The job, or the task of an array, `id`; `None` if there is none.
     pub(super) fn job(&self, id: &JobId) -> Option<JobDirectory> {
-        let path = self.directory.join("jobs").join(id.as_str());
-        path.join("order.json")
-            .is_file()
-            .then_some(JobDirectory { path })
+        in_jobs(&self.directory.join(JOBS), id)
     }
 
     /// All jobs.
     pub(super) fn jobs(&self) -> io::Result<Vec<JobDirectory>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.directory.join("jobs"))? {
+        for entry in fs::read_dir(self.directory.join(JOBS))? {
             let name = entry?.file_name();
             let id = name.to_str().and_then(|name| name.parse().ok());
             found.extend(id.and_then(|id| self.job(&id)));
@@ -116,21 +130,27 @@ impl Spool {
         Ok(found)
     }
 
-    /// Writes a new job down and gives it an id from `now`. Either all of it is there
-    /// afterwards, or nothing.
+    /// Writes a new job down, an array with all its tasks, and gives it an id from `now`. Either all
+    /// of it is there afterwards, or nothing.
     pub(super) fn add(
         &self,
         order: &Order,
         script: &[u8],
         now: Timestamp,
     ) -> io::Result<JobDirectory> {
-        let jobs = self.directory.join("jobs");
+        let jobs = self.directory.join(JOBS);
         let draft = tempfile::Builder::new().prefix(".new-").tempdir_in(&jobs)?;
         let job = JobDirectory {
             path: draft.path().to_owned(),
         };
         job.write("script", script)?;
         job.record("order.json", order)?;
+        for task in job.tasks_of(order) {
+            fs::create_dir(&task.path)?;
+            fs::hard_link(job.script(), task.script())?;
+            task.record("order.json", order)?;
+            File::open(&task.path)?.sync_all()?;
+        }
         File::open(&job.path)?.sync_all()?;
         for number in 1_u32.. {
             let path = jobs.join(format!("{}-{number}", now.as_second()));
@@ -167,15 +187,46 @@ impl JobDirectory {
 
     /// Its id.
     pub(super) fn id(&self) -> String {
+        match self.array() {
+            Some(array) => format!("{}_{}", array.name(), self.name()),
+            None => self.name(),
+        }
+    }
+
+    /// The array that it is a task of, if it is one.
+    pub(super) fn array(&self) -> Option<Self> {
+        let path = self.path.parent()?;
+        let is_task = path.file_name().is_some_and(|name| name != JOBS);
+        is_task.then(|| Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Its number among the tasks of its array.
+    pub(super) fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
+    /// Its tasks if it is an array, else none.
+    pub(super) fn tasks(&self) -> io::Result<Vec<Self>> {
+        Ok(match self.array() {
+            Some(_) => Vec::new(),
+            None => self.tasks_of(&self.order()?).collect(),
+        })
+    }
+
+    fn tasks_of(&self, order: &Order) -> impl Iterator<Item = Self> {
+        let count = order.array.map_or(0, |array| array.count);
+        (0..count).map(|number| Self {
+            path: self.path.join(number.to_string()),
+        })
+    }
+
     /// Another job of its spool; `None` if there is none of this id.
     pub(super) fn beside(&self, id: &str) -> Option<Self> {
-        let id: JobId = id.parse().ok()?;
-        let path = self.path.with_file_name(id.as_str());
-        path.join("order.json").is_file().then_some(Self { path })
+        let jobs = Spool::of_job(self)?.join(JOBS);
+        in_jobs(&jobs, &id.parse().ok()?)
     }
 
     /// What was submitted.
@@ -268,6 +319,17 @@ impl JobDirectory {
     }
 }
 
+/// The job, or the task of an array, of this id in the directory of all jobs.
+fn in_jobs(jobs: &Path, id: &JobId) -> Option<JobDirectory> {
+    let path = match id.task() {
+        Some((array, task)) => jobs.join(array).join(task),
+        None => jobs.join(id.as_str()),
+    };
+    path.join("order.json")
+        .is_file()
+        .then_some(JobDirectory { path })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +343,35 @@ mod tests {
             interpreter: vec!["/bin/sh".into()],
             jobs: 1,
             after: Vec::new(),
+            array: None,
         }
+    }
+
+    #[test]
+    fn an_array_is_there_with_all_its_tasks() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::make(directory.path()).unwrap();
+        let array = Order {
+            array: Some(Tasks {
+                count: 2,
+                running: None,
+            }),
+            ..order()
+        };
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let job = spool.add(&array, b"#!/bin/sh\n", now).unwrap();
+        let tasks = job.tasks().unwrap();
+        let ids: Vec<String> = tasks.iter().map(JobDirectory::id).collect();
+        assert_eq!(ids, ["1700000000-1_0", "1700000000-1_1"]);
+        assert_eq!(spool.jobs().unwrap(), std::slice::from_ref(&job));
+        for task in tasks {
+            assert_eq!(spool.job(&task.id().parse().unwrap()), Some(task.clone()));
+            assert_eq!(fs::read(task.script()).unwrap(), b"#!/bin/sh\n");
+            assert_eq!(task.beside(&job.id()), Some(job.clone()));
+            assert_eq!(Spool::of_job(&task), Spool::of_job(&job));
+            assert!(task.tasks().unwrap().is_empty());
+        }
+        assert_eq!(spool.job(&"1700000000-1_2".parse().unwrap()), None);
     }
 
     #[test]

@@ -88,19 +88,19 @@ async fn supervise(job: &JobDirectory, clock: &dyn Clock) -> io::Result<()> {
         }
         return Ok(());
     }
-    let slots = Arc::new(Slots::new(Spool::of_job(job), "turn", order.jobs));
-    let waiting = Arc::clone(&slots);
+    let turns = Arc::new(Turns::new(job, &order));
+    let waiting = Arc::clone(&turns);
     let mut turn = tokio::task::spawn_blocking(move || waiting.take());
     // The request may have come before this process listened for it.
     let cancelled = job.is_cancelled();
-    let turn: Option<Slot> = tokio::select! {
+    let turn: Option<Vec<Slot>> = tokio::select! {
         biased;
         _ = term.recv() => None,
         () = std::future::ready(()), if cancelled => None,
         taken = &mut turn => taken.map_err(io::Error::other)??,
     };
     if turn.is_none() || job.is_cancelled() {
-        slots.close();
+        turns.close();
         if job.is_cancelled() {
             job.note_ended(clock.now(), Ending::Cancelled)?;
         }
@@ -127,6 +127,30 @@ async fn supervise(job: &JobDirectory, clock: &dyn Clock) -> io::Result<()> {
     job.note_ended(clock.now(), ending)?;
     drop(turn);
     Ok(())
+}
+
+/// What a job waits for before it begins: a turn among all jobs, and before that one among the tasks
+/// of its array, if only some of them may run at once.
+struct Turns(Vec<Slots>);
+
+impl Turns {
+    fn new(job: &JobDirectory, order: &Order) -> Self {
+        let array = job.array().zip(order.array.and_then(|array| array.running));
+        let of_array =
+            array.map(|(array, most)| Slots::new(Some(array.path().to_owned()), "running", most));
+        let of_all = Slots::new(Spool::of_job(job), "turn", order.jobs);
+        Self(of_array.into_iter().chain([of_all]).collect())
+    }
+
+    /// Waits for all of them; `None` once they are closed.
+    fn take(&self) -> io::Result<Option<Vec<Slot>>> {
+        let taken: io::Result<Vec<_>> = self.0.iter().map(Slots::take).collect();
+        Ok(taken?.into_iter().collect())
+    }
+
+    fn close(&self) {
+        self.0.iter().for_each(Slots::close);
+    }
 }
 
 /// Waits until all of `jobs` are over; tells whether all of them ended well, and `job` is still
@@ -167,12 +191,24 @@ fn spawn(job: &JobDirectory, order: &Order) -> io::Result<Child> {
         .arg(job.script())
         .env(processes::MARK, job.path())
         .env("OUTRIGGER_JOB_ID", job.id())
+        .envs(of_task(job))
         .current_dir(&order.directory)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
         .spawn()
+}
+
+/// What tells a task of an array which one it is.
+fn of_task(job: &JobDirectory) -> impl Iterator<Item = (&'static str, String)> {
+    let named = job.array().map(|array| {
+        [
+            ("OUTRIGGER_ARRAY_JOB_ID", array.name()),
+            ("OUTRIGGER_ARRAY_TASK_ID", job.name()),
+        ]
+    });
+    named.into_iter().flatten()
 }
 
 /// Waits for the script's end, for its walltime, or until it is `asked` to end it.

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use super::{
     REFUSED, Report, print, processes,
-    spool::{JobDirectory, Order, Spool},
+    spool::{JobDirectory, Order, Spool, Tasks},
     supervise,
 };
 use crate::{
@@ -41,6 +41,12 @@ pub enum LocalCommand {
         /// A job that must have ended well before it begins; once for each
         #[arg(long)]
         after: Vec<String>,
+        /// The tasks of the array that it is
+        #[arg(long)]
+        tasks: Option<u32>,
+        /// Most of its tasks at once
+        #[arg(long, requires = "tasks")]
+        running: Option<u32>,
         /// The batch script
         script: PathBuf,
     },
@@ -115,12 +121,20 @@ fn answer(command: &LocalCommand, clock: &dyn Clock) -> Result<String, LocalErro
             output,
             jobs,
             after,
+            tasks,
+            running,
             script,
         } => {
             let (mut order, text) = order(name, *walltime, output, *jobs, script)?;
             order.after.clone_from(after);
+            order.array = tasks.map(|count| Tasks {
+                count,
+                running: *running,
+            });
             let job = Spool::make(spool)?.add(&order, &text, clock.now())?;
-            supervise::start(&job)?;
+            for each in parts(&job)? {
+                supervise::start(&each)?;
+            }
             vec![Report {
                 id: job.id(),
                 name: order.name,
@@ -141,10 +155,14 @@ fn answer(command: &LocalCommand, clock: &dyn Clock) -> Result<String, LocalErro
             reports
         },
         LocalCommand::Status { spool, ids } => {
-            let jobs = opened(spool, |spool| Ok(known(spool, ids)))?;
-            jobs.iter()
-                .map(|job| report(job, clock))
-                .collect::<Result<_, _>>()?
+            let mut reports = Vec::new();
+            for job in opened(spool, |spool| Ok(known(spool, ids)))? {
+                reports.push(report(&job, clock)?);
+                for task in job.tasks()? {
+                    reports.push(report(&task, clock)?);
+                }
+            }
+            reports
         },
         LocalCommand::Cancel { spool, id } => {
             let ids = std::slice::from_ref(id);
@@ -206,6 +224,7 @@ fn order(
         interpreter,
         jobs,
         after: Vec::new(),
+        array: None,
     };
     Ok((order, text))
 }
@@ -233,9 +252,28 @@ fn report(job: &JobDirectory, clock: &dyn Clock) -> io::Result<Report> {
     })
 }
 
+/// What has a supervisor and an end of its own: the tasks of an array, or the job.
+fn parts(job: &JobDirectory) -> io::Result<Vec<JobDirectory>> {
+    let tasks = job.tasks()?;
+    Ok(if tasks.is_empty() {
+        vec![job.clone()]
+    } else {
+        tasks
+    })
+}
+
+/// The state of a job, or of an array by those of its tasks.
+pub(super) fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
+    let mut status = JobStatus::Unknown;
+    for part in parts(job)? {
+        status = status.join(look_at(&part, clock)?);
+    }
+    Ok(status)
+}
+
 /// A job's state. A job that nobody has in care is given to a new supervisor if it never
 /// started, and else is over: what is left of it is killed.
-pub(super) fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
+fn look_at(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
     if let Some(ended) = job.ended()? {
         return Ok(JobStatus::Ended(ended.ending));
     }
@@ -269,18 +307,30 @@ pub(super) fn look(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatu
     Ok(JobStatus::Ended(ending))
 }
 
-/// Asks for the end of a job, and gives its state as it was before.
+/// Asks for the end of a job, or of all tasks of an array, and gives its state as it was before.
 fn cancel(job: &JobDirectory, clock: &dyn Clock) -> io::Result<Report> {
+    let mut status = JobStatus::Unknown;
+    for part in parts(job)? {
+        status = status.join(cancel_part(&part, clock)?);
+    }
+    Ok(Report {
+        id: job.id(),
+        name: job.order()?.name,
+        status,
+    })
+}
+
+fn cancel_part(job: &JobDirectory, clock: &dyn Clock) -> io::Result<JobStatus> {
     if job.ended()?.is_none() {
         job.note_cancel()?;
     }
-    let report = report(job, clock)?;
-    if !matches!(report.status, JobStatus::Ended(_))
+    let status = look_at(job, clock)?;
+    if !matches!(status, JobStatus::Ended(_))
         && let Some(supervisor) = job.supervisor()?
     {
         supervisor.signal(Signal::TERM)?;
     }
-    Ok(report)
+    Ok(status)
 }
 
 fn waiting() -> JobStatus {

@@ -142,6 +142,10 @@ impl Dialect for Moab {
             "-j oe".to_owned(),
             "-V".to_owned(),
         ];
+        if let Some(array) = request.array {
+            let (name, last) = (request.checked_name()?, array.last());
+            options.push(format!("-t {name}[0-{last}]{}", array.throttle()));
+        }
         for (key, value) in request.checked_options()? {
             options.push(match key {
                 "account" => format!("-A {value}"),
@@ -170,7 +174,7 @@ impl Dialect for Moab {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::request::tests::request;
+    use crate::batch::{JobArray, request::tests::request};
 
     #[test]
     fn the_directives_are_those_of_the_specification() {
@@ -190,6 +194,20 @@ mod tests {
         #MSUB -l advres=maint_2
         #MSUB -l feature=haswell
         ");
+    }
+
+    #[test]
+    fn an_array_has_the_name_of_the_job() {
+        let request = JobRequest {
+            array: Some(JobArray {
+                tasks: 8,
+                max_running: Some(3),
+            }),
+            ..request()
+        };
+        let lines = Moab::new(None).directives(&request).unwrap();
+        let line = "#MSUB -t or-12-1-9f3c01ab[0-7]%3";
+        assert!(lines.iter().any(|one| one == line), "{lines:?}");
     }
 
     #[test]

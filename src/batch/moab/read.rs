@@ -51,18 +51,19 @@ pub(super) fn submitted(answer: &Output) -> Result<JobId, SubmitError> {
     }
 }
 
-/// An id alone on a line: `123`, `Moab.17`, `881196.admin2`.
+/// An id alone on a line: `123`, `Moab.17`, `881196.admin2`, `Moab.17[]`.
 fn plain_id(line: &str) -> Option<JobId> {
     let line = line.trim();
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let id = match line.split_once('.') {
+    let name = line.strip_suffix("[]").unwrap_or(line);
+    let id = match name.split_once('.') {
         Some((head, tail)) => digits(head) || digits(tail),
-        None => digits(line),
+        None => digits(name),
     };
     id.then(|| line.parse().ok()).flatten()
 }
 
-/// The jobs named `name` in the answer of `find.sh`.
+/// The jobs named `name` in the answer of `find.sh`, arrays once.
 pub(super) fn found(answer: &Output, name: &str) -> Result<Vec<JobId>, QueryError> {
     let text = answer.out();
     let mut ids = BTreeSet::new();
@@ -72,7 +73,7 @@ pub(super) fn found(answer: &Output, name: &str) -> Result<Vec<JobId>, QueryErro
             Ok(jobs) => ids.extend(
                 jobs.iter()
                     .filter(|job| job.name == name)
-                    .filter_map(|job| job.id.parse::<JobId>().ok()),
+                    .filter_map(|job| whole(&job.id)),
             ),
             Err(error) => trouble = Some(error),
         }
@@ -107,10 +108,11 @@ pub(super) fn statuses(
     }
     let mut states = BTreeMap::new();
     for id in ids {
-        let listed = jobs
+        let tasks = jobs
             .iter()
-            .filter(|job| job.id == id.as_str() || job.grid_id == id.as_str())
-            .map(state);
+            .filter_map(|job| Some((task(job, id)?, state(job))));
+        states.extend(tasks);
+        let listed = jobs.iter().filter(|job| is_of(job, id)).map(state);
         let asked = checked
             .iter()
             .filter(|(checked, _)| checked == id.as_str())
@@ -124,6 +126,27 @@ pub(super) fn statuses(
         Some(error) if states.values().all(|s| *s == JobStatus::Unknown) => Err(error),
         _ => Ok(states),
     }
+}
+
+/// The job or the whole array that an id names.
+fn whole(id: &str) -> Option<JobId> {
+    let id: JobId = id.parse().ok()?;
+    match id.array() {
+        Some(array) => array.parse().ok(),
+        None => Some(id),
+    }
+}
+
+/// Whether a row speaks of `id`; a whole array is spoken of by each of its tasks.
+fn is_of(job: &Job, id: &JobId) -> bool {
+    let names = [&job.id, &job.grid_id];
+    names.into_iter().any(|name| name == id.as_str()) || task(job, id).is_some()
+}
+
+/// The id of the task of the array `whole` that a row speaks of.
+fn task(job: &Job, whole: &JobId) -> Option<JobId> {
+    let mut ids = [&job.id, &job.grid_id].into_iter();
+    ids.find_map(|id| id.parse().ok().filter(|id: &JobId| id.is_task_of(whole)))
 }
 
 /// The jobs of one `showq --xml`.

@@ -15,7 +15,7 @@ past=$(showq -c --xml -w user="$user" </dev/null 2>&1)
 printf '@outrigger run showq-completed\n%s\n@outrigger exit %s\n' "$past" $?
 for id do
   case $live$past in
-    *"JobID=\"$id\""*) ;;
+    *"JobID=\"$id\""*|*"JobID=\"${id%'[]'}["*) ;;
     *)
       echo '@outrigger run checkjob'
       checkjob "$id" </dev/null 2>&1

@@ -1,4 +1,5 @@
-# DIR TOKEN: takes the token's claim, so that no copy of the batch script ever begins.
+# DIR TOKEN [TASKS]: takes the token's claim, so that no copy of the batch script ever begins; of an
+# array that has begun, the claims of the tasks that have not.
 [ -d "$1" ] || { echo '@outrigger gone'; exit 0; }
 claim=$1/$2.claim
 if mkdir -- "$claim" && echo closed >"$claim/job_id"; then
@@ -7,7 +8,13 @@ if mkdir -- "$claim" && echo closed >"$claim/job_id"; then
 fi
 job=
 [ ! -e "$claim/job_id" ] || read -r job <"$claim/job_id"
-case $job in
-  closed) echo '@outrigger ours' ;;
-  *) [ ! -d "$claim" ] || echo "@outrigger theirs $job" ;;
-esac
+if [ "$job" = closed ]; then
+  echo '@outrigger ours'
+  exit 0
+fi
+task=0
+while [ -d "$claim" ] && [ "$task" -lt "${3:-0}" ]; do
+  ! mkdir -- "$claim/$task" 2>/dev/null || : >"$claim/$task/closed"
+  task=$((task + 1))
+done
+[ ! -d "$claim" ] || echo "@outrigger theirs $job"

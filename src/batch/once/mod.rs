@@ -1,6 +1,7 @@
 //! A token is used once (design decision 3). In the run's directory on the site `TOKEN.submit/` is
 //! made by the one submission there is and keeps what the scheduler answered; `TOKEN.claim/` is
-//! made by the one copy of the batch script that runs the jobs, or by us, so that none ever will.
+//! made by the one copy of the batch script that runs the jobs, or by us, so that none ever will. In
+//! an array the first task makes it for all of them, and each makes a directory of its own in it.
 //!
 //! As with a [`Scheduler`](super::Scheduler), each thing to ask is a command and the reader of its
 //! answer.
@@ -89,9 +90,17 @@ impl Once<'_> {
         self.script(LOOK)
     }
 
-    /// The command that takes the token's claim.
+    /// The command that takes the token's claim. An array of which one task has begun is left alone.
     pub fn fence(self) -> Vec<String> {
         self.script(FENCE)
+    }
+
+    /// The same; of an array of so many tasks that has begun, it takes the claims of those tasks that
+    /// have not.
+    pub fn fence_tasks(self, tasks: u32) -> Vec<String> {
+        let mut argv = self.script(FENCE);
+        argv.push(tasks.to_string());
+        argv
     }
 
     fn script(self, text: &str) -> Vec<String> {

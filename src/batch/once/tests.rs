@@ -119,6 +119,26 @@ fn a_closed_token_stays_closed_and_one_that_began_is_told() {
 }
 
 #[test]
+fn of_an_array_that_began_the_tasks_that_did_not_are_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let once = Once {
+        dir: dir.path(),
+        token: TOKEN,
+    };
+    let claim = dir.path().join(format!("{TOKEN}.claim"));
+    fs::create_dir_all(claim.join("1")).unwrap();
+    fs::write(claim.join("job_id"), "17\n").unwrap();
+    let begun = Ok(Fence::Begun("17".parse().ok()));
+    assert_eq!(read_fence(&ask(&once.fence())), begun);
+    assert!(!claim.join("0").exists());
+    assert_eq!(read_fence(&ask(&once.fence_tasks(3))), begun);
+    let is_closed = |task: &str| claim.join(task).join("closed").exists();
+    assert!(is_closed("0") && !is_closed("1") && is_closed("2"));
+    fs::remove_dir_all(claim).unwrap();
+    assert_eq!(read_fence(&ask(&once.fence_tasks(3))), Ok(Fence::Closed));
+}
+
+#[test]
 fn an_answer_that_is_cut_off_proves_nothing() {
     let cut = Output {
         code: 0,

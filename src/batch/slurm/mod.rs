@@ -150,6 +150,7 @@ impl Dialect for Slurm {
             "--export=ALL".to_owned(),
             "--exclusive".to_owned(),
         ];
+        options.extend(request.array.map(|array| format!("--array={array}")));
         for (key, value) in request.checked_options()? {
             if key == "queue" {
                 return Err(DirectiveError::NoWord {
@@ -179,7 +180,7 @@ impl Dialect for Slurm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::request::tests::request;
+    use crate::batch::{JobArray, request::tests::request};
 
     #[test]
     fn the_directives_are_those_of_the_specification() {
@@ -201,6 +202,23 @@ mod tests {
         #SBATCH --constraint=haswell|knl
         #SBATCH --gres=gpu:1
         ");
+    }
+
+    #[test]
+    fn an_array_numbers_its_tasks_from_0() {
+        let mut request = request();
+        let array = |max_running| JobArray {
+            tasks: 8,
+            max_running,
+        };
+        for (array, line) in [
+            (array(None), "#SBATCH --array=0-7"),
+            (array(Some(3)), "#SBATCH --array=0-7%3"),
+        ] {
+            request.array = Some(array);
+            let lines = Slurm::new(None).directives(&request).unwrap();
+            assert!(lines.iter().any(|one| one == line), "{lines:?}");
+        }
     }
 
     #[test]

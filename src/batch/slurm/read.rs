@@ -1,6 +1,9 @@
 //! Reads what Slurm's programs print.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use jiff::Timestamp;
 
@@ -26,6 +29,9 @@ const NO_ANSWER: [&str; 11] = [
     "unspecified error",
     "header lengths",
 ];
+
+/// Most tasks of an array: `MaxArraySize` is at most so many.
+const MOST_TASKS: u32 = 4_000_001;
 
 /// What sbatch says before it has talked to the controller at all.
 const NOT_SENT: [&str; 7] = [
@@ -132,18 +138,45 @@ pub(super) fn statuses(
     }
 }
 
-/// A state for each of `ids`, from all rows that speak of it.
+/// A state for each of `ids`, from all rows that speak of it, and for each task of the arrays among
+/// them.
 pub(in crate::batch) fn states_of(
     rows: &[(Row<'_>, JobStatus)],
     ids: &[JobId],
 ) -> BTreeMap<JobId, JobStatus> {
+    let mut states = tasks_of(rows, ids);
     let state = |id: &JobId| {
         rows.iter()
             .filter(|(row, _)| row.is_of(id))
             .map(|(_, state)| state.clone())
             .fold(JobStatus::Unknown, JobStatus::join)
     };
-    ids.iter().map(|id| (id.clone(), state(id))).collect()
+    states.extend(ids.iter().map(|id| (id.clone(), state(id))));
+    states
+}
+
+/// A state for each task that rows tell of, of the arrays among `ids`; none of an array whose tasks
+/// are not all told.
+fn tasks_of(rows: &[(Row<'_>, JobStatus)], ids: &[JobId]) -> BTreeMap<JobId, JobStatus> {
+    let whole: BTreeSet<&str> = ids.iter().map(JobId::as_str).collect();
+    let mut arrays: BTreeMap<&str, Option<BTreeMap<JobId, JobStatus>>> = BTreeMap::new();
+    for (row, status) in rows.iter().filter(|(row, _)| whole.contains(row.base)) {
+        let Some(task) = row.task else { continue };
+        let known = arrays
+            .entry(row.base)
+            .or_insert_with(|| Some(BTreeMap::new()));
+        let Some(numbers) = numbers(task) else {
+            *known = None;
+            continue;
+        };
+        for id in numbers.filter_map(|number| format!("{}_{number}", row.base).parse().ok()) {
+            if let Some(known) = known {
+                let before = known.remove(&id).unwrap_or(JobStatus::Unknown);
+                known.insert(id, before.join(status.clone()));
+            }
+        }
+    }
+    arrays.into_values().flatten().flatten().collect()
 }
 
 /// Whether Slurm's words for a failed submission mean that the controller's answer is missing.
@@ -199,12 +232,27 @@ fn holds(tasks: &str, id: &str) -> bool {
     let Some(number) = id.rsplit('_').next().and_then(|n| n.parse::<u32>().ok()) else {
         return false;
     };
+    ranges(tasks).any(|range| range.is_some_and(|range| range.contains(&number)))
+}
+
+/// The numbers of the tasks `3` or `[1-3,7%2]`; `None` if Slurm left some of them out
+/// (`SLURM_BITSTR_LEN`), or they are more than an array has.
+fn numbers(tasks: &str) -> Option<impl Iterator<Item = u32> + use<>> {
+    let ranges: Vec<RangeInclusive<u32>> = ranges(tasks).collect::<Option<_>>()?;
+    let count = |range: &RangeInclusive<u32>| range.end().saturating_sub(*range.start());
+    let all = ranges
+        .iter()
+        .fold(0, |sum: u32, range| sum.saturating_add(count(range)));
+    (all <= MOST_TASKS).then(|| ranges.into_iter().flatten())
+}
+
+/// The ranges of `3` or `[1-3,7%2]`; `None` for one that is none.
+fn ranges(tasks: &str) -> impl Iterator<Item = Option<RangeInclusive<u32>>> {
     let inner = tasks.trim_start_matches('[').trim_end_matches(']');
     let ranges = inner.split('%').next().unwrap_or_default();
-    ranges.split(',').any(|range| {
+    ranges.split(',').map(|range| {
         let (low, high) = range.split_once('-').unwrap_or((range, range));
-        let bounds = (low.parse::<u32>(), high.parse::<u32>());
-        matches!(bounds, (Ok(low), Ok(high)) if (low..=high).contains(&number))
+        Some(low.parse().ok()?..=high.parse().ok()?)
     })
 }
 

@@ -108,6 +108,25 @@ fn silence_says_nothing_about_a_job(#[case] text: &str) {
     );
 }
 
+#[rstest]
+#[case("[3-4]", &["7", "7_0", "7_3", "7_4"])]
+#[case("[3,5%2]", &["7", "7_0", "7_3", "7_5"])]
+#[case::cut_off_by_slurm("[3,5,...]", &["7"])]
+#[case::more_than_there_are("[0-4294967295]", &["7"])]
+#[case::upside_down("[5-3]", &["7", "7_0"])]
+fn tasks_that_wait_together_are_told_one_by_one_or_none_is(
+    #[case] waiting: &str,
+    #[case] told: &[&str],
+) {
+    let text = format!(
+        "@outrigger run squeue\n7_0|RUNNING|1|1700000000|None\n7_{waiting}|PENDING|1|N/A|Priority\n@outrigger exit 0\n@outrigger end\n"
+    );
+    let states = statuses(&output(&text), &ids(&["7"])).unwrap();
+    let names: Vec<&str> = states.keys().map(JobId::as_str).collect();
+    assert_eq!(names, told);
+    assert_eq!(states.values().next(), Some(&running(1, 1_700_000_000)));
+}
+
 #[test]
 fn half_an_answer_is_none() {
     let text = fixture!("squeue-live.txt");

@@ -7,7 +7,7 @@ newline='
 '
 ids=
 for id do ids=$ids,$id; done
-live=$(squeue --noheader --jobs="${ids#,}" --format='%i|%T|%D|%S|%r' </dev/null 2>&1)
+live=$(squeue --noheader --array --jobs="${ids#,}" --format='%i|%T|%D|%S|%r' </dev/null 2>&1)
 code=$?
 printf '@outrigger run squeue\n%s\n@outrigger exit %s\n' "$live" "$code"
 rest=

@@ -53,6 +53,8 @@ pub(super) fn body(
     let set = words
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), Value::from(value.clone()?))));
+    let array = request.array.map(|array| array.to_string());
+    let set = set.chain(array.map(|tasks| ("array".to_owned(), tasks.into())));
     if let (Value::Object(fields), Value::Object(own)) = (&mut description, own) {
         fields.extend(own);
         fields.extend(after(wording, job));
@@ -99,7 +101,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::batch::{JobRequest, request::tests::request};
+    use crate::batch::{JobArray, JobRequest, request::tests::request};
 
     fn described(wording: Wording, request: &JobRequest) -> Value {
         let job = Submission {
@@ -131,6 +133,18 @@ mod tests {
         assert_eq!(job["time_limit"]["number"], 480);
         assert_eq!(job["shared"], json!(["none"]));
         assert_eq!(job["environment"][0], "PATH=/usr/local/bin:/usr/bin:/bin");
+    }
+
+    #[test]
+    fn an_array_is_described_as_sbatch_writes_it() {
+        let mut asked = request();
+        asked.array = Some(JobArray {
+            tasks: 8,
+            max_running: Some(3),
+        });
+        for wording in [Wording::Options, Wording::Fields] {
+            assert_eq!(described(wording, &asked)["job"]["array"], "0-7%3");
+        }
     }
 
     #[test]

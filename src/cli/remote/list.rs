@@ -1,5 +1,7 @@
 //! `outrigger remote list` and `show`.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
@@ -15,6 +17,7 @@ use crate::{
         event::{Event, Subject},
         job::JobState,
         run::{Run, RunFilter, RunState},
+        run_dir::decision::Decision,
     },
 };
 
@@ -136,7 +139,7 @@ pub(super) fn show(global: &Global, arguments: &ShowArgs) -> Result<Exit, CliErr
         print_json("shown", document)?;
         return Ok(Exit::Done);
     }
-    print(&head(&run, &workplace.run_dir(&run).display().to_string()))?;
+    print(&head(&run, &workplace.run_dir(&run)))?;
     print("\ncomponents\n")?;
     let mut table = Table::new(&["#stage_id", "state", "#jobs", "#attempt", "why"]);
     let now = workplace.clock.now();
@@ -196,9 +199,13 @@ pub(super) fn story(events: Vec<Event>) -> Table {
     table
 }
 
-fn head(run: &Run, run_dir: &str) -> String {
+fn head(run: &Run, run_dir: &Path) -> String {
+    let asked = Decision::read(run_dir).ok();
+    let asked = asked.map_or_else(String::new, |decision| {
+        format!(", {}", decision.allocation.size())
+    });
     format!(
-        "run {} of stage {}, label {}, site {}\nstate      {}\nwhy        {}\nbatch job  {} (token {})\ndirectory  {run_dir}\njobs       {}: {} passed, {} failed, {} lost\n",
+        "run {} of stage {}, label {}, site {}\nstate      {}\nwhy        {}\nbatch job  {} (token {}){asked}\ndirectory  {}\njobs       {}: {} passed, {} failed, {} lost\n",
         run.run_id,
         run.stage,
         run.label,
@@ -207,6 +214,7 @@ fn head(run: &Run, run_dir: &str) -> String {
         run.reason,
         run.job_id.as_deref().unwrap_or("-"),
         run.token,
+        run_dir.display(),
         run.jobs,
         run.passed,
         run.failed,

@@ -289,14 +289,13 @@ fn would(workplace: &Workplace, run: &Run, work: Work) -> Result<String, CliErro
     }
     let decision = Decision::read(&workplace.run_dir(run))?;
     Ok(format!(
-        "{head} would go to {}: up to {} inputs ({}), {} jobs in {} configs, {} nodes for {} s as {}\n",
+        "{head} would go to {}: up to {} inputs ({}), {} jobs in {} configs, {} as {}\n",
         run.site,
         decision.files_in,
         indicatif::HumanBytes(decision.bytes_in),
         decision.jobs,
         decision.chunks,
-        decision.allocation.nodes,
-        decision.allocation.walltime,
+        decision.allocation.size(),
         run.token
     ))
 }

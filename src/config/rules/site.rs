@@ -9,8 +9,8 @@ use super::{
 use crate::config::{
     document::KeyPath,
     site::{
-        ChunkLimits, Config, Connection, SchedulerKind, ScratchClean, Site, SshConnection,
-        WorkerSettings,
+        ChunkLimits, Config, Connection, LauncherKind, SchedulerKind, ScratchClean, Site,
+        SshConnection, WorkerSettings,
     },
     units::{Bytes, Seconds},
 };
@@ -27,6 +27,8 @@ const MAX_SOCKET: usize = 79;
 const MOST_BUNDLED: u32 = 10_000;
 /// Most steps at once that a site may ask for.
 const MOST_LANES: u32 = 64;
+/// Most tasks of one job array: Slurm's `MaxArraySize` is at most so many.
+const MOST_TASKS: u32 = 4_000_001;
 /// Most masters of one site.
 const MOST_MASTERS: u32 = 16;
 
@@ -104,6 +106,7 @@ pub(crate) fn config(config: &Config, report: &mut Report<'_>) {
 fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     limits(site, path, report);
     chunk(&site.chunk, &path.key("chunk"), report);
+    array(site, &path.key("array"), report);
     as_host(site, &path.key("pcontrol"), report);
     worker(&site.worker, &path.key("worker"), report);
     absolute(report, &site.scratch, &path.key("scratch"));
@@ -357,6 +360,42 @@ fn chunk(chunk: &ChunkLimits, path: &KeyPath, report: &mut Report<'_>) {
         &path.key("lanes"),
         format!("`lanes` must be from 1 to {MOST_LANES}, not {lanes}"),
         "each lane is a process of srun on the first node; 1 is one step after the other",
+    );
+}
+
+fn array(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
+    let Some(array) = &site.array else {
+        return;
+    };
+    report.require(
+        site.launcher == LauncherKind::Chunks,
+        path,
+        "`array` does not go with `launcher: worker`",
+        "set `launcher: chunks`, or leave `array` out: workers share the jobs of one allocation",
+    );
+    report.require(
+        (site.nodes.min..=site.nodes.max).contains(&array.nodes),
+        &path.key("nodes"),
+        format!(
+            "a task of {} nodes is not within the site's own `nodes.min` ({}) and `nodes.max` ({})",
+            array.nodes, site.nodes.min, site.nodes.max
+        ),
+        "each task is a request of its own",
+    );
+    report.require(
+        (1..=MOST_TASKS).contains(&array.max_tasks),
+        &path.key("max_tasks"),
+        format!(
+            "`max_tasks` must be from 1 to {MOST_TASKS}, not {}",
+            array.max_tasks
+        ),
+        "`scontrol show config` tells Slurm's `MaxArraySize`",
+    );
+    report.require(
+        array.max_running.is_none_or(|most| most > 0),
+        &path.key("max_running"),
+        "`max_running` must be at least 1",
+        "leave it out if the scheduler may run as many as it likes",
     );
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tera::{Context, Tera, Value};
 
-use super::{Launch, LaunchError, Steps};
+use super::{Commands, Launch, LaunchError, Steps};
 use crate::{
     config::site::{LauncherKind, SchedulerKind, Site},
     prepare::{
@@ -60,15 +60,17 @@ pub fn check_templates(home: &Path, site_name: &str, site: &Site) -> Result<(), 
         LauncherKind::Chunks => site.lanes(),
         LauncherKind::Worker => 1,
     };
+    let steps = vec![vec!["step".to_owned()]];
+    let commands = match (site.launcher, &site.array) {
+        (LauncherKind::Chunks, Some(_)) => Commands::Array(vec![steps.clone(), steps]),
+        _ => Commands::Job(steps),
+    };
     let values = Values {
         directives: &[],
         remote_dir: &site.scratch,
         token: "or-1-1-00000000",
         run_id: 1,
-        steps: &Steps {
-            commands: vec![vec!["step".to_owned()]],
-            lanes,
-        },
+        steps: &Steps { commands, lanes },
     };
     fill(home, site_name, site, &values).map(drop)
 }
@@ -131,7 +133,7 @@ fn fill(
         files.push((each, file));
         texts.push((each, text));
     }
-    one_by_one(&texts, &files, values.steps.lanes)?;
+    does_its_part(&texts, &files, values.steps)?;
     let wrong = |error: tera::Error| {
         let message = error.to_string();
         let place = |each: &str| message.contains(&format!("--> {each}:"));
@@ -150,27 +152,41 @@ fn fill(
     tera.render(name, &context(site, values)?).map_err(wrong)
 }
 
-/// Refuses a template that would run narrow steps one after the other, where `lanes` of them are to
-/// run at once: most of the allocation would be idle.
-fn one_by_one(
+/// Refuses a template that would run narrow steps one after the other, where several of them are to
+/// run at once: most of the allocation would be idle. And one whose array's tasks would each do the
+/// work of all.
+fn does_its_part(
     texts: &[(&str, String)],
     files: &[(&str, String)],
-    lanes: u32,
+    steps: &Steps,
 ) -> Result<(), LaunchError> {
     let names = |word: &str| texts.iter().find(|(_, text)| text.contains(word));
+    let wrong = |each: &str, message: String| {
+        let file = files.iter().find(|(name, _)| *name == each);
+        Err(LaunchError::Template {
+            template: file.map_or_else(|| each.to_owned(), |(_, file)| file.clone()),
+            message,
+        })
+    };
     let Some((each, _)) = names("steps") else {
         return Ok(());
     };
+    if matches!(steps.commands, Commands::Array(_)) && names("tasks").is_none() {
+        return wrong(
+            each,
+            "it says nothing of `tasks`, the lists of steps of an array's tasks: let each task run its own (as our body.sh does), or leave the site's `array` out".to_owned(),
+        );
+    }
+    let lanes = steps.lanes;
     if lanes == 1 || names("lanes").is_some() {
         return Ok(());
     }
-    let file = files.iter().find(|(name, _)| name == each);
-    Err(LaunchError::Template {
-        template: file.map_or_else(|| (*each).to_owned(), |(_, file)| file.clone()),
-        message: format!(
+    wrong(
+        each,
+        format!(
             "it says nothing of `lanes`, so it would run one step after the other, each on a part of the slots: run {lanes} at once, or set `chunk: {{lanes: 1}}`"
         ),
-    })
+    )
 }
 
 /// The file and text of a template: the site's own, that of all sites, or ours.
@@ -197,23 +213,43 @@ fn text(
 }
 
 fn context(site: &Site, values: &Values<'_>) -> Result<Context, LaunchError> {
-    let mut steps = Vec::with_capacity(values.steps.commands.len());
-    for argv in &values.steps.commands {
-        let words: Result<Vec<_>, String> = argv.iter().map(|word| quote(word)).collect();
-        let words = words.map_err(|message| LaunchError::Template {
-            template: "step".into(),
-            message,
-        })?;
-        steps.push(words.join(" "));
-    }
     let mut context = Context::new();
     context.insert("directives", values.directives);
     context.insert("environment", &site.environment);
     context.insert("modules", &site.modules);
     context.insert("dir", &values.remote_dir.to_string_lossy());
     context.insert("token", values.token);
+    // A template may ask for either.
+    let (mut steps, mut tasks) = (Vec::new(), Vec::new());
+    match &values.steps.commands {
+        Commands::Job(commands) => steps = quoted(commands)?,
+        Commands::Array(of_tasks) => {
+            tasks = of_tasks
+                .iter()
+                .map(|commands| quoted(commands))
+                .collect::<Result<_, _>>()?;
+        },
+    }
     context.insert("steps", &steps);
+    context.insert("tasks", &tasks);
     context.insert("lanes", &values.steps.lanes);
     context.insert_value("run_id", Value::from(values.run_id));
     Ok(context)
+}
+
+/// Commands as lines of a shell script.
+fn quoted(commands: &[Vec<String>]) -> Result<Vec<String>, LaunchError> {
+    let line = |argv: &Vec<String>| {
+        let words: Result<Vec<_>, String> = argv.iter().map(|word| quote(word)).collect();
+        words.map(|words| words.join(" "))
+    };
+    commands
+        .iter()
+        .map(|argv| {
+            line(argv).map_err(|message| LaunchError::Template {
+                template: "step".into(),
+                message,
+            })
+        })
+        .collect()
 }

@@ -48,6 +48,7 @@ const QUIET: Facts<'_> = Facts {
         components: 0,
         due_at: None,
     },
+    tasks: None,
 };
 
 #[rstest]
@@ -75,6 +76,22 @@ fn a_silent_scheduler_is_told_as_what_it_is() {
     };
     insta::assert_snapshot!(told(&silent, &facts), @r"
     the scheduler of mustang has not known batch job 4711 for 5 min: that is no end by itself, its own traces or its walltime decide; asked for 5 min ago
+    > outrigger remote poll 17
+    ");
+}
+
+#[test]
+fn an_array_tells_how_its_tasks_stand() {
+    let array = Run {
+        reason: "3 of 8 tasks have ended, 2 run, 3 wait".into(),
+        ..run("run")
+    };
+    let facts = Facts {
+        tasks: Some(8),
+        ..QUIET
+    };
+    insta::assert_snapshot!(told(&array, &facts), @r"
+    batch job 4711 is queued or runs at mustang, an array of 8 tasks (3 of 8 tasks have ended, 2 run, 3 wait); asked for 0 s ago
     > outrigger remote poll 17
     ");
 }

@@ -235,6 +235,15 @@ impl Store {
         }
     }
 
+    /// Notes what is newly known of a run that stays where it is.
+    pub fn note(&mut self, run_id: i64, reason: &str) -> Result<(), StateError> {
+        self.connection.execute(
+            "UPDATE runs SET reason = ?1 WHERE run_id = ?2 AND reason <> ?1",
+            params![reason, run_id],
+        )?;
+        Ok(())
+    }
+
     /// Notes that the scheduler was asked, and whether it knew the batch job; gives the seconds
     /// for which it has not.
     pub fn polled(&mut self, run_id: i64, seen: bool, now: Timestamp) -> Result<i64, StateError> {

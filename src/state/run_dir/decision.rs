@@ -1,6 +1,9 @@
 //! `run.yaml`: what was decided for a run and why; all that exec and poll need to know of it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +79,10 @@ pub struct SentProgram {
 pub struct Allocation {
     /// Formula that computed it.
     pub formula: String,
+    /// Tasks of the array that the batch job is, each with these nodes for this walltime; `None` for a
+    /// single job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u32>,
     /// Nodes.
     pub nodes: u32,
     /// Jobs that one node runs at once.
@@ -87,6 +94,37 @@ pub struct Allocation {
     /// What else there is to say.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// What a batch job asks for, for whoever reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Tasks, if it is an array.
+    pub tasks: Option<u32>,
+    /// Nodes of it, or of each task.
+    pub nodes: u32,
+    /// Walltime in seconds.
+    pub walltime: u64,
+}
+
+impl Allocation {
+    /// What it asks for.
+    pub fn size(&self) -> Size {
+        Size {
+            tasks: self.tasks,
+            nodes: self.nodes,
+            walltime: self.walltime,
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(tasks) = self.tasks {
+            write!(f, "an array of {tasks} tasks, each ")?;
+        }
+        write!(f, "{} nodes for {} s", self.nodes, self.walltime)
+    }
 }
 
 /// How the jobs of a run report.

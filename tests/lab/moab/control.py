@@ -32,7 +32,7 @@ def each(ids, action, said):
         elif os.getuid() and found.user != me:
             error = f"user '{me}' is not authorized to perform this action on job '{name}'"
         else:
-            answer = run([*action, found.id])
+            answer = run([*action, found.slurm_id])
             error = answer.stderr.strip() if answer.returncode else None
         if error is None:
             print(f"\n{said.format(name)}\n")

@@ -7,7 +7,7 @@ import sys
 
 from slurm import MoabError, run, seconds
 
-WITH_VALUE = "AadejklMmNopqrSvW"
+WITH_VALUE = "AadejklMmNopqrStvW"
 FLAGS = "hIKVxz"
 LOGIN_ENVIRONMENT = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "MAIL", "TZ")
 LONG = {"N": "job-name", "A": "account", "q": "partition"}
@@ -113,6 +113,14 @@ def depend(value):
     return [f"--dependency={value if ':' in value else 'afterany:' + value}"]
 
 
+def array(value):
+    """NAME[0-7]%4 as sbatch writes it."""
+    match = re.fullmatch(r"[^\[\]]*\[([\d,:-]+)\](%\d+)?", value)
+    if not match:
+        raise MoabError(f"invalid job array '{value}'")
+    return f"--array={match.group(1)}{match.group(2) or ''}"
+
+
 def output_path(text):
     """HOST:/PATH with Moab's names for the job id, as sbatch writes it."""
     path = re.sub(r"^[\w.-]+:(?=/)", "", text)
@@ -130,6 +138,8 @@ def sbatch_words(options):
                 words += resource(key, amount)
         elif letter == "W" and value.startswith("depend="):
             words += depend(value.removeprefix("depend="))
+        elif letter == "t":
+            words.append(array(value))
         elif letter in LONG:
             words.append(f"--{LONG[letter]}={value}")
     if "o" in names:

@@ -85,6 +85,8 @@ class Job:
         fields = dict(FIELD.findall(line))
         self.fields = fields
         self.id = fields["JobId"]
+        # what Slurm's commands call it
+        self.slurm_id = self.id
         self.slurm_state = fields["JobState"]
         self.reason = fields.get("Reason", "")
         self.name = fields.get("JobName", "-")
@@ -204,6 +206,27 @@ class Job:
         return f"<req {attributes(values)}></req>"
 
 
+def numbers(text):
+    """The numbers of 3 or of 1-3,7%2."""
+    for part in text.partition("%")[0].split(","):
+        low, _, high = part.partition("-")
+        yield from range(int(low), int(high or low) + 1)
+
+
+def tasks(line):
+    """The job of one line of scontrol, or each task of an array that it stands for."""
+    array, task = (re.search(rf"\bArray{key}=(\S+)", line) for key in ("JobId", "TaskId"))
+    if not (array and task):
+        return [Job(line)]
+    found = []
+    for number in numbers(task.group(1)):
+        one = Job(line)
+        one.id = f"{array.group(1)}[{number}]"
+        one.slurm_id = f"{array.group(1)}_{number}"
+        found.append(one)
+    return found
+
+
 def jobs():
     """All jobs that Slurm remembers."""
     return scontrol([])
@@ -211,13 +234,22 @@ def jobs():
 
 def job(text):
     """The job of one id, None if there is none."""
-    match = re.fullmatch(r"(?:[Mm]oab\.)?(\d+)", text)
-    found = scontrol([match.group(1)]) if match else []
-    return found[0] if found else None
+    match = re.fullmatch(r"(?:[Mm]oab\.)?(\d+)(?:\[(\d*)\])?", text)
+    if not match:
+        return None
+    array, task = match.groups()
+    found = scontrol([f"{array}_{task}" if task else array])
+    if not found or "[" not in found[0].id or task:
+        return found[0] if found else None
+    # a whole array lives as long as one of its tasks
+    one = min(found, key=lambda one: one.is_done)
+    one.id = one.slurm_id = array
+    return one
 
 
 def scontrol(words):
     answer = run(["scontrol", "-o", "show", "job", *words])
     if answer.returncode and "Invalid job id" not in answer.stderr:
         raise MoabError(f"cannot connect to resource manager ({answer.stderr.strip().splitlines()[0]})")
-    return [Job(line) for line in answer.stdout.splitlines() if line.startswith("JobId=")]
+    lines = [line for line in answer.stdout.splitlines() if line.startswith("JobId=")]
+    return [one for line in lines for one in tasks(line)]

@@ -22,6 +22,22 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:5: error: unknown key `acount` (did you mean `account`?)"
 )]
 #[case(
+    "array: {}\n    launcher: worker",
+    "4:12: error: `array` does not go with `launcher: worker` (set `launcher: chunks`, or leave `array` out: workers share the jobs of one allocation)"
+)]
+#[case(
+    "array: {nodes: 2}",
+    "4:20: error: a task of 2 nodes is not within the site's own `nodes.min` (1) and `nodes.max` (1) (each task is a request of its own)"
+)]
+#[case(
+    "array: {max_running: 0}",
+    "4:26: error: `max_running` must be at least 1 (leave it out if the scheduler may run as many as it likes)"
+)]
+#[case(
+    "array: {max_tasks: 0}",
+    "4:24: error: `max_tasks` must be from 1 to 4000001, not 0 (`scontrol show config` tells Slurm's `MaxArraySize`)"
+)]
+#[case(
     "cores: 3",
     "4:5: error: unknown key `cores` (it belongs under `nodes`: `nodes.cores`)"
 )]
