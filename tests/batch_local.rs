@@ -78,15 +78,16 @@ impl Site {
     }
 
     fn submit_argv(&self, name: &str, walltime: u64, script: &Path) -> Vec<String> {
-        self.array_argv(name, walltime, script, None)
+        self.request_argv(name, walltime, script, None, &[])
     }
 
-    fn array_argv(
+    fn request_argv(
         &self,
         name: &str,
         walltime: u64,
         script: &Path,
         array: Option<JobArray>,
+        after: &[JobId],
     ) -> Vec<String> {
         let site: config::site::Site = serde_yaml::from_str("{scratch: /s}").unwrap();
         let output = self.path("job.out");
@@ -97,7 +98,7 @@ impl Site {
             copy: script,
             request: &request,
             anew: false,
-            after: &[],
+            after,
         })
     }
 
@@ -110,7 +111,15 @@ impl Site {
     fn submit_array(&self, tasks: u32, max_running: Option<u32>, body: &str) -> JobId {
         let script = self.write("job.sh", &format!("#!/bin/sh\n{body}\n"));
         let array = JobArray { tasks, max_running };
-        let answer = self.ask(&self.array_argv(NAME, 60, &script, Some(array)));
+        let answer = self.ask(&self.request_argv(NAME, 60, &script, Some(array), &[]));
+        self.scheduler.parse_submit(&answer).unwrap()
+    }
+
+    /// A job that begins after another one.
+    fn submit_after(&self, name: &str, other: &JobId, body: &str) -> JobId {
+        let script = self.write("after.sh", &format!("#!/bin/sh\n{body}\n"));
+        let after = std::slice::from_ref(other);
+        let answer = self.ask(&self.request_argv(name, 60, &script, None, after));
         self.scheduler.parse_submit(&answer).unwrap()
     }
 
@@ -516,4 +525,23 @@ fn a_task_goes_down_with_its_supervisor_alone() {
     site.write("go", "");
     assert_eq!(site.ending(&id), Ending::NodeFailure);
     assert_eq!(site.ending(&task(&id, 1)), Ending::Completed);
+}
+
+#[test]
+fn what_begins_after_an_array_begins_after_all_its_tasks() {
+    let site = Site::new(8);
+    let body = "until [ -e \"go.$OUTRIGGER_ARRAY_TASK_ID\" ]; do sleep 0.02; done";
+    let array = site.submit_array(2, None, body);
+    let after = site.submit_after("or-1-1-00000002", &array, "touch ran");
+    site.write("go.0", "");
+    assert_eq!(site.ending(&task(&array, 0)), Ending::Completed);
+    assert!(matches!(site.state(&after), JobStatus::Queued { .. }));
+    assert!(!site.path("ran").exists());
+    site.write("go.1", "");
+    assert_eq!(site.ending(&after), Ending::Completed);
+
+    let failing = site.submit_array(2, None, "exit \"$OUTRIGGER_ARRAY_TASK_ID\"");
+    let never = site.submit_after("or-1-1-00000003", &failing, "touch never");
+    assert_eq!(site.ending(&never), Ending::Cancelled);
+    assert!(!site.path("never").exists());
 }

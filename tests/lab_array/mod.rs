@@ -35,10 +35,23 @@ fn slurmrestd_runs_an_array_and_what_one_cancelled_task_had_goes_into_the_next_r
     array("rest");
 }
 
-fn array(site: &str) {
-    let lab = Lab::get();
-    let master = lab.open_master(Login::Key);
-    let workspace = Workspace::new(&lab, &master);
+#[test]
+fn slurm_ends_all_tasks_of_a_run_that_is_cancelled() {
+    cancelled("slurm");
+}
+
+#[test]
+fn moab_ends_all_tasks_of_a_run_that_is_cancelled() {
+    cancelled("moab");
+}
+
+#[test]
+fn slurmrestd_ends_all_tasks_of_a_run_that_is_cancelled() {
+    cancelled("rest");
+}
+
+/// Writes the project of a run of four jobs, which each have a task of their own, two of them at once.
+fn write(workspace: &Workspace<'_>) {
     let dir = workspace.path();
     let config = workspace.config().replace(
         "nodes: {cores: 24, max: 4}",
@@ -49,6 +62,36 @@ fn array(site: &str) {
     fs::write(dir.join("stages/a.yaml"), STAGE).unwrap();
     fs::write(dir.join("things.csv"), "stage_id\n1\n2\n3\n4\n").unwrap();
     workspace.outrigger(["init"]).success();
+}
+
+fn cancelled(site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = Workspace::new(&lab, &master);
+    write(&workspace);
+    let outrigger = |words: &str| workspace.outrigger(words.split(' '));
+    outrigger(&format!("remote define a --label t --site {site}")).success();
+    outrigger("remote prepare");
+    outrigger("remote exec");
+    let job = asked::ask(workspace.path(), "SELECT job_id FROM runs").concat();
+    let queue = |format: &str| {
+        let jobs = format!("--jobs={job}");
+        lab.fe(["squeue", "--noheader", "--array", &jobs, format])
+            .stdout
+    };
+    until("two tasks run", || {
+        queue("--format=%T").matches("RUNNING").count() == 2
+    });
+    outrigger("remote cancel 1").success();
+    until("no task is left", || queue("--format=%T").is_empty());
+}
+
+fn array(site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = Workspace::new(&lab, &master);
+    let dir = workspace.path();
+    write(&workspace);
     let outrigger = |words: &str| workspace.outrigger(words.split(' ')).stdout;
     let ask = |sql: &str| asked::ask(dir, sql);
     let reason = || {
