@@ -2,6 +2,7 @@
 //! cut link leaves.
 
 mod deaths;
+mod walltime;
 
 use std::{
     fmt::Write,
