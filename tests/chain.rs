@@ -130,6 +130,61 @@ fn what_a_queued_run_will_make_is_not_missing_and_is_waited_for() {
 }
 
 #[test]
+fn what_has_passed_is_harvested_by_command_and_is_no_promise_any_more() {
+    let work = Work::new();
+    work.write("things.csv", "stage_id\n1\n2\n");
+    let gate = work.path("gate");
+    let wait = format!(
+        "case {{{{ stage_id }}}} in 2) read -r go < {};; esac &&",
+        gate.display()
+    );
+    work.stage_a(&wait);
+    work.prepare("a");
+    work.run(&["remote", "exec"]);
+    let passed = "SELECT stage_id || ' ' || state FROM components WHERE state = 'passed'";
+    until("1 has passed", || {
+        work.run(&["remote", "poll"]);
+        assert_eq!(
+            work.ask(passed),
+            [""; 0],
+            "nobody said that it is harvested"
+        );
+        let said = work.run(&["remote", "poll", "--harvest", "1"]);
+        said.contains("1 jobs are home while it runs")
+    });
+    assert_eq!(work.ask(passed), ["1 passed"]);
+    assert_eq!(work.states(), ["1 run"]);
+    work.run(&["remote", "poll", "--harvest"]);
+    let harvests = "SELECT why FROM events WHERE before = 'run' AND after = 'run'";
+    assert_eq!(work.ask(harvests).len(), 1, "it is taken once");
+
+    // What reads it begins, and is over, while the first batch job still runs.
+    work.run(&["remote", "define", "b", "--label", "t", "--limit", "1"]);
+    work.run(&["remote", "prepare"]);
+    let said = work.run(&["remote", "exec"]);
+    assert_eq!(
+        work.ask("SELECT token FROM awaited JOIN runs USING (run_id)"),
+        [""; 0],
+        "{said}"
+    );
+    until("the second run is over", || {
+        work.run(&["remote", "poll"]);
+        work.states() == ["1 run", "2 full"]
+    });
+    fs::write(gate, "go\n").unwrap();
+    until("the first run is over", || {
+        work.run(&["remote", "poll"]);
+        work.states() == ["1 full", "2 full"]
+    });
+    assert_eq!(
+        work.ask("SELECT passed || ' of ' || jobs FROM runs WHERE run_id = 1"),
+        ["2 of 2"]
+    );
+    let store = outrigger::state::Store::open(&work.path("state.db")).unwrap();
+    assert_eq!(store.check().unwrap(), []);
+}
+
+#[test]
 fn a_run_whose_input_is_never_made_goes_back_untried_and_is_bundled_again() {
     let work = Work::new();
     work.both_submitted();

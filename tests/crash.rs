@@ -19,6 +19,8 @@
 #[path = "crash/arrays.rs"]
 mod arrays;
 mod asked;
+#[path = "crash/harvest.rs"]
+mod harvest;
 #[path = "crash/life.rs"]
 mod life;
 #[path = "crash/link.rs"]

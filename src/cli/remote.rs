@@ -47,9 +47,9 @@ enum RemoteVerb {
     Exec(work::StepArgs),
     /// Ask for submitted runs; bring those that are over home and import them.
     #[command(
-        after_help = "Example:\n  outrigger remote poll                all that have something to do\n  outrigger remote poll 17 18          these runs"
+        after_help = "Example:\n  outrigger remote poll                all that have something to do\n  outrigger remote poll 17 18          these runs\n  outrigger remote poll 17 --harvest   bring home what has passed while its batch job runs"
     )]
-    Poll(work::StepArgs),
+    Poll(work::PollArgs),
     /// Define, prepare, exec and poll all stages until nothing is left to do.
     Run(work::RunArgs),
     /// Let failed runs, or the failed components of a run, be tried again.

@@ -143,6 +143,10 @@ pub struct Site {
     /// in all bundles together; what its node, walltime or a cancellation ended counts as no try.
     #[serde(default = "default_retries")]
     pub retries: u32,
+    /// How often what has passed is brought home and imported while a batch job still runs; only
+    /// when it is over if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harvest_every: Option<Seconds>,
     /// How long a failed component waits before it is bundled again by itself.
     #[serde(default)]
     pub back_off: BackOff,

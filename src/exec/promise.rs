@@ -94,10 +94,13 @@ impl Exec<'_> {
                 continue;
             };
             let directory = run_dir::place(self.root, self.runs, &other.path_base);
+            // What has come home already is there, though other jobs of that run still go on.
+            let made = store.imported_jobs(other.run_id)?;
             let written = files::manifest(&directory)?;
-            let written = written
-                .into_iter()
-                .filter(|file| file.kind.is_output() && wanted.contains(file.remote.as_path()));
+            let written = written.into_iter().filter(|file| {
+                let is_wanted = file.kind.is_output() && wanted.contains(file.remote.as_path());
+                is_wanted && !made.contains(&file.job)
+            });
             for file in written {
                 promises.0.insert(file.remote, maker.clone());
             }

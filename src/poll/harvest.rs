@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Brought, Poll, Stop};
+use super::{Brought, Poll, Stop, haul::Haul};
 use crate::{
     state::{
         Store,
@@ -31,8 +31,9 @@ done"#;
 
 impl Poll<'_> {
     /// Brings the journal and the products of a run home, verified by the hashes that the jobs
-    /// recorded. A product that cannot be written here stops the run, with nothing lost: it is
-    /// still on the site. A product that the site no longer has fails its job alone.
+    /// recorded; what was imported while its batch job ran is home already. A product that cannot be
+    /// written here stops the run, with nothing lost: it is still on the site. A product that the
+    /// site no longer has fails its job alone.
     pub(super) async fn harvest(
         &self,
         store: &mut Store,
@@ -41,53 +42,75 @@ impl Poll<'_> {
         home: &Path,
     ) -> Result<String, Stop> {
         let decision = Decision::read(run_dir)?;
+        let bytes = self.journals(&decision).await?;
+        files::write(run_dir, run_dir::JOURNAL, &bytes)?;
+        let mut haul = Haul::new(run_dir, decision, journal::read(&bytes))?;
+        let imported = store.imported_jobs(run.run_id)?;
+        haul.keep(|job| !imported.contains(&job));
+        self.bring(store, &mut haul, home)
+            .await
+            .map_err(|stop| match stop {
+                Stop::Fail(why) => Stop::Fail(format!(
+                    "{why}; mend that and `outrigger remote revert {}`: the products are still on the site",
+                    run.run_id
+                )),
+                other => other,
+            })?;
+        let brought = &haul.brought;
+        files::write(run_dir, run_dir::RETURNED, returned(brought).as_bytes())?;
+        let home = brought.values().filter(|result| result.is_ok()).count();
+        Ok(format!("{home} of {} products are home", brought.len()))
+    }
+
+    /// The journals of a run's nodes, one after the other.
+    pub(super) async fn journals(&self, decision: &Decision) -> Result<Vec<u8>, Stop> {
         let remote = decision.remote_dir.to_string_lossy().into_owned();
+        let answer = self.host.script(JOURNALS, &[remote]).await?;
+        if answer.ok() {
+            return Ok(answer.stdout);
+        }
+        Err(Stop::Fail(format!(
+            "its directory {} on the site cannot be read: {}",
+            decision.remote_dir.display(),
+            answer.err().trim()
+        )))
+    }
+
+    /// Brings the products of a haul home and notes there which have come.
+    pub(super) async fn bring(
+        &self,
+        store: &mut Store,
+        haul: &mut Haul,
+        home: &Path,
+    ) -> Result<(), Stop> {
         let ledger = transfer::Ledger::new(store)?;
         let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
         let pull = Pull::new(self.host, &options);
         pull.prepare();
-        let answer = self.host.script(JOURNALS, &[remote]).await?;
-        if !answer.ok() {
-            return Err(Stop::Fail(format!(
-                "its directory {} on the site cannot be read: {}",
-                decision.remote_dir.display(),
-                answer.err().trim()
-            )));
-        }
-        files::write(run_dir, run_dir::JOURNAL, &answer.stdout)?;
-        let journal = journal::read(&answer.stdout);
-        let files = files::manifest(run_dir)?;
-        let wanted = wanted(&files, &journal);
+        let wanted = wanted(&haul.files, &haul.journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let bytes = wanted.iter().map(|want| want.size).sum();
         self.progress.expect(wanted.len() as u64, bytes);
         let outcomes = pull.bring(&items, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
-        let outcomes = outcomes?;
-
         let mut brought: Brought = BTreeMap::new();
-        for (want, outcome) in wanted.iter().zip(&outcomes) {
+        for (want, outcome) in wanted.iter().zip(outcomes?) {
             let result = match outcome {
                 Outcome::Done { .. } | Outcome::AlreadyThere { .. } => Ok(()),
                 Outcome::Failed(error) if error.is_at_home() => {
+                    let local = want.file.local.as_deref().unwrap_or(Path::new(""));
                     return Err(Stop::Fail(format!(
-                        "job {}: {}: {error}; mend that and `outrigger remote revert {}`: the products are still on the site",
+                        "job {}: {}: {error}",
                         want.file.job,
-                        want.file
-                            .local
-                            .as_deref()
-                            .unwrap_or(Path::new(""))
-                            .display(),
-                        run.run_id
+                        local.display()
                     )));
                 },
                 Outcome::Failed(error) => Err(error.to_string()),
             };
             brought.insert(want.file.id, result);
         }
-        files::write(run_dir, run_dir::RETURNED, returned(&brought).as_bytes())?;
-        let home = brought.values().filter(|result| result.is_ok()).count();
-        Ok(format!("{home} of {} products are home", brought.len()))
+        haul.brought = brought;
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{ACTOR, Brought, Poll, PollError, Stop, harvest, legacy, outcome};
+use super::{ACTOR, Poll, PollError, Stop, harvest, haul::Haul, legacy};
 use crate::{
     durable,
     state::{
@@ -28,7 +28,8 @@ use crate::{
 };
 
 impl Poll<'_> {
-    /// Judges the jobs of a run from its directory here and imports them; the run is full then.
+    /// Judges the jobs of a run from its directory here and imports them, but for those that were
+    /// imported while its batch job ran; the run is full then.
     pub(super) async fn import(
         &self,
         store: &mut Store,
@@ -37,73 +38,89 @@ impl Poll<'_> {
         home: &Path,
     ) -> Result<Counts, Stop> {
         let decision = Decision::read(run_dir)?;
-        let files = files::manifest(run_dir)?;
-        let jobs = files::jobs(run_dir)?;
         let path = run_dir.join(run_dir::JOURNAL);
         let bytes = std::fs::read(&path).map_err(RunDirError::io(&path))?;
-        let journal = journal::read(&bytes);
-        let brought = harvest::read_returned(&files::text(run_dir, run_dir::RETURNED)?)?;
-        let mut outcomes = outcome::judge(&jobs, &files, &journal, &brought, decision.report);
-        if decision.report == Report::Legacy {
-            self.run_legacy(store, run, &journal, &mut outcomes, home)
-                .await?;
-        }
-        let products: Vec<Product> = files
-            .iter()
-            .filter(|file| brought.get(&file.id).is_some_and(Result::is_ok))
-            .filter_map(|file| {
-                let record = journal.jobs.get(&file.job)?;
-                let output = record.outputs.iter().find(|output| output.id == file.id)?;
-                Some(Product {
-                    seq: file.job,
-                    path: harvest::at_home(home, file)?,
-                    remote: file.remote.clone(),
-                    size: output.size,
-                    hash: output.hash.clone(),
-                })
-            })
-            .collect();
-        let on_site = on_site(&files, &journal, &brought, run.run_id, self.clock.now());
-        store
-            .remember_staged(&run.site, &on_site)
-            .map_err(PollError::from)?;
-        let import = Import {
+        let mut haul = Haul::new(run_dir, decision, journal::read(&bytes))?;
+        haul.brought = harvest::read_returned(&files::text(run_dir, run_dir::RETURNED)?)?;
+        let imported = store.imported_jobs(run.run_id)?;
+        haul.keep(|job| !imported.contains(&job));
+        let mut outcomes = haul.judge();
+        self.run_legacy(store, run, &haul, &mut outcomes, home)
+            .await?;
+        let products = self.on_both_sides(store, run, &haul, home)?;
+        let act = Act::new(self.clock.now(), ACTOR, "imported");
+        Ok(store
+            .import(&self.how(run, &haul), &outcomes, &products, act)
+            .map_err(PollError::from)?)
+    }
+
+    /// How the jobs of a haul are imported.
+    pub(super) fn how<'a>(&self, run: &Run, haul: &'a Haul) -> Import<'a> {
+        let decision = &haul.decision;
+        let schema = decision.schema.as_ref();
+        Import {
             run_id: run.run_id,
-            schema: decision
-                .schema
-                .as_ref()
-                .filter(|_| decision.report != Report::Legacy),
+            schema: schema.filter(|_| decision.report != Report::Legacy),
             next: decision.next.as_deref(),
             attempts: self.site.tries(),
             back_off: BackOff {
                 after: Duration::from_secs(self.site.back_off_after().0),
                 at_most: Duration::from_secs(self.site.back_off.at_most.0),
             },
+        }
+    }
+
+    /// The products of a haul that are home; what its jobs left on the site goes to the ledger of
+    /// its scratch.
+    pub(super) fn on_both_sides(
+        &self,
+        store: &mut Store,
+        run: &Run,
+        haul: &Haul,
+        home: &Path,
+    ) -> Result<Vec<Product>, PollError> {
+        let is_home = |file: &&ManifestLine| haul.brought.get(&file.id).is_some_and(Result::is_ok);
+        let product = |file: &ManifestLine| {
+            let record = haul.journal.jobs.get(&file.job)?;
+            let output = record.outputs.iter().find(|output| output.id == file.id)?;
+            Some(Product {
+                seq: file.job,
+                path: harvest::at_home(home, file)?,
+                remote: file.remote.clone(),
+                size: output.size,
+                hash: output.hash.clone(),
+            })
         };
-        let act = Act::new(self.clock.now(), ACTOR, "imported");
-        Ok(store
-            .import(&import, &outcomes, &products, act)
-            .map_err(PollError::from)?)
+        let products = haul
+            .files
+            .iter()
+            .filter(is_home)
+            .filter_map(product)
+            .collect();
+        let on_site = on_site(haul, run.run_id, self.clock.now());
+        store.remember_staged(&run.site, &on_site)?;
+        Ok(products)
     }
 
     /// Runs the legacy dbinfo lines of jobs that passed. Each is noted before and after, so that
     /// none is run twice; one that was cut short fails its job and says so.
-    async fn run_legacy(
+    pub(super) async fn run_legacy(
         &self,
         store: &mut Store,
         run: &Run,
-        journal: &journal::Journal,
+        haul: &Haul,
         outcomes: &mut [JobOutcome],
         home: &Path,
     ) -> Result<(), Stop> {
+        if haul.decision.report != Report::Legacy {
+            return Ok(());
+        }
         for outcome in outcomes
             .iter_mut()
             .filter(|outcome| outcome.event == JobEvent::Pass)
         {
-            let line = journal
-                .jobs
-                .get(&outcome.seq)
-                .map_or("", |job| job.record.as_str());
+            let record = haul.journal.jobs.get(&outcome.seq);
+            let line = record.map_or("", |job| job.record.as_str());
             let id = (run.run_id, outcome.seq);
             if let Err(refusal) = self.legacy_line(store, id, line, home).await? {
                 outcome.event = JobEvent::Fail;
@@ -153,17 +170,12 @@ impl Poll<'_> {
 
 /// What the jobs of a run left on the site, for the ledger of its scratch: products that are home
 /// too, and files that are nowhere else.
-fn on_site(
-    files: &[ManifestLine],
-    journal: &journal::Journal,
-    brought: &Brought,
-    run_id: i64,
-    now: Timestamp,
-) -> Vec<Staged> {
-    let ids: BTreeMap<u64, &ManifestLine> = files.iter().map(|file| (file.id, file)).collect();
+fn on_site(haul: &Haul, run_id: i64, now: Timestamp) -> Vec<Staged> {
+    let files = haul.files.iter();
+    let ids: BTreeMap<u64, &ManifestLine> = files.map(|file| (file.id, file)).collect();
     let left = |(file, output): (&ManifestLine, &OutputRecord), written: Timestamp| Staged {
         remote: file.remote.clone(),
-        kind: if brought.get(&file.id).is_some_and(Result::is_ok) {
+        kind: if haul.brought.get(&file.id).is_some_and(Result::is_ok) {
             StagedKind::Product
         } else {
             StagedKind::Kept
@@ -176,7 +188,7 @@ fn on_site(
         touched_at: written,
         used_at: now,
     };
-    let jobs = journal.jobs.values();
+    let jobs = haul.journal.jobs.values();
     jobs.flat_map(|job| {
         let end = job.end.as_ref().map(|end| end.end);
         let written = end.and_then(|end| Timestamp::from_second(end).ok());

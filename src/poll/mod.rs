@@ -4,7 +4,9 @@
 //! One scheduler query serves all runs of a site. What a run's jobs left decides, job by job; the
 //! scheduler only says when to look. Every step can be repeated: a second poll changes nothing.
 
+mod early;
 mod harvest;
+mod haul;
 mod import;
 mod legacy;
 mod outcome;
@@ -16,6 +18,7 @@ mod trace;
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 
+pub use early::is_due;
 pub use outcome::{Brought, judge};
 pub use status::Watched;
 
@@ -68,6 +71,16 @@ pub enum Polled {
     },
     /// Its batch job runs.
     Running,
+    /// Its batch job runs, and jobs that have passed are home and imported.
+    Harvested {
+        /// How many.
+        jobs: usize,
+    },
+    /// Its batch job runs, and what has passed could not be brought home; it will be at the end.
+    NotHarvested {
+        /// Why.
+        why: String,
+    },
     /// Its batch job is over; products and records are still to come home.
     Ended,
     /// The scheduler does not know its batch job, and the job left no end yet; asked again.
@@ -103,6 +116,8 @@ impl fmt::Display for Polled {
             Self::Queued { why } if why.is_empty() => f.write_str("queued"),
             Self::Queued { why } => write!(f, "queued ({why})"),
             Self::Running => f.write_str("running"),
+            Self::Harvested { jobs } => write!(f, "running; {jobs} jobs are home"),
+            Self::NotHarvested { why } => write!(f, "running; not harvested: {why}"),
             Self::Ended => f.write_str("ended"),
             Self::Unseen => f.write_str("not known to the scheduler (yet)"),
             Self::GivenBack { why } => write!(f, "given back: {why}"),

@@ -95,6 +95,8 @@ pub enum Work {
     Exec,
     /// Polling, returning and importing.
     Poll,
+    /// The same, and what has passed of batch jobs that run comes home now.
+    Harvest,
     /// Whatever is next.
     Both,
 }
@@ -300,7 +302,7 @@ impl Work {
         };
         match self {
             Self::Exec => is_exec(state),
-            Self::Poll => stage != Stage::New && !is_exec(state),
+            Self::Poll | Self::Harvest => stage != Stage::New && !is_exec(state),
             Self::Both => stage != Stage::New,
         }
     }

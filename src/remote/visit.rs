@@ -18,7 +18,7 @@ use crate::{
         life::{Link, Standing},
     },
     exec::{Exec, ExecError, Executed},
-    poll::{Poll, PollError, Polled, Watched},
+    poll::{self, Poll, PollError, Polled, Watched},
     prepare::launch,
     state::{
         StateError,
@@ -36,6 +36,7 @@ struct Visit<'a> {
     /// Its masters' age and end; nothing for this host.
     link: Option<Link>,
     scheduler: Box<dyn Scheduler>,
+    work: Work,
     observer: &'a dyn Observer,
 }
 
@@ -118,6 +119,7 @@ impl Workplace {
             scheduler: self.scheduler(&site, &host),
             site,
             host,
+            work,
             observer,
         };
         let mut changed = false;
@@ -260,10 +262,18 @@ impl Workplace {
             let Some(mut answer) = polled.remove(&run.run_id) else {
                 continue;
             };
-            if answer == Polled::Ended {
-                let run_dir = self.run_dir(run);
-                let home = &self.loaded.root;
-                answer = match poll.finish(&mut self.store, run, &run_dir, home).await {
+            let run_dir = self.run_dir(run);
+            let home = &self.loaded.root;
+            let went = match &answer {
+                Polled::Ended => Some(poll.finish(&mut self.store, run, &run_dir, home).await),
+                Polled::Running if visit.is_harvested(run, self.clock.now()) => Some(
+                    poll.harvest_running(&mut self.store, run, &run_dir, home)
+                        .await,
+                ),
+                _ => None,
+            };
+            if let Some(went) = went {
+                answer = match went {
                     Ok(answer) => answer,
                     Err(PollError::State(StateError::Illegal(error))) => {
                         let text = format!("left, since someone moved it meanwhile: {error}");
@@ -284,7 +294,11 @@ impl Workplace {
                     self.held.insert(run.run_id, visit.opened_at());
                     visit.observer.note(Some(run), &answer.to_string());
                 },
+                Polled::NotHarvested { .. } => {
+                    visit.observer.note(Some(run), &answer.to_string());
+                },
                 Polled::Ended
+                | Polled::Harvested { .. }
                 | Polled::Full(_)
                 | Polled::Failed { .. }
                 | Polled::GivenBack { .. } => {
@@ -372,6 +386,12 @@ impl Workplace {
 impl Visit<'_> {
     fn left(&self, now: jiff::Timestamp) -> Option<std::time::Duration> {
         self.link.as_ref()?.left(now)
+    }
+
+    /// Whether what has passed of a run whose batch job runs is brought home now.
+    fn is_harvested(&self, run: &Run, now: jiff::Timestamp) -> bool {
+        let every = self.site.harvest_every.map(|every| every.0);
+        self.work == Work::Harvest || poll::is_due(run, every, now)
     }
 
     fn opened_at(&self) -> Option<jiff::Timestamp> {

@@ -29,7 +29,7 @@ pub const RESERVED: [&str; 19] = [
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 10;
+pub(super) const VERSION: i64 = 11;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -44,6 +44,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(AWAITED),
         M::up(FAILURES),
         M::up(BACK_OFF),
+        M::up(HARVESTED),
     ])
 }
 
@@ -312,6 +313,11 @@ const BACK_OFF: &str = "
 ALTER TABLE components ADD COLUMN setback TEXT CHECK (setback IN ('own', 'outside'));
 ALTER TABLE components ADD COLUMN due_at INTEGER;
 CREATE INDEX components_by_due ON components (due_at) WHERE due_at IS NOT NULL;
+";
+
+/// When a run was last harvested while its batch job ran.
+const HARVESTED: &str = "
+ALTER TABLE runs ADD COLUMN harvested_at INTEGER;
 ";
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ next: b
 "#;
 
 /// 1.y fails the first time that it begins, 2.x always.
-const FAULT: &str =
+pub(crate) const FAULT: &str =
     "case {{ out }} in *1.y) [ $(wc -l < begun/1.y) -gt 1 ] || exit 3;; *2.x) exit 3;; esac";
 
 const STAGE_B: &str = r#"
@@ -97,7 +97,7 @@ impl Life {
                 life.path().join("scratch").display()
             ),
         );
-        life.write("stages/a.yaml", &STAGE_A.replace("FAULT", FAULT));
+        life.before_each_job(FAULT);
         life.write("stages/b.yaml", STAGE_B);
         life.write("things.csv", "stage_id\n1\n2\n3\n");
         life.write("parts.csv", "stage_id,name\n1,x\n1,y\n2,x\n2,y\n3,x\n3,y\n");
@@ -123,6 +123,11 @@ impl Life {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// What jobs of stage `a` do before they have their effect.
+    pub(crate) fn before_each_job(&self, shell: &str) {
+        self.write("stages/a.yaml", &STAGE_A.replace("FAULT", shell));
     }
 
     /// A program whose steps are counted; it dies at `death`, if one is given.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -37,12 +38,21 @@ pub(crate) fn lives(count: u64) -> Vec<Random> {
 
 /// At which steps to die, given those of a life without death: the first `times` of each name.
 pub(crate) fn deaths(steps: &[String], times: usize) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    deaths_within(steps, 0..steps.len(), times)
+}
+
+/// The same of a part of that life.
+pub(crate) fn deaths_within(steps: &[String], part: Range<usize>, times: usize) -> Vec<String> {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut deaths = Vec::new();
-    for step in steps {
-        let count = counts.entry(step).or_default();
+    for (place, step) in steps.iter().enumerate() {
+        let (count, of_part) = counts.entry(step).or_default();
         *count += 1;
-        if *count <= times || is_full() {
+        if !part.contains(&place) {
+            continue;
+        }
+        *of_part += 1;
+        if *of_part <= times || is_full() {
             deaths.push(format!("{step}#{count}"));
         }
     }

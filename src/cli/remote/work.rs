@@ -258,8 +258,23 @@ pub(super) fn exec(global: &Global, arguments: &StepArgs) -> Result<Exit, CliErr
     network(global, arguments, Work::Exec)
 }
 
-pub(super) fn poll(global: &Global, arguments: &StepArgs) -> Result<Exit, CliError> {
-    network(global, arguments, Work::Poll)
+/// Ask for submitted runs; bring those that are over home and import them.
+#[derive(Debug, Args)]
+pub(super) struct PollArgs {
+    #[command(flatten)]
+    step: StepArgs,
+    /// Of batch jobs that still run, bring home and import what has passed.
+    #[arg(long)]
+    harvest: bool,
+}
+
+pub(super) fn poll(global: &Global, arguments: &PollArgs) -> Result<Exit, CliError> {
+    let work = if arguments.harvest {
+        Work::Harvest
+    } else {
+        Work::Poll
+    };
+    network(global, &arguments.step, work)
 }
 
 fn network(global: &Global, arguments: &StepArgs, work: Work) -> Result<Exit, CliError> {

@@ -28,6 +28,7 @@ fn run(state: &str) -> Run {
         created_at: at(0),
         changed_at: at(100),
         polled_at: Some(at(100)),
+        harvested_at: None,
     }
 }
 

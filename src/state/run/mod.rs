@@ -71,6 +71,8 @@ pub enum RunEvent {
     Staged,
     /// The scheduler has the batch job.
     Submitted,
+    /// Jobs that have ended are imported while the batch job runs.
+    Harvested,
     /// The batch job is over.
     Ended,
     /// The products are home.
@@ -102,6 +104,7 @@ impl RunEvent {
             Self::StageIn => "be staged in",
             Self::Staged => "be submitted",
             Self::Submitted => "become submitted",
+            Self::Harvested => "be harvested while it runs",
             Self::Ended => "end",
             Self::Returned => "be returned",
             Self::Imported => "be imported",
@@ -138,6 +141,7 @@ impl RunState {
             (Self::Active(Pending), RunEvent::StageIn) => Self::Active(Staging),
             (Self::Active(Staging), RunEvent::Staged) => Self::Active(Submitting),
             (Self::Active(Submitting), RunEvent::Submitted) => Self::Active(Run),
+            (Self::Active(Run), RunEvent::Harvested) => Self::Active(Run),
             (Self::Active(Run), RunEvent::Ended) => Self::Active(Returning),
             (Self::Active(Returning), RunEvent::Returned) => Self::Active(Importing),
             (Self::Active(Importing), RunEvent::Imported) => Self::Full,
@@ -274,7 +278,7 @@ impl Serialize for RunState {
 mod tests {
     use super::*;
 
-    const EVENTS: [RunEvent; 17] = [
+    const EVENTS: [RunEvent; 18] = [
         RunEvent::Prepared,
         RunEvent::StageIn,
         RunEvent::Staged,
@@ -292,6 +296,7 @@ mod tests {
         RunEvent::Release,
         RunEvent::Cancel,
         RunEvent::Clean,
+        RunEvent::Harvested,
     ];
 
     fn from(state: &str, event: RunEvent) -> String {

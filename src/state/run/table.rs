@@ -53,10 +53,13 @@ pub struct Run {
     pub changed_at: Timestamp,
     /// When its batch job was last asked for.
     pub polled_at: Option<Timestamp>,
+    /// When it was last harvested while its batch job ran.
+    pub harvested_at: Option<Timestamp>,
 }
 
 const COLUMNS: &str = "run_id, stage, site, label, state, path_base, attempt, token, job_id, fault,
-    reason, jobs, passed, failed, retried, lost, unseen_since, created_at, changed_at, polled_at";
+    reason, jobs, passed, failed, retried, lost, unseen_since, created_at, changed_at, polled_at,
+    harvested_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Run, String)> {
     let state: String = row.get("state")?;
@@ -81,6 +84,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Run, String)> {
         created_at: time(row.get("created_at")?),
         changed_at: time(row.get("changed_at")?),
         polled_at: row.get::<_, Option<i64>>("polled_at")?.map(time),
+        harvested_at: row.get::<_, Option<i64>>("harvested_at")?.map(time),
     };
     Ok((run, state))
 }

@@ -76,6 +76,8 @@ pub struct JobRecord {
     pub message: String,
     /// How many of all its attempts failed by themselves.
     pub failures: u32,
+    /// Whether an attempt began after the latest that ended.
+    pub is_run_again: bool,
 }
 
 /// All that a run's journal says.
@@ -110,6 +112,7 @@ pub fn read(bytes: &[u8]) -> Journal {
             .as_ref()
             .is_some_and(|end| has_failed(end.exit_code));
         let failures = job.failures + u32::from(failed);
+        job.is_run_again = record.end.is_none() && job.end.is_some();
         if record.end.is_some() || job.end.is_none() {
             *job = JobRecord { attempt, ..record };
         }
@@ -225,6 +228,7 @@ mod tests {
         let journal = read(text.as_bytes());
         let job = &journal.jobs[&4];
         assert_eq!((job.attempt, job.failures), (2, 1));
+        assert!(job.is_run_again);
         assert_eq!(job.record, "bg\t812.4\n");
         assert_eq!(job.end.as_ref().unwrap().peak_kib, Some(2048));
         assert_eq!(job.outputs[0].size, 12);

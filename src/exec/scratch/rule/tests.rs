@@ -30,6 +30,7 @@ fn run(run_id: i64, state: RunState, ended: i64) -> Run {
         created_at: at(0),
         changed_at: at(ended),
         polled_at: None,
+        harvested_at: None,
     }
 }
 

@@ -148,6 +148,7 @@ mod tests {
             record: "bg\t812.4\n\nx\n".into(),
             message: "bad [1mvalue\tx\n".into(),
             failures: 1,
+            is_run_again: false,
         };
         assert_eq!(journal.jobs[&4], expected);
     }
