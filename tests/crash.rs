@@ -4,7 +4,8 @@
 //! The steps are those that a life without death takes (`src/durable`), so a new one is tried without
 //! anyone remembering: the driver, a batch job or its supervisor dies (here), the server that drives
 //! by `remote.pro` (`server`), the link (`link`), a worker or its coordinator (`workers`); and all of it
-//! where batch jobs are arrays (`arrays`).
+//! where batch jobs are arrays (`arrays`), where one is harvested while it runs (`harvest`), and where
+//! a run begins after another (`chain`).
 //! `OUTRIGGER_CRASH_FULL=1` tries each step there is, not the first one or two of each name, and ten
 //! times as many random lives: `benches/crash.sh`.
 
@@ -19,6 +20,9 @@
 #[path = "crash/arrays.rs"]
 mod arrays;
 mod asked;
+#[path = "crash/chain.rs"]
+mod chain;
+mod chained;
 #[path = "crash/harvest.rs"]
 mod harvest;
 #[path = "crash/life.rs"]
