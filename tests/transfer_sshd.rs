@@ -19,9 +19,10 @@ use std::{
 
 use outrigger::{
     connection::Host,
+    state::run_dir::decision::SentProgram,
     transfer::{
-        self, Engine, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress, Quiet,
-        TransferError, TransferOptions,
+        self, Engine, FarProgram, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress,
+        Quiet, TransferError, TransferOptions,
     },
 };
 use sshd::Sshd;
@@ -56,8 +57,16 @@ fn options(site: &Path) -> TransferOptions<'static> {
 /// What lands files at the far end: the script, or our own program.
 fn with_program(program: bool, options: TransferOptions<'static>) -> TransferOptions<'static> {
     TransferOptions {
-        program: program.then(|| env!("CARGO_BIN_EXE_outrigger").into()),
+        program: program.then(|| far(env!("CARGO_BIN_EXE_outrigger"))),
         ..options
+    }
+}
+
+/// Our program, which is on the site at `path`.
+fn far(path: impl Into<PathBuf>) -> FarProgram {
+    FarProgram {
+        remote: path.into(),
+        sent: None,
     }
 }
 
@@ -592,10 +601,9 @@ async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case]
     } else {
         "echo outrigger 0.0.1".to_owned()
     };
-    let asked = sshd.path().join("asked");
-    let script = format!("#!/bin/sh\necho \"$1\" >>{}\n{real}\n", asked.display());
+    let (program, asked) = listened_to(&sshd, &real);
     let opts = TransferOptions {
-        program: Some(sshd.script("far-outrigger", &script)),
+        program: Some(far(program)),
         streams: 1,
         ..options(sshd.path())
     };
@@ -607,6 +615,55 @@ async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case]
     assert_eq!(fs::read(&target).unwrap(), b"content");
     let asked = fs::read_to_string(asked).unwrap();
     assert_eq!(asked.lines().any(|word| word == "receive"), same, "{asked}");
+}
+
+/// A program that is `real` and writes down the first word of what it is asked, and where it does.
+fn listened_to(sshd: &Sshd, real: &str) -> (PathBuf, PathBuf) {
+    let asked = sshd.path().join("asked");
+    let script = format!("#!/bin/sh\necho \"$1\" >>{}\n{real}\n", asked.display());
+    (sshd.script("far-outrigger", &script), asked)
+}
+
+#[rstest::rstest]
+#[case::by_files_that_go(false)]
+#[case::by_files_that_come(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[case] home: bool) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let real = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"));
+    let (local, asked) = listened_to(&sshd, &real);
+    let remote = sshd.path().join("site/bin/sent");
+    let hash = Hash::of_file(&local).unwrap();
+    let sent = Some(SentProgram { local, hash });
+    let opts = TransferOptions {
+        program: Some(FarProgram {
+            remote: remote.clone(),
+            sent,
+        }),
+        streams: 1,
+        ..options(sshd.path())
+    };
+    for (name, bytes, is_there) in [
+        ("few", 10, false),
+        ("many", 10_000, false),
+        ("more", 1, true),
+    ] {
+        assert_eq!(remote.exists(), is_there, "before {name}");
+        let source = sshd.path().join(name);
+        fs::write(&source, vec![7; bytes]).unwrap();
+        let target = sshd.path().join("to").join(name);
+        let moved = if home {
+            transfer::pull(&host, &[item(&target, &source)], &opts, &Quiet).await
+        } else {
+            transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await
+        };
+        assert!(moved.unwrap().iter().all(done));
+    }
+    let asked = fs::read_to_string(asked).unwrap();
+    let word = if home { "send" } else { "receive" };
+    assert_eq!(asked, format!("--version\n{word}\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -135,8 +135,7 @@ class Ours(Method):
         connection = {"host": "fe", "jump": "bastion", "config_file": str(CONFIG)}
         connection |= {"socket": f"{job.scratch}/o"} | self.connection
         site = {"scratch": job.far_scratch, "connection": connection}
-        if self.there:
-            site["transfer"] = {"program": self.far_program}
+        site["transfer"] = {"program": self.far_program if self.there else "none"}
         with open(config, "w", encoding="ascii") as file:
             # JSON is YAML
             json.dump({"sites": {SITE: site}}, file, indent=1)

@@ -1,7 +1,7 @@
 //! `outrigger transfer …`: files to and from a site, by hand.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use super::{
     exit::{CliError, Exit},
     progress::Screen,
     table::{note, print, print_json},
-    workplace::block_on,
+    workplace::{block_on, own_program},
 };
 use crate::{
     config::{
@@ -123,7 +123,8 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
         Some(ledger) => ledger,
         None => &NoLedger,
     };
-    let options = options(arguments, &site, hashes);
+    let own = site.sent_program(&loaded.root, &own_program()?);
+    let options = options(arguments, &site, &own, hashes);
     let exit = match way {
         Way::Plan => plan(arguments, &site, &options),
         Way::Push if arguments.dry_run => plan(arguments, &site, &options),
@@ -147,11 +148,12 @@ enum Way {
 fn options<'a>(
     arguments: &MoveArgs,
     site: &Site,
+    own: &Path,
     hashes: &'a dyn HashLedger,
 ) -> TransferOptions<'a> {
     let link = Link::of(&arguments.site, site);
     let left = link.and_then(|link| link.left(SystemClock.now()));
-    let mut options = TransferOptions::of(&arguments.site, site, left, hashes);
+    let mut options = TransferOptions::of(&arguments.site, site, own, left, hashes);
     options.streams = arguments.streams.unwrap_or(options.streams);
     options.engine = arguments.engine.unwrap_or(options.engine);
     options.limit = arguments.limit.map(|limit| limit.0).or(options.limit);

@@ -1,6 +1,6 @@
 //! Opening the workplace that a command works in.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{Global, exit::CliError};
 use crate::{config, remote::Workplace, state::Store};
@@ -10,9 +10,13 @@ pub(super) fn open(global: &Global) -> Result<Workplace, CliError> {
     let loaded = config::load(&global.config)?;
     let store = Store::open(&loaded.state_file())?;
     store.set_patience(Duration::from_secs(global.db_wait.0))?;
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::Failed(format!("cannot tell where this program is: {error}")))?;
-    Ok(Workplace::new(loaded, store, program))
+    Ok(Workplace::new(loaded, store, own_program()?))
+}
+
+/// This very program.
+pub(super) fn own_program() -> Result<PathBuf, CliError> {
+    std::env::current_exe()
+        .map_err(|error| CliError::Failed(format!("cannot tell where this program is: {error}")))
 }
 
 /// Runs a future to its end.

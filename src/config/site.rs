@@ -1,6 +1,11 @@
 //! `outrigger.yaml`: sites and how they are reached (design §7).
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -464,10 +469,23 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
-    /// `outrigger` on the site, which hashes files while it writes or sends them; `worker.binary` if
-    /// absent. Where it does not run, or is of another version, sh, tar and sha256sum do its work.
+    /// `outrigger` on the site, which hashes files while it writes or sends them. If absent,
+    /// `worker.binary`, else what is sent there once many small files have shown that it is missed.
+    /// Where it does not run, or is of another version, sh, tar and sha256sum do its work.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub program: Option<PathBuf>,
+    pub program: Option<TransferProgram>,
+}
+
+/// Which program of ours takes part in transfers at the far end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TransferProgram {
+    /// None, and none is sent.
+    #[serde(with = "none_word")]
+    #[schemars(with = "none_word::NoneWord")]
+    None,
+    /// The one at this path; absolute.
+    At(PathBuf),
 }
 
 /// What carries files to and from a site.
@@ -545,6 +563,12 @@ impl Site {
     /// Our own directory in the scratch: run directories and what is under way.
     pub fn own_directory(&self) -> PathBuf {
         self.scratch.join("outrigger")
+    }
+
+    /// The program of ours that is sent to the site: `worker.program`, below `home`, or `own`.
+    pub fn sent_program(&self, home: &Path, own: &Path) -> PathBuf {
+        let named = self.worker.program.as_deref();
+        named.map_or_else(|| own.to_owned(), |program| home.join(program))
     }
 
     /// Where files stay until they are verified.

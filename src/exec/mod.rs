@@ -43,6 +43,8 @@ pub struct Exec<'a> {
     pub site: &'a Site,
     /// How long the link still lives, if that is known.
     pub left: Option<Duration>,
+    /// The program of ours that may be sent there.
+    pub program: &'a Path,
     /// Directory of outrigger.yaml.
     pub root: &'a Path,
     /// Directory of the run directories here.

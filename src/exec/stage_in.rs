@@ -108,7 +108,8 @@ impl Exec<'_> {
         items: &[Item],
     ) -> Result<Vec<Outcome>, Stop> {
         let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
+        let options =
+            TransferOptions::of(self.site_name, self.site, self.program, self.left, &ledger);
         let outcomes = transfer::push(self.host, items, &options, self.progress).await;
         let fresh = ledger.into_fresh();
         store.remember_hashes(&fresh)?;

@@ -84,7 +84,8 @@ impl Poll<'_> {
         home: &Path,
     ) -> Result<(), Stop> {
         let ledger = transfer::Ledger::new(store)?;
-        let options = TransferOptions::of(self.site_name, self.site, self.left, &ledger);
+        let options =
+            TransferOptions::of(self.site_name, self.site, self.program, self.left, &ledger);
         let pull = Pull::new(self.host, &options);
         pull.prepare();
         let wanted = wanted(&haul.files, &haul.journal);

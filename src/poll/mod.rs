@@ -53,6 +53,8 @@ pub struct Poll<'a> {
     pub site: &'a Site,
     /// How long the link still lives, if that is known.
     pub left: Option<Duration>,
+    /// The program of ours that may be sent there.
+    pub program: &'a Path,
     /// Programs that legacy dbinfo lines may run.
     pub allowed: &'a BTreeMap<String, AllowedProgram>,
     /// The time.

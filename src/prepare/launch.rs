@@ -24,7 +24,7 @@ use crate::{
     durable,
     state::run_dir::{
         self,
-        decision::{Allocation, Decision, WorkerProgram},
+        decision::{Allocation, Decision, FarProgram},
         jobs::JobLine,
     },
 };
@@ -55,7 +55,7 @@ pub enum Starter<'a> {
     /// Workers that one command (argv) starts.
     Worker {
         /// Where their program is.
-        program: &'a WorkerProgram,
+        program: &'a FarProgram,
         /// The command.
         command: &'a [String],
     },

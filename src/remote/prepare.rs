@@ -29,7 +29,7 @@ use crate::{
         run::{Run, RunEvent, Step},
         run_dir::{
             self,
-            decision::{Allocation, Size, WorkerProgram},
+            decision::{Allocation, FarProgram, Size},
         },
     },
 };
@@ -379,7 +379,7 @@ impl Preparation {
     fn workers(
         &self,
         allocation: &Allocation,
-    ) -> Result<Option<(WorkerProgram, Vec<String>)>, RemoteError> {
+    ) -> Result<Option<(FarProgram, Vec<String>)>, RemoteError> {
         match self.site.launcher {
             LauncherKind::Chunks => Ok(None),
             LauncherKind::Worker => {

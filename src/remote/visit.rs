@@ -192,12 +192,14 @@ impl Workplace {
             return Ok(true);
         }
         let runs = self.loaded.runs_directory();
+        let program = self.sent_program(&visit.site);
         let exec = Exec {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
             site_name: visit.name,
             site: &visit.site,
             left: visit.left(self.clock.now()),
+            program: &program,
             root: &self.loaded.root,
             runs: &runs,
             clock: self.clock.as_ref(),
@@ -239,12 +241,14 @@ impl Workplace {
 
     /// Polls claimed runs and brings home those that are over.
     async fn poll(&mut self, visit: &Visit<'_>, watched: &[Watched]) -> Result<Done, RemoteError> {
+        let program = self.sent_program(&visit.site);
         let poll = Poll {
             host: &visit.host,
             scheduler: visit.scheduler.as_ref(),
             site_name: visit.name,
             site: &visit.site,
             left: visit.left(self.clock.now()),
+            program: &program,
             allowed: &self.loaded.config.legacy_dbinfo,
             clock: self.clock.as_ref(),
             progress: visit.observer,

@@ -155,6 +155,11 @@ impl Workplace {
         run_dir::place(&self.loaded.root, &runs, &run.path_base)
     }
 
+    /// The program of ours that may be sent to a site.
+    pub(super) fn sent_program(&self, site: &Site) -> PathBuf {
+        site.sent_program(&self.loaded.root, &self.program)
+    }
+
     /// The scheduler of a site, asked over `host`.
     pub fn scheduler(&self, site: &Site, host: &Host) -> Box<dyn Scheduler> {
         scheduler(site, &self.program, host)

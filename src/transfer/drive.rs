@@ -153,6 +153,12 @@ pub(super) fn enough(pieces: &[Piece], most: usize, lines: usize) -> usize {
     plan::streams(bytes, most, lines)
 }
 
+/// Bytes of those that travel in bundles.
+pub(super) fn bundled(pieces: &[Piece]) -> u64 {
+    let sizes = pieces.iter().map(|piece| piece.size);
+    sizes.filter(|size| *size <= plan::FEW_BYTES).sum()
+}
+
 /// Jobs that move `pieces`.
 pub(super) fn jobs(pieces: &[Piece], how: &How) -> VecDeque<Job> {
     let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();

@@ -134,6 +134,11 @@ impl Ferries {
         self.sessions.leave(stream).await;
     }
 
+    /// [`Sessions::missed`].
+    pub(super) fn missed(&self) -> bool {
+        self.sessions.missed()
+    }
+
     /// [`Sessions::end`]; with the last of them the directory of the transfer goes.
     pub(super) async fn end(&self) {
         self.sessions.end().await;

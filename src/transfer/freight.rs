@@ -108,6 +108,11 @@ impl Freights {
         self.sessions.leave(stream).await;
     }
 
+    /// [`Sessions::missed`].
+    pub(super) fn missed(&self) -> bool {
+        self.sessions.missed()
+    }
+
     /// [`Sessions::end`].
     pub(super) async fn end(&self) {
         self.sessions.end().await;

@@ -23,7 +23,7 @@ mod pack;
 mod part;
 mod placing;
 mod plan;
-mod program;
+pub mod program;
 mod pull;
 mod push;
 mod rate;
@@ -36,7 +36,10 @@ mod streams;
 mod unpack;
 mod verify;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -51,6 +54,7 @@ pub use verify::{Verdict, verify};
 pub use crate::state::{
     file::FileKey,
     hash::{Hash, HashError},
+    run_dir::decision::FarProgram,
 };
 use crate::{
     config::site::Site,
@@ -207,8 +211,8 @@ pub struct TransferOptions<'a> {
     pub bundle: u64,
     /// Most bytes a second, all streams together; `None` for as fast as it goes.
     pub limit: Option<u64>,
-    /// Our own program on the site, if it may be there.
-    pub program: Option<PathBuf>,
+    /// Our own program on the site, if it may be there or be sent there.
+    pub program: Option<FarProgram>,
     /// When the link ends: nothing begins that would not be done by then.
     pub until: Option<Instant>,
     /// Directory on the site for what is under way, made if absent; absolute, best on the file
@@ -219,10 +223,12 @@ pub struct TransferOptions<'a> {
 }
 
 impl<'a> TransferOptions<'a> {
-    /// As the configuration of `site` says, for a link that lives on for `left`.
+    /// As the configuration of `site` says, for a link that lives on for `left`; `own` is the
+    /// program that may be sent there ([`Site::sent_program`]).
     pub fn of(
         name: &str,
         site: &Site,
+        own: &Path,
         left: Option<std::time::Duration>,
         ledger: &'a dyn HashLedger,
     ) -> Self {
@@ -232,12 +238,7 @@ impl<'a> TransferOptions<'a> {
             engine: site.transfer.engine,
             bundle: site.transfer.bundle.0,
             limit: site.transfer.limit.map(|limit| limit.0),
-            program: site
-                .transfer
-                .program
-                .as_ref()
-                .or(site.worker.binary.as_ref())
-                .cloned(),
+            program: program::of(site, own, ledger),
             until: left.map(|left| Instant::now() + left),
             staging: site.staging(),
             ledger,
@@ -264,6 +265,11 @@ impl<'a> TransferOptions<'a> {
 
     fn streams_over(&self, lines: usize) -> usize {
         usize::try_from(self.streams.max(1)).unwrap_or(1) * lines
+    }
+
+    /// Where our program is on the site, if it is there.
+    fn far_program(&self) -> Option<PathBuf> {
+        Some(self.program.as_ref()?.remote.clone())
     }
 
     fn governor(&self) -> Arc<rate::Governor> {

@@ -9,11 +9,12 @@ use std::{
 
 use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier, copy,
-    drive::{How, Job, Ledgered, Piece, drive, enough, jobs},
+    drive::{How, Job, Ledgered, Piece, bundled, drive, enough, jobs},
     far::{self, Ask, Fact, Stage},
     fetch,
     freight::Freights,
     land::Berth,
+    program,
     rate::Governor,
     source,
 };
@@ -35,7 +36,7 @@ impl<'a> Pull<'a> {
             host.clone(),
             Arc::clone(&governor),
             fetch::SEND,
-            opts.program.clone(),
+            opts.far_program(),
         ));
         Self {
             host,
@@ -179,6 +180,9 @@ impl<'a> Pull<'a> {
         };
         drive(planned, &how, &mut outcomes, work).await?;
         freights.end().await;
+        if freights.missed() {
+            program::leave(host, opts, bundled(&pieces)).await;
+        }
         Ok(outcomes.finish())
     }
 }

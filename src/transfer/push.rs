@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
-    drive::{How, Job, Ledgered, Piece, Settled, drive, enough, jobs},
+    drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
     far::{self, Ask, Begun, Fact, Stage},
     ferry::Ferries,
-    part, plan, source,
+    part, plan, program, source,
 };
 use crate::connection::{Host, LinkError};
 
@@ -39,7 +39,7 @@ pub(super) async fn push(
         stage.clone(),
         Arc::clone(&governor),
         bundle::LAND,
-        opts.program.clone(),
+        opts.far_program(),
     ));
     let small = |piece: &Piece| piece.size <= plan::FEW_BYTES;
     let bundles = opts.engine == Engine::Tar && sendable.iter().any(small);
@@ -71,6 +71,7 @@ pub(super) async fn push(
         until: opts.until,
         governor: Arc::clone(&governor),
     };
+    let bytes = bundled(&lacking);
     let planned = match opts.engine {
         Engine::Tar => go_on(&stage, &begun, jobs(&lacking, &how)),
         Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
@@ -105,6 +106,9 @@ pub(super) async fn push(
     ferries.end().await;
     if !bundles {
         drop(stage.end().await);
+    }
+    if ferries.missed() {
+        program::leave(host, opts, bytes).await;
     }
     Ok(outcomes.finish())
 }

@@ -5,7 +5,10 @@ use std::{
     any::Any,
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -13,6 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::program;
 use crate::connection::{LinkError, Streamed};
 
 /// The sessions of one transfer.
@@ -20,6 +24,8 @@ pub(super) struct Sessions<L> {
     serve: Box<Serve<L>>,
     /// By the number of the stream; the inner lock is the queue of those who want to load.
     open: Mutex<HashMap<usize, Arc<Place<L>>>>,
+    /// Whether the script of one did what our program could have done.
+    missed: Arc<AtomicBool>,
 }
 
 type Place<L> = tokio::sync::Mutex<Option<Session<L>>>;
@@ -75,6 +81,7 @@ impl<L: Send + 'static> Sessions<L> {
         Self {
             serve: Box::new(serve),
             open: Mutex::default(),
+            missed: Arc::default(),
         }
     }
 
@@ -122,6 +129,11 @@ impl<L: Send + 'static> Sessions<L> {
         running.join_all().await;
     }
 
+    /// Whether our program was missed at the far end by a session that has ended.
+    pub(super) fn missed(&self) -> bool {
+        self.missed.load(Ordering::Acquire)
+    }
+
     fn place(&self, stream: usize) -> Arc<Place<L>> {
         Arc::clone(held(&self.open).entry(stream).or_default())
     }
@@ -130,14 +142,18 @@ impl<L: Send + 'static> Sessions<L> {
         let (loads, loaded) = mpsc::channel(1);
         let end = Arc::<Mutex<End>>::default();
         let told = Arc::clone(&end);
+        let missed = Arc::clone(&self.missed);
         let serving = (self.serve)(stream, loaded);
         let mut running = JoinSet::new();
         running.spawn(async move {
             let (streamed, waiting) = serving.await;
             *held(&told) = match streamed {
                 Ok(streamed) => {
-                    let words = String::from_utf8_lossy(&streamed.stderr).into_owned();
-                    End::Script((streamed.code, words))
+                    let words = String::from_utf8_lossy(&streamed.stderr);
+                    let (told, words): (Vec<&str>, Vec<&str>) =
+                        words.lines().partition(|line| *line == program::MISSED);
+                    missed.fetch_or(!told.is_empty(), Ordering::AcqRel);
+                    End::Script((streamed.code, words.join("\n")))
                 },
                 Err(error) => End::Link(Some(error)),
             };

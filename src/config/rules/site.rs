@@ -10,7 +10,7 @@ use crate::config::{
     document::KeyPath,
     site::{
         ChunkLimits, Config, Connection, LauncherKind, SchedulerKind, ScratchClean, Site,
-        SshConnection, WorkerSettings,
+        SshConnection, TransferProgram, WorkerSettings,
     },
     units::{Bytes, Seconds},
 };
@@ -193,6 +193,9 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
         "`streams` must be at least 1",
         "",
     );
+    if let Some(TransferProgram::At(program)) = &site.transfer.program {
+        absolute(report, program, &path.key("transfer").key("program"));
+    }
     if let Connection::Ssh(ssh) = &site.connection {
         connection(ssh, &path.key("connection"), report);
     }

@@ -35,7 +35,7 @@ pub struct Decision {
     pub chunks: u64,
     /// The worker that runs its jobs, if they are not in configs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub worker: Option<WorkerProgram>,
+    pub worker: Option<FarProgram>,
     /// Files that go to the site.
     pub files_in: u64,
     /// Their bytes.
@@ -55,9 +55,9 @@ pub struct Decision {
     pub resident: Vec<PathBuf>,
 }
 
-/// Where the program is that runs jobs inside the allocation.
+/// Our own program on a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerProgram {
+pub struct FarProgram {
     /// On the site: absolute.
     pub remote: PathBuf,
     /// Here, with its hash, if it is to be sent there.
