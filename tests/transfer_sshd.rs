@@ -47,6 +47,7 @@ fn options(site: &Path) -> TransferOptions<'static> {
         engine: Engine::Tar,
         bundle: 64 << 20,
         limit: None,
+        compress: true,
         program: None,
         until: None,
         staging: site.join("staging"),
@@ -663,7 +664,43 @@ async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[ca
     }
     let asked = fs::read_to_string(asked).unwrap();
     let word = if home { "send" } else { "receive" };
-    assert_eq!(asked, format!("--version\n{word}\n"));
+    let taken: Vec<&str> = asked.lines().filter(|said| *said != "--version").collect();
+    assert_eq!(taken, [word]);
+}
+
+#[rstest::rstest]
+#[case::where_it_pays(true)]
+#[case::not_where_the_site_says_so(false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn large_files_are_compressed_both_ways_where_that_pays(#[case] compress: bool) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let real = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"));
+    let (program, asked) = listened_to(&sshd, &real);
+    let opts = TransferOptions {
+        program: Some(far(program)),
+        compress,
+        ..options(sshd.path())
+    };
+    let source = sshd.path().join("source");
+    let content: Vec<u8> = (0..23_456_789u32).map(|n| n.to_le_bytes()[1]).collect();
+    fs::write(&source, &content).unwrap();
+    let (there, home) = (sshd.path().join("site/there"), sshd.path().join("home"));
+    let sent = transfer::push(&host, &[item(&source, &there)], &opts, &Quiet).await;
+    assert!(sent.unwrap().iter().all(done));
+    let wanted = Item {
+        size: Some(23_456_789),
+        hash: Some(Hash::of(&content)),
+        ..item(&home, &there)
+    };
+    let came = transfer::pull(&host, &[wanted], &opts, &Quiet).await;
+    assert!(came.unwrap().iter().all(done));
+    assert!(fs::read(&home).unwrap() == content);
+    let asked = fs::read_to_string(asked).unwrap();
+    for word in ["expand", "squeeze"] {
+        assert_eq!(asked.lines().any(|said| said == word), compress, "{asked}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -676,6 +713,7 @@ async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
     fs::write(&source, &content).unwrap();
     fs::set_permissions(&source, fs::Permissions::from_mode(0o750)).unwrap();
     let wanted = Item {
+        size: Some(12_345_678),
         hash: Some(Hash::of(&content)),
         ..item(sshd.path().join("home/target"), &source)
     };

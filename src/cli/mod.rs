@@ -181,6 +181,12 @@ enum Verb {
     /// Gives files that are asked for on standard input (called over ssh).
     #[command(hide = true)]
     Send,
+    /// Standard input to standard output, compressed where that pays (called over ssh).
+    #[command(hide = true)]
+    Squeeze,
+    /// What `squeeze` has made back to what it was (called over ssh).
+    #[command(hide = true)]
+    Expand,
     /// The embedded batch scheduler (called by generated scripts).
     #[command(subcommand, hide = true)]
     Local(LocalCommand),
@@ -259,6 +265,12 @@ fn outrigger(arguments: Vec<OsString>) -> ExitCode {
         Verb::Send => crate::transfer::send(std::io::stdin(), std::io::stdout())
             .map(|()| Exit::Done)
             .map_err(|error| exit::CliError::Failed(format!("sending files: {error}"))),
+        Verb::Squeeze => crate::transfer::squeeze(std::io::stdin(), std::io::stdout())
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(format!("compressing: {error}"))),
+        Verb::Expand => crate::transfer::expand(std::io::stdin(), std::io::stdout())
+            .map(|()| Exit::Done)
+            .map_err(|error| exit::CliError::Failed(format!("expanding: {error}"))),
         Verb::Worker(command) => return worker::run(&command),
         Verb::Local(command) => return local_main(&command),
         Verb::Launch(arguments) => return launch_main(&arguments),

@@ -469,6 +469,8 @@ pub struct Transfer {
     /// Most bytes a second, all streams together; as fast as it goes if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Bytes>,
+    /// Whether what travels is compressed where that pays.
+    pub compress: bool,
     /// `outrigger` on the site, which hashes files while it writes or sends them. If absent,
     /// `worker.binary`, else what is sent there once many small files have shown that it is missed.
     /// Where it does not run, or is of another version, sh, tar and sha256sum do its work.
@@ -685,6 +687,7 @@ impl Default for Transfer {
             engine: Engine::default(),
             bundle: Bytes(64 << 20),
             limit: None,
+            compress: true,
             program: None,
         }
     }

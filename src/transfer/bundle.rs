@@ -6,13 +6,14 @@ use super::{
     Hash, Place, TransferError,
     drive::{BatchResult, Piece, Settled},
     far,
-    ferry::{Cargo, Ferries, Said},
+    ferry::{Ferries, Said},
     layout::Layout,
     pack,
     placing::placing,
     program::ours,
+    rate::Pace,
     sessions::ended_early,
-    sluice,
+    sluice, squeeze,
 };
 
 /// `$1` directory for the session, `$2` word for temporary names, `$3` and `$4` our own program,
@@ -113,24 +114,35 @@ rmdir -- "${1%/*}" 2>/dev/null
 "#
 );
 
-/// Sends a bundle on a stream, and waits until it has landed.
-pub(super) async fn send(ferries: Arc<Ferries>, stream: usize, pieces: Vec<Piece>) -> BatchResult {
+/// Sends a bundle on a stream, compressed if `pace` is given, it pays and the far end takes that, and waits until it has
+/// landed.
+pub(super) async fn send(
+    ferries: Arc<Ferries>,
+    stream: usize,
+    pieces: Vec<Piece>,
+    pace: Option<Pace>,
+) -> BatchResult {
     let layout = Layout::of(&pieces);
     let names: HashMap<String, usize> = (0..)
         .zip(&layout.names)
         .map(|(n, name)| (name.clone(), n))
         .collect();
-    let (mut inlet, content) = sluice::inward();
-    let cargo = Cargo {
-        length: pack::length(&pieces, &layout),
-        bytes: pieces.iter().map(|piece| piece.size).sum(),
-        content,
+    let (inlet, content) = sluice::inward();
+    let number = ferries.number();
+    let length = pack::length(&pieces, &layout);
+    let bytes: u64 = pieces.iter().map(|piece| piece.size).sum();
+    let header = move |squeezed| {
+        let how = if squeezed { " zstd" } else { "" };
+        format!("{number} {length} {bytes}{how}\n")
     };
+    let pace = pace.filter(|_| ferries.takes_squeezed(stream));
     let packing = tokio::task::spawn_blocking(move || {
-        let hashes = pack::pack(&pieces, &layout, &mut inlet);
+        let hashes = squeeze::through(inlet, pace.as_ref(), header, |out| {
+            pack::pack(&pieces, &layout, out)
+        });
         (pieces, hashes)
     });
-    let (said, packed) = ferries.carry(stream, cargo, packing).await?;
+    let (said, packed) = ferries.carry(stream, number, content, packing).await?;
     let (pieces, hashes) = packed.map_err(far::stopped("packing a bundle"))?;
     let complete = hashes.is_ok() && said.text.lines().any(|line| line == "or end");
     let answer = Answer::read(&said, &names, complete);

@@ -22,6 +22,7 @@ use super::{
     Hash, Place, TransferError,
     drive::{Piece, Settled},
     placing::placing,
+    program::{self, ours},
 };
 use crate::connection::{Host, LinkError, Output, escape_b, escaped_lines};
 
@@ -60,17 +61,21 @@ echo or end
 
 /// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
 /// each stream, removes what other transfers left long ago, and tells what parts of large files
-/// are there.
-const BEGIN: &str = r#"
+/// are there. `$4` and `$5` are our own program.
+const BEGIN: &str = concat!(
+    ours!(),
+    r#"
 mkdir -p -- "$1" || exit 3
 umask 077
 mkdir -p -- "$1/$2" || exit 3
 find "$1"/or-* -prune -type d -mtime +3 -exec rm -rf -- {} + 2>/dev/null
 command -v dd >/dev/null && echo "or dd"
+ours "$4" "$5" 2>/dev/null && echo "or ours"
 for f in "$1"/or-k*/done.*; do [ -e "$f" ] && d=${f%/*} && echo "or part ${f##*.} ${d##*/}"; done
 n=0
 while [ $n -lt "$3" ]; do mkdir -- "$1/$2/$n" || exit 3; n=$((n + 1)); done
-"#;
+"#
+);
 
 /// `$1` directory to make anew and fill with links, from `INDEX TAB PATH` lines.
 const LINK: &str = r#"
@@ -131,6 +136,8 @@ pub(super) struct Begun {
     arrived: HashSet<(String, u64)>,
     /// Whether large files can be cut there.
     pub(super) cuts: bool,
+    /// Whether our program is there, to expand what comes compressed.
+    pub(super) expands: bool,
 }
 
 /// What the site says of one path.
@@ -238,25 +245,30 @@ impl Stage {
         }
     }
 
-    /// Makes it, if it is not there, and a directory in it for each of `streams`; the inner error
-    /// is why that cannot be.
+    /// Makes it, if it is not there, and a directory in it for each of `streams`; looks whether our
+    /// `program` is there. The inner error is why that cannot be.
     pub(super) async fn begin(
         &self,
         streams: usize,
+        program: Option<&Path>,
     ) -> Result<Result<Begun, TransferError>, LinkError> {
         let streams = streams.to_string();
         let staging = self.dir.parent().unwrap_or(Path::new("/"));
         let name = self.word();
-        let args: [&[u8]; 3] = [
+        let [program, version] = program::words(program);
+        let args: [&[u8]; 5] = [
             staging.as_os_str().as_bytes(),
             name.as_bytes(),
             streams.as_bytes(),
+            program,
+            version,
         ];
         let output = self.host.script_fed(BEGIN, &args, None).await?;
         if output.ok() {
             return Ok(Ok(Begun {
                 arrived: parts(&output.out()),
                 cuts: output.out().lines().any(|line| line == "or dd"),
+                expands: output.out().lines().any(|line| line == "or ours"),
             }));
         }
         Ok(Err(TransferError::Write {

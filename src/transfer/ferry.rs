@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     os::unix::ffi::OsStrExt,
     path::PathBuf,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     sync::{mpsc, oneshot},
 };
 
@@ -32,17 +32,7 @@ use crate::connection::{Host, LinkError};
 pub(super) struct Ferries {
     sessions: Sessions<Load>,
     next: AtomicU64,
-}
-
-/// A bundle on its way in.
-#[derive(Debug)]
-pub(super) struct Cargo {
-    /// Its exact length in bytes.
-    pub(super) length: u64,
-    /// Bytes of the files in it.
-    pub(super) bytes: u64,
-    /// It itself.
-    pub(super) content: mpsc::Receiver<Vec<u8>>,
+    way: Arc<Way>,
 }
 
 /// What the far end said of a bundle.
@@ -57,7 +47,8 @@ pub(super) struct Said {
 #[derive(Debug)]
 struct Load {
     number: u64,
-    cargo: Cargo,
+    /// Its header and it itself.
+    content: mpsc::Receiver<Vec<u8>>,
     answer: oneshot::Sender<String>,
 }
 
@@ -69,11 +60,14 @@ struct Way {
     governor: Arc<Governor>,
     script: &'static str,
     program: Option<PathBuf>,
+    /// Streams whose far end takes compressed bundles too.
+    takes: Mutex<HashSet<usize>>,
 }
 
 impl Ferries {
     /// None is open yet. `script` reads a line `NUMBER LENGTH BYTES` and then LENGTH bytes for each
-    /// bundle, and answers with lines between `or begin NUMBER` and `or over NUMBER`; its arguments
+    /// bundle, or, if it has said `or takes zstd`, a line that ends in `zstd` and one frame of so many
+    /// bytes; it answers with lines between `or begin NUMBER` and `or over NUMBER`; its arguments
     /// are a directory for it alone, the word of `stage`, and [`program::words`].
     pub(super) fn new(
         host: Host,
@@ -88,13 +82,26 @@ impl Ferries {
             governor,
             script,
             program,
+            takes: Mutex::default(),
         });
+        let served = Arc::clone(&way);
         Self {
             sessions: Sessions::new(move |stream, loads| {
-                Box::pin(Arc::clone(&way).serve(stream, loads))
+                Box::pin(Arc::clone(&served).serve(stream, loads))
             }),
             next: AtomicU64::new(1),
+            way,
         }
+    }
+
+    /// A number for a bundle.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the far end of a stream has said that it takes compressed bundles.
+    pub(super) fn takes_squeezed(&self, stream: usize) -> bool {
+        held(&self.way.takes).contains(&stream)
     }
 
     /// [`Sessions::prepare`].
@@ -102,18 +109,20 @@ impl Ferries {
         self.sessions.prepare(streams);
     }
 
-    /// Puts a bundle on a stream, and waits until `packed` says that all of it has been written and
-    /// then for what the far end says of it. The next bundle of the stream goes in meanwhile.
+    /// Puts a bundle of that number on a stream, its header and its content, and waits until `packed`
+    /// says that all of it has been written and then for what the far end says of it. The next bundle
+    /// of the stream goes in meanwhile.
     pub(super) async fn carry<T>(
         &self,
         stream: usize,
-        cargo: Cargo,
+        number: u64,
+        content: mpsc::Receiver<Vec<u8>>,
         packed: impl Future<Output = T>,
     ) -> Result<(Said, T), LinkError> {
         let (answer, told) = oneshot::channel();
         let load = Load {
-            number: self.next.fetch_add(1, Ordering::Relaxed),
-            cargo,
+            number,
+            content,
             answer,
         };
         let loaded = self.sessions.load(stream, load).await;
@@ -145,6 +154,9 @@ impl Ferries {
     }
 }
 
+/// What the far end says first if it takes compressed bundles.
+pub(super) const TAKES: &str = "or takes zstd";
+
 type Answers = Mutex<HashMap<u64, oneshot::Sender<String>>>;
 
 impl Way {
@@ -158,6 +170,10 @@ impl Way {
             version,
         ];
         let waiting = Answers::default();
+        held(&self.takes).remove(&stream);
+        let takes = || {
+            held(&self.takes).insert(stream);
+        };
         let streamed = self
             .host
             .stream(
@@ -165,14 +181,14 @@ impl Way {
                 self.script,
                 &args,
                 |pipe| feed(&mut loads, pipe, &self.governor, &waiting),
-                |pipe| hear(pipe, &waiting),
+                |pipe| hear(pipe, &waiting, takes),
             )
             .await;
         (streamed, Box::new((loads, waiting)) as Box<dyn Any + Send>)
     }
 }
 
-/// Pours the bundles, each behind its header.
+/// Pours the bundles.
 async fn feed(
     loads: &mut mpsc::Receiver<Load>,
     pipe: Option<openssh::ChildStdin>,
@@ -182,21 +198,19 @@ async fn feed(
     let Some(mut pipe) = pipe else { return Ok(()) };
     sluice::widen(&pipe);
     while let Some(load) = loads.recv().await {
-        let Cargo {
-            length,
-            bytes,
-            content,
-        } = load.cargo;
         held(waiting).insert(load.number, load.answer);
-        let header = format!("{} {length} {bytes}\n", load.number);
-        pipe.write_all(header.as_bytes()).await?;
-        sluice::pump(content, &mut pipe, governor).await?;
+        sluice::pump(load.content, &mut pipe, governor).await?;
     }
     Ok(())
 }
 
-/// Reads what the far end says of each bundle, and tells those who wait for it.
-async fn hear(pipe: Option<openssh::ChildStdout>, waiting: &Answers) -> io::Result<()> {
+/// Reads what the far end says of each bundle, and tells those who wait for it; calls `takes` where
+/// it takes compressed ones.
+async fn hear(
+    pipe: Option<openssh::ChildStdout>,
+    waiting: &Answers,
+    takes: impl Fn(),
+) -> io::Result<()> {
     let Some(pipe) = pipe else { return Ok(()) };
     let mut pipe = BufReader::new(pipe);
     let mut said = String::new();
@@ -205,6 +219,8 @@ async fn hear(pipe: Option<openssh::ChildStdout>, waiting: &Answers) -> io::Resu
         let text = String::from_utf8_lossy(&line);
         if text.starts_with("or begin ") {
             said.clear();
+        } else if text.trim_end() == TAKES {
+            takes();
         } else if let Some(number) = text.strip_prefix("or over ") {
             let answer = number.trim().parse().ok();
             let answer = answer.and_then(|number| held(waiting).remove(&number));

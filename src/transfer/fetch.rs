@@ -3,9 +3,9 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs::{self, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,10 +16,11 @@ use super::{
     freight::Freights,
     land::{Arrived, Berth},
     plan::{BLOCK, Part},
-    program::ours,
+    program::{self, ours},
     rate::Governor,
     sessions::ended_early,
     sluice,
+    squeeze::Expanded,
 };
 use crate::connection::{Host, LinkError, escaped_lines};
 
@@ -33,7 +34,7 @@ pub(super) const SEND: &str = concat!(
 export LC_ALL=C
 ! ours "$1" "$2" || exec "$1" send
 cd / || exit 3
-while read -r k n how; do
+while read -r k n how _; do
     echo "or begin $k"
     set --
     quoted=
@@ -58,12 +59,22 @@ done
 "#
 );
 
-/// `$1` path, `$2` first block, `$3` number of blocks: that part of the file; with the first one, on
-/// standard error, what `ls` says of the file.
-const RANGE: &str = r#"
+/// `$1` path, `$2` first block, `$3` number of blocks: that part of the file, as
+/// [`squeeze()`](super::squeeze()) writes it; with the first one, on standard error, what `ls` says of
+/// the file. `$4` and `$5` are our own program, which compresses where it is there.
+const RANGE: &str = concat!(
+    ours!(),
+    r#"
 [ "$2" != 0 ] || LC_ALL=C ls -lLd -- "$1" >&2
-exec dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null
-"#;
+part() { dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null; }
+if ours "$4" "$5"; then
+    part "$1" "$2" "$3" | "$4" squeeze
+else
+    echo plain
+    part "$1" "$2" "$3"
+fi
+"#
+);
 
 /// Brings a bundle on a stream.
 pub(super) async fn bundle(
@@ -152,7 +163,8 @@ async fn absent(
     Ok((kept, arrived))
 }
 
-/// Brings one part of a file into its place in the berth's file.
+/// Brings one part of a file into its place in the berth's file. `program` is ours at the far end, if
+/// it may compress.
 pub(super) async fn part(
     host: Host,
     turn: usize,
@@ -160,15 +172,19 @@ pub(super) async fn part(
     piece: Piece,
     part: Part,
     governor: Arc<Governor>,
+    program: Option<PathBuf>,
 ) -> Result<(Piece, Settled), LinkError> {
     let from = part.from.to_string();
     let blocks = part.bytes.div_ceil(BLOCK).to_string();
-    let args: [&[u8]; 3] = [
+    let [program, version] = program::words(program.as_deref());
+    let args: [&[u8]; 5] = [
         piece.from.as_os_str().as_bytes(),
         from.as_bytes(),
         blocks.as_bytes(),
+        program,
+        version,
     ];
-    let (out, mut outlet) = sluice::outward();
+    let (out, outlet) = sluice::outward();
     let path = berth.path().join(piece.name());
     let target = path.clone();
     let writing = tokio::task::spawn_blocking(move || {
@@ -178,7 +194,11 @@ pub(super) async fn part(
             .write(true)
             .open(path)?;
         file.seek(SeekFrom::Start(part.from * BLOCK))?;
-        io::copy(&mut (&mut outlet).take(part.bytes), &mut file)
+        // What does not come is missed by its length.
+        let Ok(content) = Expanded::announced(BufReader::with_capacity(1 << 18, outlet)) else {
+            return Ok(0);
+        };
+        io::copy(&mut Cut(content).take(part.bytes), &mut file)
     });
     let streamed = host
         .stream(
@@ -203,6 +223,15 @@ pub(super) async fn part(
         Err(error) => Settled::Again(berth.refused(&piece, &error)),
     };
     Ok((piece, settled))
+}
+
+/// What is cut short just ends.
+struct Cut<R>(R);
+
+impl<R: Read> Read for Cut<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0.read(into).unwrap_or_default())
+    }
 }
 
 /// The permissions at the beginning of a line of `ls -l`.

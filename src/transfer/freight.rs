@@ -27,6 +27,7 @@ use crate::connection::{Host, LinkError};
 #[derive(Debug)]
 pub(super) struct Freights {
     sessions: Sessions<Request>,
+    compress: bool,
 }
 
 #[derive(Debug)]
@@ -50,12 +51,14 @@ struct Way {
 impl Freights {
     /// None is open yet. `script` reads a line `NUMBER LINES HOW` and so many paths for each bundle,
     /// and answers with a tar stream, and checksums where HOW is `sums`, between `or begin NUMBER` and
-    /// `or over NUMBER`; its arguments are [`program::words`].
+    /// `or over NUMBER`; its arguments are [`program::words`]. With `compress` the line ends in `zstd`,
+    /// and a frame may take the place of the tar stream: then `or begin NUMBER zstd` says so.
     pub(super) fn new(
         host: Host,
         governor: Arc<Governor>,
         script: &'static str,
         program: Option<PathBuf>,
+        compress: bool,
     ) -> Self {
         let way = Arc::new(Way {
             host,
@@ -67,6 +70,7 @@ impl Freights {
             sessions: Sessions::new(move |stream, loads| {
                 Box::pin(Arc::clone(&way).serve(stream, loads))
             }),
+            compress,
         }
     }
 
@@ -88,10 +92,11 @@ impl Freights {
         // No file can hold a number that nobody knows before.
         let number = fastrand::u64(..);
         let unknown = pieces.iter().any(|piece| piece.hash.is_none());
-        let how = if unknown { "sums" } else { "-" };
+        let sums = if unknown { "sums" } else { "-" };
+        let zstd = if self.compress { " zstd" } else { "" };
         let request = Request {
             number,
-            list: format!("{number} {} {how}\n{list}", list.lines().count()),
+            list: format!("{number} {} {sums}{zstd}\n{list}", list.lines().count()),
             pieces: Arc::clone(pieces),
             berth,
             answer,

@@ -32,6 +32,7 @@ mod send;
 mod sessions;
 mod sluice;
 mod source;
+mod squeeze;
 mod streams;
 mod unpack;
 mod verify;
@@ -49,6 +50,7 @@ pub use plan::{Load, Part};
 pub use pull::Pull;
 pub use receive::receive;
 pub use send::send;
+pub use squeeze::{expand, squeeze};
 pub use verify::{Verdict, verify};
 
 pub use crate::state::{
@@ -211,6 +213,8 @@ pub struct TransferOptions<'a> {
     pub bundle: u64,
     /// Most bytes a second, all streams together; `None` for as fast as it goes.
     pub limit: Option<u64>,
+    /// Whether what travels is compressed where that pays; our own program must be on the site.
+    pub compress: bool,
     /// Our own program on the site, if it may be there or be sent there.
     pub program: Option<FarProgram>,
     /// When the link ends: nothing begins that would not be done by then.
@@ -238,6 +242,7 @@ impl<'a> TransferOptions<'a> {
             engine: site.transfer.engine,
             bundle: site.transfer.bundle.0,
             limit: site.transfer.limit.map(|limit| limit.0),
+            compress: site.transfer.compress,
             program: program::of(site, own, ledger),
             until: left.map(|left| Instant::now() + left),
             staging: site.staging(),

@@ -18,19 +18,22 @@ use super::{
     far::{self, Stage},
     placing::placing,
     plan::{BLOCK, Part},
-    rate::Governor,
-    sluice, source,
+    rate::{Governor, Pace},
+    sluice, source, squeeze,
 };
 use crate::connection::{Host, LinkError, Output};
 
 /// `$1` the file's directory, `$2` first block, `$3` number of the part, `$4` its bytes: writes
-/// standard input there, and marks the part if all of it came.
+/// standard input there, and marks the part if all of it came. `$5` is our own program if it must
+/// [`expand()`](super::expand()) what comes.
 const WRITE: &str = concat!(
     placing!(),
     r#"
 export LC_ALL=C
 mkdir -p -- "$1" && cd -- "$1" || exit 3
-dd of=whole bs=1048576 seek="$2" conv=notrunc 2>"e$3" || { sed 's/^/or dd /' "e$3"; free; exit 4; }
+write() { dd of=whole bs=1048576 seek="$1" conv=notrunc 2>"e$2"; }
+if [ -n "$5" ]; then "$5" expand | write "$2" "$3"; else write "$2" "$3"; fi ||
+    { sed 's/^/or dd /' "e$3"; free; exit 4; }
 n=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "e$3")
 rm -f "e$3"
 [ "$n" = "$4" ] && : >"done.$3"
@@ -79,6 +82,14 @@ pub(super) fn directory(stage: &Stage, piece: &Piece, part: &Part) -> PathBuf {
     stage.beside(&format!("{GATHERED}{short}"))
 }
 
+/// How the bytes of a part go.
+#[derive(Debug, Clone)]
+pub(super) struct Road {
+    pub(super) governor: Arc<Governor>,
+    /// Compressed where that pays, if our program can expand it at the far end.
+    pub(super) squeeze: Option<(Pace, PathBuf)>,
+}
+
 /// Sends one part of a file.
 pub(super) async fn send(
     host: Host,
@@ -86,28 +97,37 @@ pub(super) async fn send(
     turn: usize,
     piece: Piece,
     part: Part,
-    governor: Arc<Governor>,
+    road: Road,
 ) -> Result<(Piece, Settled), LinkError> {
     let directory = directory(&stage, &piece, &part);
-    let (mut inlet, pumped) = sluice::inward();
+    let (inlet, pumped) = sluice::inward();
+    let (pace, expander) = road.squeeze.unzip();
     let reading = tokio::task::spawn_blocking(move || {
-        let read = read(&piece, part, &mut inlet);
+        let announce = match pace {
+            Some(_) => squeeze::word,
+            None => |_| String::new(),
+        };
+        let read = squeeze::through(inlet, pace.as_ref(), announce, |out| {
+            read(&piece, part, out)
+        });
         (piece, read)
     });
     let (from, number) = (part.from.to_string(), part.number.to_string());
     let bytes = part.bytes.to_string();
-    let args: [&[u8]; 4] = [
+    let expander = expander.unwrap_or_default();
+    let args: [&[u8]; 5] = [
         directory.as_os_str().as_bytes(),
         from.as_bytes(),
         number.as_bytes(),
         bytes.as_bytes(),
+        expander.as_os_str().as_bytes(),
     ];
     let streamed = host
         .stream(
             turn,
             WRITE,
             &args,
-            |pipe| sluice::pour(pumped, pipe, &governor),
+            |pipe| sluice::pour(pumped, pipe, &road.governor),
             sluice::drain,
         )
         .await?;
@@ -259,7 +279,6 @@ fn read(piece: &Piece, part: Part, out: &mut impl Write) -> io::Result<Result<()
         out.write_all(buffer.get(..n).unwrap_or_default())?;
         left = left.saturating_sub(u64::try_from(n).unwrap_or_default());
     }
-    out.flush()?;
     if left > 0 {
         return Ok(Err(TransferError::Changed {
             path: piece.from.clone(),

@@ -37,6 +37,7 @@ impl<'a> Pull<'a> {
             Arc::clone(&governor),
             fetch::SEND,
             opts.far_program(),
+            opts.compress,
         ));
         Self {
             host,
@@ -148,6 +149,7 @@ impl<'a> Pull<'a> {
             let (host, governor, berths) =
                 (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
             let freights = Arc::clone(&freights);
+            let program = opts.far_program().filter(|_| opts.compress);
             async move {
                 if !matches!(job, Job::Bundle(_)) {
                     freights.leave(turn).await;
@@ -161,7 +163,8 @@ impl<'a> Pull<'a> {
                     Job::Bundle(pieces) => fetch::bundle(freights, host, turn, pieces).await,
                     Job::Part(piece, of) => {
                         let berth = berth(&piece)?;
-                        let one = fetch::part(host, turn, berth, piece, of, governor).await?;
+                        let one =
+                            fetch::part(host, turn, berth, piece, of, governor, program).await?;
                         Ok(vec![one])
                     },
                     Job::Assemble(piece, _) => {
@@ -234,7 +237,7 @@ async fn carried(
     mut outcomes: Ledgered<'_>,
 ) -> Result<Vec<Outcome>, LinkError> {
     let stage = Stage::new(host, &opts.staging);
-    if let Err(error) = stage.begin(how.streams).await? {
+    if let Err(error) = stage.begin(how.streams, None).await? {
         for piece in pieces {
             outcomes.set(piece.index, Outcome::Failed(error.clone()));
         }

@@ -11,7 +11,10 @@ use super::{
     drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
     far::{self, Ask, Begun, Fact, Stage},
     ferry::Ferries,
-    part, plan, program, source,
+    part::{self, Road},
+    plan, program,
+    rate::Pace,
+    source,
 };
 use crate::connection::{Host, LinkError};
 
@@ -47,7 +50,11 @@ pub(super) async fn push(
         // Sessions take their time to open; meanwhile the site says what it has.
         ferries.prepare(enough(&sendable, streams, host.lines()));
     }
-    let (begun, there) = tokio::join!(stage.begin(numbered), ask(host, &sendable));
+    let program = opts.far_program();
+    let (begun, there) = tokio::join!(
+        stage.begin(numbered, program.as_deref()),
+        ask(host, &sendable)
+    );
     let lacking = lacking(host, sendable, there?, opts, &mut outcomes).await?;
     let begun = match begun? {
         Ok(begun) if !lacking.is_empty() => begun,
@@ -80,18 +87,25 @@ pub(super) async fn push(
     let work = |turn, job| {
         let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
         let ferries = Arc::clone(&ferries);
+        let pace = opts.compress.then(|| Pace::new(&governor, streams));
+        let expander = program.clone().filter(|_| begun.expands);
         async move {
             if !matches!(job, Job::Bundle(_)) {
                 ferries.leave(turn).await;
             }
             match job {
                 Job::Bundle(pieces) => match engine {
-                    Engine::Tar => bundle::send(ferries, turn, pieces).await,
+                    Engine::Tar => bundle::send(ferries, turn, pieces, pace).await,
                     other => carrier::send(other, host, stage, turn, pieces).await,
                 },
-                Job::Part(piece, of) => part::send(host, stage, turn, piece, of, governor)
-                    .await
-                    .map(|one| vec![one]),
+                Job::Part(piece, of) => {
+                    let road = Road {
+                        governor,
+                        squeeze: pace.zip(expander),
+                    };
+                    let one = part::send(host, stage, turn, piece, of, road).await?;
+                    Ok(vec![one])
+                },
                 Job::Assemble(piece, of) => part::assemble(host, stage, turn, piece, of)
                     .await
                     .map(|one| vec![one]),

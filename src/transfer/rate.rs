@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,7 +16,10 @@ pub(super) struct Governor {
     /// Bytes a second; `None` for as fast as it goes.
     limit: Option<u64>,
     next: Mutex<Option<Instant>>,
+    /// Bytes that went over the link.
     passed: AtomicU64,
+    /// Bytes that did not need to.
+    saved: AtomicU64,
     since: Instant,
 }
 
@@ -26,6 +29,7 @@ impl Governor {
             limit: limit.filter(|limit| *limit > 0),
             next: Mutex::new(None),
             passed: AtomicU64::new(0),
+            saved: AtomicU64::new(0),
             since: Instant::now(),
         }
     }
@@ -51,20 +55,68 @@ impl Governor {
         sleep_until(at).await;
     }
 
-    /// How long `bytes` would take at the rate measured so far; `None` while that is not known.
+    /// So many bytes more have arrived than have gone over the link.
+    pub(super) fn save(&self, bytes: u64) {
+        self.saved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How long `bytes` of files would take at the rate measured so far; `None` while that is not
+    /// known.
     pub(super) fn time_for(&self, bytes: u64) -> Option<Duration> {
+        let (passed, spent) = self.measured()?;
+        let moved = passed.saturating_add(self.saved.load(Ordering::Relaxed));
+        Some(spent.mul_f64(ratio(bytes, moved)))
+    }
+
+    /// Bytes a second over the link, all streams together; `None` while that is not known.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let (passed, spent) = self.measured()?;
+        Some(ratio(passed, 1) / spent.as_secs_f64())
+    }
+
+    fn measured(&self) -> Option<(u64, Duration)> {
         let passed = self.passed.load(Ordering::Relaxed);
         let spent = self.since.elapsed();
-        if passed < 1 << 20 || spent < Duration::from_millis(500) {
-            return None;
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "an estimate needs no more digits"
-        )]
-        let share = bytes as f64 / passed as f64;
-        Some(spent.mul_f64(share))
+        let enough = passed >= 1 << 20 && spent >= Duration::from_millis(500);
+        enough.then_some((passed, spent))
     }
+}
+
+/// How fast one of several streams gets on.
+#[derive(Debug, Clone)]
+pub(super) struct Pace {
+    governor: Arc<Governor>,
+    streams: usize,
+}
+
+impl Pace {
+    /// That of one of `streams` under `governor`.
+    pub(super) fn new(governor: &Arc<Governor>, streams: usize) -> Self {
+        Self {
+            governor: Arc::clone(governor),
+            streams: streams.max(1),
+        }
+    }
+
+    /// Bytes a second over the link; `None` while that is not known.
+    pub(super) fn of_one(&self) -> Option<f64> {
+        let streams = u64::try_from(self.streams).unwrap_or(u64::MAX);
+        Some(self.governor.rate()? / ratio(streams, 1))
+    }
+
+    /// [`Governor::save`].
+    pub(super) fn save(&self, bytes: u64) {
+        self.governor.save(bytes);
+    }
+}
+
+fn ratio(bytes: u64, of: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an estimate needs no more digits"
+    )]
+    let ratio = bytes as f64 / of as f64;
+    ratio
 }
 
 #[cfg(test)]
@@ -86,6 +138,11 @@ mod tests {
         assert!(spent <= Duration::from_millis(3100), "{spent:?}");
         let estimate = governor.time_for(1_000_000).unwrap();
         assert!(estimate > Duration::from_millis(900), "{estimate:?}");
+        governor.save(3_000_000);
+        let sooner = governor.time_for(1_000_000).unwrap();
+        assert_eq!(sooner.as_millis(), estimate.as_millis() / 2);
+        let rate = governor.rate().unwrap();
+        assert!((900_000.0..1_100_000.0).contains(&rate), "{rate}");
     }
 
     #[tokio::test(start_paused = true)]

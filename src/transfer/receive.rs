@@ -1,8 +1,8 @@
 //! The far end of a push where our own program is: bundles are hashed while they are written.
 //!
 //! It speaks as the script of [`bundle`](super::bundle) does, which stands in where the program is
-//! not: `NUMBER LENGTH BYTES` and a tar stream in, lines between `or begin NUMBER` and
-//! `or over NUMBER` out.
+//! not: `NUMBER LENGTH BYTES` and a tar stream in, or with `zstd` at the end of that line a frame
+//! that holds one; lines between `or begin NUMBER` and `or over NUMBER` out.
 
 mod place;
 mod unpack;
@@ -17,6 +17,7 @@ use std::{
 };
 
 use self::unpack::Unpacked;
+use super::{ferry::TAKES, squeeze::Expanded};
 
 /// Bytes read at once.
 const AT_ONCE: usize = 1 << 18;
@@ -48,6 +49,8 @@ fn bundles(
     mut input: impl BufRead,
     mut output: impl Write + Send,
 ) -> io::Result<()> {
+    writeln!(output, "{TAKES}")?;
+    output.flush()?;
     thread::scope(|scope| {
         let (unpacked, landing) = mpsc::sync_channel(0);
         let landing = scope.spawn(move || {
@@ -60,7 +63,10 @@ fn bundles(
         });
         while let Some(header) = header(&mut input)? {
             let berth = dir.join(header.number.to_string());
-            let bundle = unpack::unpack(&berth, (&mut input).take(header.length));
+            let bundle = match header.squeezed {
+                true => unpack::unpack(&berth, Expanded::frame(&mut input)?),
+                false => unpack::unpack(&berth, (&mut input).take(header.length)),
+            };
             if unpacked.send((header.number, berth, bundle)).is_err() {
                 break;
             }
@@ -79,6 +85,7 @@ type Landing = (u64, PathBuf, io::Result<Unpacked>);
 struct Header {
     number: u64,
     length: u64,
+    squeezed: bool,
 }
 
 fn header(input: &mut impl BufRead) -> io::Result<Option<Header>> {
@@ -89,7 +96,11 @@ fn header(input: &mut impl BufRead) -> io::Result<Option<Header>> {
     }
     let mut words = line.split_ascii_whitespace().map(str::parse);
     match (words.next(), words.next()) {
-        (Some(Ok(number)), Some(Ok(length))) => Ok(Some(Header { number, length })),
+        (Some(Ok(number)), Some(Ok(length))) => Ok(Some(Header {
+            number,
+            length,
+            squeezed: line.trim_end().ends_with(" zstd"),
+        })),
         _ => {
             let what = format!("`{}` does not announce a bundle", line.escape_debug());
             Err(io::Error::new(io::ErrorKind::InvalidData, what))
@@ -152,4 +163,54 @@ fn kept(name: &str, error: &io::Error) -> String {
 
 fn one_line(error: &io::Error) -> String {
     error.to_string().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{drive::Piece, layout::Layout, pack, squeeze::Squeeze},
+        *,
+    };
+
+    #[test]
+    fn bundles_land_whether_they_come_compressed_or_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("from"), "NAXIS = 2\n".repeat(100_000)).unwrap();
+        let mut input = Vec::new();
+        for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            let pieces = [Piece {
+                index: 0,
+                from: at("from"),
+                to: at(name),
+                size: 1_000_000,
+                hash: None,
+                key: None,
+            }];
+            let layout = Layout::of(&pieces);
+            let length = pack::length(&pieces, &layout);
+            let header = move |squeezed| {
+                let how = if squeezed { " zstd" } else { "" };
+                format!("{number} {length} 1000000{how}\n")
+            };
+            let mut out = match number {
+                2 => Squeeze::never(&mut input, header).unwrap(),
+                _ => Squeeze::new(&mut input, None, header),
+            };
+            let hashes = pack::pack(&pieces, &layout, &mut out).unwrap();
+            assert!(hashes.iter().all(Result::is_ok));
+            out.finish().unwrap();
+        }
+        assert!(input.len() < 1_100_000, "{} bytes", input.len());
+        let mut said = Vec::new();
+        receive(&at("staging/s"), "w", input.as_slice(), &mut said).unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.starts_with("or takes zstd\nor begin 1\nor end\nor over 1\n"),
+            "{said}"
+        );
+        for name in ["a", "b", "c"] {
+            assert_eq!(fs::read(at(name)).unwrap(), fs::read(at("from")).unwrap());
+        }
+    }
 }

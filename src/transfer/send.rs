@@ -9,16 +9,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Hash, pack};
+use super::{Hash, pack, squeeze::Squeeze};
 use crate::connection::unescape_b;
 
 /// Bytes written at once.
 const AT_ONCE: usize = 1 << 18;
 
-/// For each line `NUMBER LINES …` and so many paths with `printf %b` escapes: writes, between
+/// For each line `NUMBER LINES HOW …` and so many paths with `printf %b` escapes: writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each named by the
 /// number of its line, and behind it their checksums as `sha256sum` prints them. A file that changes
-/// its length meanwhile has none.
+/// its length meanwhile has none. Where the line ends in `zstd` and it pays, a frame holds the tar
+/// stream, and `or begin NUMBER zstd` says so.
 ///
 /// # Errors
 /// When `requests` or `out` fail. Files that are not there or cannot be read are left out.
@@ -32,16 +33,22 @@ pub fn send(requests: impl Read, out: impl Write) -> io::Result<()> {
             let what = format!("`{}` does not ask for files", request.escape_debug());
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         };
-        writeln!(out, "or begin {number}")?;
+        let begin = format!("or begin {number}");
+        let announce = move |squeezed| begin + if squeezed { " zstd\n" } else { "\n" };
+        let mut squeezed = match words.nth(1) {
+            Some("zstd") => Squeeze::new(&mut out, None, announce),
+            _ => Squeeze::never(&mut out, announce)?,
+        };
         let mut sums = String::new();
         for (line, text) in lines.by_ref().take(paths).enumerate() {
             let path = PathBuf::from(OsString::from_vec(unescape_b(&text?)));
-            if let Some(hash) = one(&path, &name(line), &mut out)? {
+            if let Some(hash) = one(&path, &name(line), &mut squeezed)? {
                 // Writing to a text cannot fail.
                 let _infallible = writeln!(sums, "{hash}  {}", name(line));
             }
         }
-        pack::end(&mut out)?;
+        pack::end(&mut squeezed)?;
+        squeezed.finish()?;
         writeln!(out, "{sums}or over {number}")?;
         out.flush()?;
     }
@@ -72,4 +79,37 @@ fn opened(path: &Path) -> io::Result<(File, u64, u32)> {
     let file = File::open(path)?;
     let found = file.metadata()?;
     Ok((file, found.len(), found.permissions().mode() & 0o777))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn asked_for(path: &Path, how: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let request = format!("5 1 {how}\n{}\n", path.display());
+        send(request.as_bytes(), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_is_asked_for_comes_compressed_only_if_that_is_asked_for_and_pays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("table");
+        fs::write(&path, "0.5 0.5 0.5\n".repeat(100_000)).unwrap();
+        let plain = asked_for(&path, "-");
+        let squeezed = asked_for(&path, "- zstd");
+        assert!(plain.starts_with(b"or begin 5\n") && plain.len() > 1_200_000);
+        assert!(squeezed.starts_with(b"or begin 5 zstd\n") && squeezed.len() < 12_000);
+        let end = format!("{}  n/0\nor over 5\n", Hash::of_file(&path).unwrap());
+        assert!(plain.ends_with(end.as_bytes()) && squeezed.ends_with(end.as_bytes()));
+
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+            .take(1_000_000)
+            .collect();
+        fs::write(&path, noise).unwrap();
+        assert!(asked_for(&path, "sums zstd").starts_with(b"or begin 5\n"));
+    }
 }

@@ -14,6 +14,7 @@ use super::{
     far,
     land::{Arrived, Berth},
     send,
+    squeeze::Expanded,
 };
 
 /// What a session brought of one bundle.
@@ -25,7 +26,7 @@ pub(super) struct Brought {
     pub(super) said: String,
 }
 
-/// Takes the files of `pieces` out of the tar stream between `or begin NUMBER` and `or over NUMBER`
+/// Takes the files of `pieces` out of the tar stream, or the frame that holds one, between `or begin NUMBER` and `or over NUMBER`
 /// into the berth, and the checksums behind it.
 ///
 /// # Errors
@@ -36,12 +37,27 @@ pub(super) fn unpack(
     berth: &Berth,
     number: u64,
 ) -> io::Result<Brought> {
-    let begin = format!("or begin {number}\n");
-    while line(stream)? != begin.as_bytes() {}
+    let plain = format!("or begin {number}\n");
+    let squeezed = format!("or begin {number} zstd\n");
+    let is_squeezed = loop {
+        match line(stream)? {
+            line if line == plain.as_bytes() => break false,
+            line if line == squeezed.as_bytes() => break true,
+            _ => {},
+        }
+    };
     let wanted = wanted(pieces);
     let mut brought = Brought::default();
-    let archive = tar::Archive::new(&mut *stream);
-    let whole = entries(archive, pieces, &wanted, berth, &mut brought.arrived).is_ok();
+    let arrived = &mut brought.arrived;
+    let whole = if is_squeezed {
+        let mut frame = Expanded::frame(&mut *stream)?;
+        let whole = entries(&mut frame, pieces, &wanted, berth, arrived).is_ok();
+        // What follows begins behind the frame.
+        io::copy(&mut frame, &mut io::sink())?;
+        whole
+    } else {
+        entries(&mut *stream, pieces, &wanted, berth, arrived).is_ok()
+    };
     let over = format!("or over {number}\n");
     loop {
         let line = line(stream)?;
@@ -87,13 +103,13 @@ fn wanted(pieces: &[Piece]) -> HashMap<Vec<u8>, Vec<usize>> {
 }
 
 fn entries(
-    mut archive: tar::Archive<impl Read>,
+    content: impl Read,
     pieces: &[Piece],
     wanted: &HashMap<Vec<u8>, Vec<usize>>,
     berth: &Berth,
     arrived: &mut HashMap<usize, Arrived>,
 ) -> io::Result<()> {
-    for entry in archive.entries()? {
+    for entry in tar::Archive::new(content).entries()? {
         let mut entry = entry?;
         let Some(places) = wanted.get(absolute(&entry.path_bytes())) else {
             continue;
