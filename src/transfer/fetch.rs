@@ -22,9 +22,9 @@ use super::{
     sluice,
     squeeze::Expanded,
 };
-use crate::connection::{Host, LinkError, escaped_lines};
+use crate::connection::{Host, LinkError, escape_b};
 
-/// Reads a line `NUMBER LINES HOW` and so many paths for each bundle; writes, between
+/// Reads a line `NUMBER LINES HOW` and so many paths for each bundle, as [`names()`] makes them; writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, under `./PATH`, and
 /// behind it, if HOW is `sums`, their checksums. `$1` and `$2` are our own program, which does this in
 /// place of the script where it is there, under [`send::name`](super::send::name).
@@ -40,6 +40,7 @@ while read -r k n how _; do
     quoted=
     while [ "$n" -gt 0 ] && IFS= read -r p; do
         n=$((n - 1))
+        case $p in /*) d=${p%/*} ;; *) p=$d/$p ;; esac
         case $p in *\\*) p=$(printf '%b.' "$p"); p=${p%.} ;; esac
         case $p in *\\*) quoted=yes ;; esac
         [ -f "$p" ] && [ -r "$p" ] && set -- "$@" ".$p"
@@ -88,7 +89,7 @@ pub(super) async fn bundle(
         return Ok(settled);
     };
     let sources: BTreeSet<&Path> = pieces.iter().map(|piece| piece.from.as_path()).collect();
-    let list = escaped_lines(sources);
+    let list = names(&sources);
     let shared = Arc::new(pieces);
     let brought = freights.bring(stream, &list, &shared, berth).await?;
     let pieces = Arc::unwrap_or_clone(shared);
@@ -108,6 +109,23 @@ pub(super) async fn bundle(
     let landing = tokio::task::spawn_blocking(move || berth.land(pieces, arrived, &brought.said));
     settled.extend(landing.await.map_err(far::stopped("landing a bundle"))?);
     Ok(settled)
+}
+
+/// A line for each path; one that lies beside the path before it is told by its name alone.
+fn names(paths: &BTreeSet<&Path>) -> String {
+    let mut list = String::new();
+    let mut beside = None;
+    for path in paths {
+        let parent = path.parent();
+        let told = match path.file_name() {
+            Some(name) if parent == beside => name,
+            _ => path.as_os_str(),
+        };
+        beside = parent;
+        escape_b(told.as_bytes(), &mut list);
+        list.push('\n');
+    }
+    list
 }
 
 fn cut(piece: Piece, why: &str) -> (Piece, Settled) {
@@ -256,6 +274,13 @@ fn permit(path: &Path, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_beside_the_path_before_is_told_by_its_name() {
+        let paths = ["/a/1", "/a/2", "/a/b/1", "/a/b/2 3", "/c"].map(Path::new);
+        let list = names(&paths.into_iter().collect());
+        assert_eq!(list, "/a/1\n2\n/a/b/1\n2 3\n/c\n");
+    }
 
     #[test]
     fn permissions_are_read_as_ls_writes_them() {

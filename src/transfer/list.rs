@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use super::{Item, far};
@@ -69,8 +70,9 @@ pub fn outward(sources: &[PathBuf], into: &Path) -> Result<Vec<Item>, ListError>
     Ok(items)
 }
 
-/// Reads directories and files as lines; prints size and path of each file below them, as blocks
-/// that end in NUL.
+/// Reads directories and files as lines; prints the files below them, as blocks that end in NUL:
+/// `NUMBER SIZE PATH`, or where `find` can, behind `from NUMBER`, `d DEPTH NAME` for a directory and
+/// `f DEPTH SIZE NAME` for a file in it, which is a fraction of the bytes.
 const WALK: &str = r#"
 k=0
 gnu=no
@@ -78,7 +80,9 @@ find / -prune -printf '' 2>/dev/null && gnu=yes
 while IFS= read -r p; do
     case $p in *\\*) p=$(printf '%b.' "$p"); p=${p%.} ;; esac
     if [ ! -e "$p" ]; then printf 'missing %s\000' "$k"
-    elif [ $gnu = yes ]; then find -L "$p" -type f -printf "$k %s %p\\0"
+    elif [ $gnu = yes ]; then
+        printf 'from %s\000' "$k"
+        find -L "$p" -type d -printf 'd %d %f\0' -o -type f -printf 'f %d %s %f\0'
     else
         find -L "$p" -type f -exec sh -c 'k=$1; shift; for f; do printf "%s %s %s\000" "$k" "$(wc -c <"$f")" "$f"; done' sh "$k" {} +
     fi
@@ -103,19 +107,19 @@ pub async fn homeward(
     let output = host.script_fed(WALK, &[], Some(list.as_bytes())).await?;
     let mut items = Vec::new();
     let mut ended = false;
+    let mut place = Place::default();
     for block in output.stdout.split(|byte| *byte == 0) {
         if block == b"end" {
             ended = true;
         } else if let Some(number) = block.strip_prefix(b"missing ") {
-            let number = number_of(number).and_then(|number| usize::try_from(number).ok());
-            let source = number.and_then(|number| sources.get(number));
+            let source = number_of(number).and_then(|number: usize| sources.get(number));
             return Err(ListError::Missing(source.cloned().unwrap_or_default()));
-        } else if let Some((source, size, path)) = found(block, sources) {
+        } else if let Some((source, size, path)) = place.found(block, sources) {
             let base = source.parent().unwrap_or(Path::new("/"));
-            let kept = path.strip_prefix(base).unwrap_or(path);
+            let kept = path.strip_prefix(base).unwrap_or(&path);
             items.push(Item {
                 local: into.join(kept),
-                remote: path.to_owned(),
+                remote: path,
                 size: Some(size),
                 hash: None,
             });
@@ -128,16 +132,70 @@ pub async fn homeward(
     Ok(items)
 }
 
-/// `NUMBER SIZE PATH`.
-fn found<'a>(block: &'a [u8], sources: &'a [PathBuf]) -> Option<(&'a Path, u64, &'a Path)> {
-    let mut words = block.splitn(3, |byte| *byte == b' ');
-    let number = usize::try_from(number_of(words.next()?)?).ok()?;
-    let size = number_of(words.next()?)?;
-    let path = Path::new(OsStr::from_bytes(words.next()?));
-    Some((sources.get(number)?, size, path))
+/// Where a walk is.
+#[derive(Debug, Default)]
+struct Place {
+    /// Which of the sources it began at.
+    source: usize,
+    /// The directory at each depth; at depth 0 the source itself.
+    directories: Vec<PathBuf>,
 }
 
-fn number_of(digits: &[u8]) -> Option<u64> {
+impl Place {
+    /// The file that a block of [`WALK`] tells of: its source, size and path.
+    fn found<'a>(
+        &mut self,
+        block: &[u8],
+        sources: &'a [PathBuf],
+    ) -> Option<(&'a Path, u64, PathBuf)> {
+        let (word, rest) = word(block)?;
+        match word {
+            b"from" => {
+                self.source = number_of(rest)?;
+                self.directories.clear();
+                None
+            },
+            b"d" => {
+                let (depth, name) = word_number(rest)?;
+                let path = self.path(depth, name, sources)?;
+                self.directories.truncate(depth);
+                self.directories.push(path);
+                None
+            },
+            b"f" => {
+                let (depth, rest) = word_number(rest)?;
+                let (size, name) = word_number(rest)?;
+                let path = self.path(depth, name, sources)?;
+                Some((sources.get(self.source)?, size, path))
+            },
+            number => {
+                let (size, path) = word_number(rest)?;
+                let source = sources.get(number_of::<usize>(number)?)?;
+                Some((source, size, Path::new(OsStr::from_bytes(path)).to_owned()))
+            },
+        }
+    }
+
+    fn path(&self, depth: usize, name: &[u8], sources: &[PathBuf]) -> Option<PathBuf> {
+        match depth.checked_sub(1) {
+            None => sources.get(self.source).cloned(),
+            Some(above) => Some(self.directories.get(above)?.join(OsStr::from_bytes(name))),
+        }
+    }
+}
+
+/// What stands before the first blank, and what behind it.
+fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut words = text.splitn(2, |byte| *byte == b' ');
+    Some((words.next()?, words.next()?))
+}
+
+fn word_number<N: FromStr>(text: &[u8]) -> Option<(N, &[u8])> {
+    let (number, rest) = word(text)?;
+    Some((number_of(number)?, rest))
+}
+
+fn number_of<N: FromStr>(digits: &[u8]) -> Option<N> {
     std::str::from_utf8(digits).ok()?.trim().parse().ok()
 }
 
@@ -169,6 +227,36 @@ mod tests {
                 ("/scratch/night/a", 1),
                 ("/scratch/night/b/2", 2),
                 ("/scratch/night/link", 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_walk_tells_only_names_and_every_path_is_known() {
+        let sources = ["/s/night".into(), "/s/one".into()];
+        let said: [&[u8]; 9] = [
+            b"from 0",
+            b"d 0 night",
+            b"f 1 5 a b",
+            b"d 1 raw",
+            b"f 2 6 \xff",
+            b"f 1 7 last",
+            b"from 1",
+            b"f 0 8 one",
+            b"1 9 /s/one",
+        ];
+        let mut place = Place::default();
+        let found = said.iter().filter_map(|block| place.found(block, &sources));
+        let found: Vec<(u64, PathBuf)> = found.map(|(_, size, path)| (size, path)).collect();
+        let odd = Path::new("/s/night/raw").join(OsStr::from_bytes(b"\xff"));
+        assert_eq!(
+            found,
+            [
+                (5, "/s/night/a b".into()),
+                (6, odd),
+                (7, "/s/night/last".into()),
+                (8, "/s/one".into()),
+                (9, "/s/one".into()),
             ]
         );
     }

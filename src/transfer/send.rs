@@ -15,7 +15,7 @@ use crate::connection::unescape_b;
 /// Bytes written at once.
 const AT_ONCE: usize = 1 << 18;
 
-/// For each line `NUMBER LINES HOW …` and so many paths with `printf %b` escapes: writes, between
+/// For each line `NUMBER LINES HOW …` and so many paths with `printf %b` escapes, or names of files beside the path before: writes, between
 /// `or begin NUMBER` and `or over NUMBER`, a tar stream of those that are files, each named by the
 /// number of its line, and behind it their checksums as `sha256sum` prints them. A file that changes
 /// its length meanwhile has none. Where the line ends in `zstd` and it pays, a frame holds the tar
@@ -40,8 +40,11 @@ pub fn send(requests: impl Read, out: impl Write) -> io::Result<()> {
             _ => Squeeze::never(&mut out, announce)?,
         };
         let mut sums = String::new();
+        let mut directory = PathBuf::new();
         for (line, text) in lines.by_ref().take(paths).enumerate() {
-            let path = PathBuf::from(OsString::from_vec(unescape_b(&text?)));
+            // Alone, a name stands beside the path before it.
+            let path = directory.join(OsString::from_vec(unescape_b(&text?)));
+            directory = path.parent().unwrap_or(Path::new("/")).to_owned();
             if let Some(hash) = one(&path, &name(line), &mut squeezed)? {
                 // Writing to a text cannot fail.
                 let _infallible = writeln!(sums, "{hash}  {}", name(line));
