@@ -14,15 +14,16 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use outrigger::{
+    config::site::SourceHost,
     connection::Host,
     state::run_dir::decision::SentProgram,
     transfer::{
         self, Engine, FarProgram, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress,
-        Quiet, TransferError, TransferOptions,
+        Quiet, Spread, TransferError, TransferOptions,
     },
 };
 use sshd::Sshd;
@@ -48,6 +49,7 @@ fn options(site: &Path) -> TransferOptions<'static> {
         bundle: 64 << 20,
         limit: None,
         compress: true,
+        spread: Arc::default(),
         program: None,
         until: None,
         staging: site.join("staging"),
@@ -701,6 +703,55 @@ async fn large_files_are_compressed_both_ways_where_that_pays(#[case] compress: 
     for word in ["expand", "squeeze"] {
         assert_eq!(asked.lines().any(|said| said == word), compress, "{asked}");
     }
+}
+
+#[rstest::rstest]
+#[case::which_send_them("exec REAL \"$@\"", true)]
+#[case::which_go_away_in_the_middle_of_a_file("REAL \"$@\" | { head -c 1500; kill 0; }", true)]
+#[case::which_do_not_have_our_program("exit 127", true)]
+#[case::which_do_not_answer("", false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_lie_on_other_hosts_here_are_read_by_those(
+    #[case] program: &str,
+    #[case] answers: bool,
+) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let real = program.replace("REAL", env!("CARGO_BIN_EXE_outrigger"));
+    let (program, asked) = listened_to(&sshd, &real);
+    let from = sshd.path().join("from");
+    let config = sshd.path().join("ssh_config");
+    let command = match answers {
+        true => ["ssh", "-F", config.to_str().unwrap()]
+            .map(str::to_owned)
+            .into(),
+        false => vec!["false".to_owned()],
+    };
+    let disk = |name: &str| SourceHost {
+        host: "site".into(),
+        under: from.join(name),
+        program: program.clone(),
+        command: command.clone(),
+    };
+    let disks = [disk("d2"), disk("d3"), disk("d3/of/another"), disk("d8")];
+    let opts = TransferOptions {
+        spread: Arc::new(Spread::over(&disks)),
+        ..options(sshd.path())
+    };
+    let mut files = odd_items(&from, &sshd.path().join("to"));
+    let large: Vec<u8> = (0..20_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
+    fs::write(from.join("d8/large"), &large).unwrap();
+    files.push((from.join("d8/large"), sshd.path().join("to/large"), large));
+    let items: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
+    let sent = transfer::push(&host, &items, &opts, &Quiet).await.unwrap();
+    assert!(sent.iter().all(done), "{sent:?}");
+    for (_, to, content) in &files {
+        assert!(fs::read(to).unwrap() == *content, "{}", to.display());
+    }
+    let asked = fs::read_to_string(asked).unwrap_or_default();
+    assert_eq!(asked.lines().any(|word| word == "send"), answers, "{asked}");
+    assert_eq!(sshd.logins() > 1, answers);
 }
 
 #[tokio::test(flavor = "multi_thread")]

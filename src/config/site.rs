@@ -1,5 +1,7 @@
 //! `outrigger.yaml`: sites and how they are reached (design §7).
 
+mod transfer;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -10,6 +12,8 @@ use std::{
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use transfer::{Engine, SourceHost, Transfer, TransferProgram};
 
 use super::units::{Bytes, Seconds};
 
@@ -456,54 +460,6 @@ pub struct SshConnection {
     pub scp: PathBuf,
 }
 
-/// How files travel to and from a site.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Transfer {
-    /// Parallel streams on each line; never more than the connection's sessions.
-    pub streams: u32,
-    /// What carries the files.
-    pub engine: Engine,
-    /// Most bytes that travel as one: what a lost link can cost a stream.
-    pub bundle: Bytes,
-    /// Most bytes a second, all streams together; as fast as it goes if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Bytes>,
-    /// Whether what travels is compressed where that pays.
-    pub compress: bool,
-    /// `outrigger` on the site, which hashes files while it writes or sends them. If absent,
-    /// `worker.binary`, else what is sent there once many small files have shown that it is missed.
-    /// Where it does not run, or is of another version, sh, tar and sha256sum do its work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub program: Option<TransferProgram>,
-}
-
-/// Which program of ours takes part in transfers at the far end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum TransferProgram {
-    /// None, and none is sent.
-    #[serde(with = "none_word")]
-    #[schemars(with = "none_word::NoneWord")]
-    None,
-    /// The one at this path; absolute.
-    At(PathBuf),
-}
-
-/// What carries files to and from a site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// Tar streams and ranges of large files, hashed on the way. The site needs sh, tar and
-    /// sha256sum.
-    #[default]
-    Tar,
-    /// `scp`, several at once: for sites that let nothing else carry files.
-    Scp,
-    /// `rsync`, where both sides have it.
-    Rsync,
-}
-
 /// How names of one URI scheme turn into paths (spec/remote.md §3, rules R1–R3).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -676,19 +632,6 @@ impl Default for WorkerSettings {
             program: None,
             transport: Transport::default(),
             silence: Seconds(60),
-        }
-    }
-}
-
-impl Default for Transfer {
-    fn default() -> Self {
-        Self {
-            streams: 2,
-            engine: Engine::default(),
-            bundle: Bytes(64 << 20),
-            limit: None,
-            compress: true,
-            program: None,
         }
     }
 }

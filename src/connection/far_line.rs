@@ -12,7 +12,7 @@ pub(super) const MOST_BYTES: usize = 120_000;
 /// pair of single quotes: it holds no newline, quote, `!` or backslash of its own, which csh
 /// reads differently. The far `sh` stays in between so that an end by signal N arrives as exit
 /// code 128 + N: the multiplex protocol itself has no word for it.
-pub(super) fn far_line(argv: &[&[u8]]) -> String {
+pub(crate) fn far_line(argv: &[&[u8]]) -> String {
     let mut line = String::from(r#"exec sh -c 'eval "$(printf %b "$1")"; exit $?' sh '"#);
     for (n, word) in argv.iter().enumerate() {
         if n > 0 {

@@ -31,7 +31,7 @@ mod told;
 
 pub use dial::dial;
 pub use error::LinkError;
-pub(crate) use far_line::{escape_b, escaped_lines, unescape_b};
+pub(crate) use far_line::{escape_b, escaped_lines, far_line, unescape_b};
 pub use host::Host;
 pub use master::Patience;
 pub use notice::observe;

@@ -13,7 +13,9 @@ use super::{
     program::ours,
     rate::Pace,
     sessions::ended_early,
-    sluice, squeeze,
+    sluice,
+    spread::Spread,
+    squeeze,
 };
 
 /// `$1` directory for the session, `$2` word for temporary names, `$3` and `$4` our own program,
@@ -120,6 +122,7 @@ pub(super) async fn send(
     ferries: Arc<Ferries>,
     stream: usize,
     pieces: Vec<Piece>,
+    spread: Arc<Spread>,
     pace: Option<Pace>,
 ) -> BatchResult {
     let layout = Layout::of(&pieces);
@@ -136,10 +139,13 @@ pub(super) async fn send(
         format!("{number} {length} {bytes}{how}\n")
     };
     let pace = pace.filter(|_| ferries.takes_squeezed(stream));
+    let read = Arc::clone(&spread);
     let packing = tokio::task::spawn_blocking(move || {
+        let mut reader = read.reader(&pieces);
         let hashes = squeeze::through(inlet, pace.as_ref(), header, |out| {
-            pack::pack(&pieces, &layout, out)
+            pack::pack(&pieces, &layout, &mut reader, out)
         });
+        reader.finish();
         (pieces, hashes)
     });
     let (said, packed) = ferries.carry(stream, number, content, packing).await?;
@@ -153,6 +159,12 @@ pub(super) async fn send(
             // Where the far end wanted no more, no hash is known, and nothing has landed.
             let hash = hashes.as_ref().ok().and_then(|hashes| hashes.get(place));
             let settled = match hash {
+                // A host that went away in the middle of a file has not spoken for the file.
+                Some(Err(error @ TransferError::Read { .. }))
+                    if spread.host_of(&piece.from).is_some() =>
+                {
+                    Settled::Again(error.clone())
+                },
                 Some(Err(error)) => Settled::Failed(error.clone()),
                 Some(Ok(hash)) => answer.settle(&piece, place, Some(*hash)),
                 None => answer.settle(&piece, place, None),

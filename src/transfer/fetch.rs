@@ -89,7 +89,7 @@ pub(super) async fn bundle(
         return Ok(settled);
     };
     let sources: BTreeSet<&Path> = pieces.iter().map(|piece| piece.from.as_path()).collect();
-    let list = names(&sources);
+    let list = names(sources);
     let shared = Arc::new(pieces);
     let brought = freights.bring(stream, &list, &shared, berth).await?;
     let pieces = Arc::unwrap_or_clone(shared);
@@ -111,8 +111,21 @@ pub(super) async fn bundle(
     Ok(settled)
 }
 
+/// What prints a part of a file, as [`RANGE`] does without our program.
+pub(super) fn range(path: &Path, part: &Part) -> Vec<Vec<u8>> {
+    let (from, blocks) = (part.from, part.bytes.div_ceil(BLOCK));
+    let script: [&[u8]; 4] = [b"sh", b"-c", RANGE.as_bytes(), b"sh"];
+    let numbers = [from, blocks].map(|number| number.to_string().into_bytes());
+    let mut words: Vec<Vec<u8>> = script.map(<[u8]>::to_vec).into();
+    words.push(path.as_os_str().as_bytes().to_vec());
+    words.extend(numbers);
+    // No program of ours is asked to compress.
+    words.resize(words.len() + 2, Vec::new());
+    words
+}
+
 /// A line for each path; one that lies beside the path before it is told by its name alone.
-fn names(paths: &BTreeSet<&Path>) -> String {
+pub(super) fn names<'p>(paths: impl IntoIterator<Item = &'p Path>) -> String {
     let mut list = String::new();
     let mut beside = None;
     for path in paths {
@@ -278,7 +291,7 @@ mod tests {
     #[test]
     fn what_lies_beside_the_path_before_is_told_by_its_name() {
         let paths = ["/a/1", "/a/2", "/a/b/1", "/a/b/2 3", "/c"].map(Path::new);
-        let list = names(&paths.into_iter().collect());
+        let list = names(paths);
         assert_eq!(list, "/a/1\n2\n/a/b/1\n2 3\n/c\n");
     }
 

@@ -32,6 +32,7 @@ mod send;
 mod sessions;
 mod sluice;
 mod source;
+mod spread;
 mod squeeze;
 mod streams;
 mod unpack;
@@ -50,6 +51,7 @@ pub use plan::{Load, Part};
 pub use pull::Pull;
 pub use receive::receive;
 pub use send::send;
+pub use spread::Spread;
 pub use squeeze::{expand, squeeze};
 pub use verify::{Verdict, verify};
 
@@ -215,6 +217,8 @@ pub struct TransferOptions<'a> {
     pub limit: Option<u64>,
     /// Whether what travels is compressed where that pays; our own program must be on the site.
     pub compress: bool,
+    /// Hosts here that have data on their own disks.
+    pub spread: Arc<Spread>,
     /// Our own program on the site, if it may be there or be sent there.
     pub program: Option<FarProgram>,
     /// When the link ends: nothing begins that would not be done by then.
@@ -243,6 +247,7 @@ impl<'a> TransferOptions<'a> {
             bundle: site.transfer.bundle.0,
             limit: site.transfer.limit.map(|limit| limit.0),
             compress: site.transfer.compress,
+            spread: Arc::new(Spread::over(&site.transfer.sources)),
             program: program::of(site, own, ledger),
             until: left.map(|left| Instant::now() + left),
             staging: site.staging(),

@@ -2,16 +2,15 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
     io::{self, Read, Write},
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    os::unix::ffi::OsStrExt,
     path::PathBuf,
 };
 
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
-use super::{Hash, TransferError, drive::Piece, layout::Layout, source};
+use super::{Hash, TransferError, drive::Piece, layout::Layout, source, spread::Reader};
 use crate::connection::{escape_b, escaped_lines};
 
 /// Members of the bundle beside the files: the directories, the odd names, the checksums, and
@@ -21,7 +20,8 @@ pub(super) const ODD: &str = "m";
 pub(super) const SUMS: &str = "s";
 pub(super) const END: &str = "e";
 
-const BLOCK: usize = 512;
+/// Bytes of a block of a tar stream.
+pub(super) const BLOCK: usize = 512;
 
 /// Bytes that [`pack()`] writes for these pieces.
 pub(super) fn length(pieces: &[Piece], layout: &Layout) -> u64 {
@@ -46,6 +46,7 @@ pub(super) fn length(pieces: &[Piece], layout: &Layout) -> u64 {
 pub(super) fn pack(
     pieces: &[Piece],
     layout: &Layout,
+    reader: &mut Reader<'_>,
     out: &mut impl Write,
 ) -> io::Result<Vec<Result<Hash, TransferError>>> {
     let mut left = length(pieces, layout);
@@ -57,8 +58,8 @@ pub(super) fn pack(
     member(out, ODD, odd(pieces, layout).as_bytes())?;
     let mut hashes = Vec::with_capacity(pieces.len());
     let mut sums = Vec::with_capacity(pieces.len());
-    for (piece, name) in pieces.iter().zip(&layout.names) {
-        let hash = file(out, piece, name)?;
+    for (place, (piece, name)) in pieces.iter().zip(&layout.names).enumerate() {
+        let hash = file(out, piece, name, reader.open(place, piece))?;
         if let Ok(hash) = &hash {
             sums.push(format!("{hash}  {name}\n"));
         }
@@ -116,8 +117,12 @@ fn sum_line(name: &str) -> u64 {
 
 /// Bytes of a member: its header and its content in whole blocks.
 fn padded(bytes: u64) -> u64 {
-    let block = to_u64(BLOCK);
-    block + bytes.div_ceil(block) * block
+    to_u64(BLOCK) + filled(bytes)
+}
+
+/// So many bytes of content in whole blocks.
+pub(super) fn filled(bytes: u64) -> u64 {
+    bytes.div_ceil(to_u64(BLOCK)) * to_u64(BLOCK)
 }
 
 fn to_u64(bytes: usize) -> u64 {
@@ -129,11 +134,8 @@ fn file(
     out: &mut impl Write,
     piece: &Piece,
     name: &str,
+    opened: io::Result<(Box<dyn Read + '_>, u32)>,
 ) -> io::Result<Result<Hash, TransferError>> {
-    let opened = File::open(&piece.from).and_then(|file| {
-        let mode = file.metadata()?.permissions().mode();
-        Ok((file, mode))
-    });
     let (mut source, mode) = match opened {
         Ok(opened) => opened,
         Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),

@@ -19,7 +19,9 @@ use super::{
     placing::placing,
     plan::{BLOCK, Part},
     rate::{Governor, Pace},
-    sluice, source, squeeze,
+    sluice, source,
+    spread::Spread,
+    squeeze,
 };
 use crate::connection::{Host, LinkError, Output};
 
@@ -85,6 +87,8 @@ pub(super) fn directory(stage: &Stage, piece: &Piece, part: &Part) -> PathBuf {
 /// How the bytes of a part go.
 #[derive(Debug, Clone)]
 pub(super) struct Road {
+    /// Hosts here that have data.
+    pub(super) spread: Arc<Spread>,
     pub(super) governor: Arc<Governor>,
     /// Compressed where that pays, if our program can expand it at the far end.
     pub(super) squeeze: Option<(Pace, PathBuf)>,
@@ -108,7 +112,7 @@ pub(super) async fn send(
             None => |_| String::new(),
         };
         let read = squeeze::through(inlet, pace.as_ref(), announce, |out| {
-            read(&piece, part, out)
+            read(&piece, part, &road.spread, out)
         });
         (piece, read)
     });
@@ -171,10 +175,11 @@ pub(super) async fn assemble(
     turn: usize,
     piece: Piece,
     part: Part,
+    spread: Arc<Spread>,
 ) -> Result<(Piece, Settled), LinkError> {
     let from = piece.from.clone();
     let known = piece.hash;
-    let hashing = tokio::task::spawn_blocking(move || match known {
+    let hashing = tokio::task::spawn_blocking(move || match known.or_else(|| spread.hash(&from)) {
         Some(hash) => Ok(hash),
         None => Hash::of_file(&from).map_err(|error| source::unreadable(&from, &error)),
     });
@@ -255,11 +260,19 @@ pub(super) async fn discard(
 }
 
 /// The bytes of a part into `out`. The inner error is the source's.
-fn read(piece: &Piece, part: Part, out: &mut impl Write) -> io::Result<Result<(), TransferError>> {
-    let opened = File::open(&piece.from).and_then(|mut file| {
+fn read(
+    piece: &Piece,
+    part: Part,
+    spread: &Spread,
+    out: &mut impl Write,
+) -> io::Result<Result<(), TransferError>> {
+    let here = || {
+        let mut file = File::open(&piece.from)?;
         file.seek(SeekFrom::Start(part.from * BLOCK))?;
-        Ok(file)
-    });
+        Ok(Box::new(file) as Box<dyn Read>)
+    };
+    let there = spread.range(&piece.from, &part);
+    let opened = there.map_or_else(here, |range| Ok(Box::new(range)));
     let file = match opened {
         Ok(file) => file,
         Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),

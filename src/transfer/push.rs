@@ -1,7 +1,7 @@
 //! Home to site over ssh.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +15,7 @@ use super::{
     plan, program,
     rate::Pace,
     source,
+    spread::Spread,
 };
 use crate::connection::{Host, LinkError};
 
@@ -80,13 +81,14 @@ pub(super) async fn push(
     };
     let bytes = bundled(&lacking);
     let planned = match opts.engine {
-        Engine::Tar => go_on(&stage, &begun, jobs(&lacking, &how)),
+        Engine::Tar => go_on(&stage, &begun, by_source(lacking, &opts.spread, &how)),
         Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
     };
     let engine = opts.engine;
     let work = |turn, job| {
         let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
         let ferries = Arc::clone(&ferries);
+        let spread = Arc::clone(&opts.spread);
         let pace = opts.compress.then(|| Pace::new(&governor, streams));
         let expander = program.clone().filter(|_| begun.expands);
         async move {
@@ -95,18 +97,19 @@ pub(super) async fn push(
             }
             match job {
                 Job::Bundle(pieces) => match engine {
-                    Engine::Tar => bundle::send(ferries, turn, pieces, pace).await,
+                    Engine::Tar => bundle::send(ferries, turn, pieces, spread, pace).await,
                     other => carrier::send(other, host, stage, turn, pieces).await,
                 },
                 Job::Part(piece, of) => {
                     let road = Road {
+                        spread,
                         governor,
                         squeeze: pace.zip(expander),
                     };
                     let one = part::send(host, stage, turn, piece, of, road).await?;
                     Ok(vec![one])
                 },
-                Job::Assemble(piece, of) => part::assemble(host, stage, turn, piece, of)
+                Job::Assemble(piece, of) => part::assemble(host, stage, turn, piece, of, spread)
                     .await
                     .map(|one| vec![one]),
                 Job::Discard(piece, of) => part::discard(host, stage, piece, of)
@@ -125,6 +128,22 @@ pub(super) async fn push(
         program::leave(host, opts, bytes).await;
     }
     Ok(outcomes.finish())
+}
+
+/// Jobs that move `pieces`, such that the hosts here that have them are read at the same time.
+fn by_source(pieces: Vec<Piece>, spread: &Spread, how: &How) -> VecDeque<Job> {
+    let mut sources: BTreeMap<Option<usize>, Vec<Piece>> = BTreeMap::new();
+    for piece in pieces {
+        let host = spread.host_of(&piece.from);
+        sources.entry(host).or_default().push(piece);
+    }
+    let mut queues: Vec<VecDeque<Job>> = sources.values().map(|all| jobs(all, how)).collect();
+    let mut planned = VecDeque::new();
+    while !queues.is_empty() {
+        planned.extend(queues.iter_mut().filter_map(VecDeque::pop_front));
+        queues.retain(|queue| !queue.is_empty());
+    }
+    planned
 }
 
 /// Items whose source can be read, with its state and what is known of its hash.

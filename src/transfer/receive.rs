@@ -168,7 +168,7 @@ fn one_line(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{drive::Piece, layout::Layout, pack, squeeze::Squeeze},
+        super::{drive::Piece, layout::Layout, pack, spread::Spread, squeeze::Squeeze},
         *,
     };
 
@@ -197,7 +197,9 @@ mod tests {
                 2 => Squeeze::never(&mut input, header).unwrap(),
                 _ => Squeeze::new(&mut input, None, header),
             };
-            let hashes = pack::pack(&pieces, &layout, &mut out).unwrap();
+            let spread = Spread::default();
+            let mut reader = spread.reader(&pieces);
+            let hashes = pack::pack(&pieces, &layout, &mut reader, &mut out).unwrap();
             assert!(hashes.iter().all(Result::is_ok));
             out.finish().unwrap();
         }

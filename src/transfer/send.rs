@@ -74,6 +74,15 @@ pub(super) fn name(line: usize) -> String {
     format!("n/{line}")
 }
 
+/// The line of a file that is called so.
+pub(super) fn line(name: &[u8]) -> Option<usize> {
+    std::str::from_utf8(name)
+        .ok()?
+        .strip_prefix("n/")?
+        .parse()
+        .ok()
+}
+
 fn opened(path: &Path) -> io::Result<(File, u64, u32)> {
     // Opening a pipe would wait for its writer.
     if !path.metadata()?.is_file() {

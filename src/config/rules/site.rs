@@ -196,6 +196,23 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     if let Some(TransferProgram::At(program)) = &site.transfer.program {
         absolute(report, program, &path.key("transfer").key("program"));
     }
+    let sources = path.key("transfer").key("sources");
+    for (index, source) in site.transfer.sources.iter().enumerate() {
+        let path = sources.index(index);
+        absolute(report, &source.under, &path.key("under"));
+        report.require(
+            is_one_line(&source.host) && !source.host.starts_with('-') && !source.host.is_empty(),
+            &path.key("host"),
+            format!("`{}` is not the name of a host", source.host.escape_debug()),
+            "",
+        );
+        report.require(
+            !source.command.is_empty(),
+            &path.key("command"),
+            "`command` names no program",
+            "leave it out for ssh",
+        );
+    }
     if let Connection::Ssh(ssh) = &site.connection {
         connection(ssh, &path.key("connection"), report);
     }
