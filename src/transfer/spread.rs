@@ -1,10 +1,11 @@
 //! Data that lies on several hosts here: it is read on the host that has the disk, and not through
-//! a network file system. A host that does not answer costs only speed: its files are read through
-//! their path here.
+//! a network file system. A host that does not answer costs only speed: it is asked no more, and its
+//! files are read through their path here.
 
 mod reading;
 
 use std::{
+    collections::HashSet,
     io::{self, BufReader, Read},
     os::unix::ffi::OsStrExt,
     path::Path,
@@ -22,6 +23,8 @@ use crate::{config::site::SourceHost, connection::far_line};
 pub struct Spread {
     hosts: Vec<SourceHost>,
     idle: Mutex<Vec<(usize, Session)>>,
+    /// Hosts that have failed.
+    lost: Mutex<HashSet<usize>>,
 }
 
 impl Spread {
@@ -30,6 +33,7 @@ impl Spread {
         Self {
             hosts: hosts.to_vec(),
             idle: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 
@@ -51,7 +55,9 @@ impl Spread {
         let range = fetch::range(path, part);
         let output = self.started(path, &range)?;
         let content = Expanded::announced(BufReader::with_capacity(1 << 18, output));
-        // One that says nothing has not been reached.
+        if content.is_err() {
+            self.lose(self.host_of(path)?);
+        }
         content.ok()
     }
 
@@ -71,7 +77,7 @@ impl Spread {
 
     /// Starts `words` on the host that has `path`, without input.
     fn started(&self, path: &Path, words: &[Vec<u8>]) -> Option<Output> {
-        let host = self.hosts.get(self.host_of(path)?)?;
+        let host = self.hosts.get(self.asked_for(path)?)?;
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let mut child = command(host, &words)?
             .stdin(Stdio::null())
@@ -83,9 +89,20 @@ impl Spread {
         Some(Output { stdout, child })
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(usize, Session)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The host that is asked for a file.
+    fn asked_for(&self, path: &Path) -> Option<usize> {
+        let host = self.host_of(path)?;
+        (!held(&self.lost).contains(&host)).then_some(host)
     }
+
+    /// A host that has failed is asked no more.
+    fn lose(&self, host: usize) {
+        held(&self.lost).insert(host);
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `words` on a host.

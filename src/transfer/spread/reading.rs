@@ -14,7 +14,7 @@ use tar::Header;
 
 use super::{
     super::{drive::Piece, fetch, pack, send},
-    Spread, command, end,
+    Spread, command, end, held,
 };
 use crate::config::site::SourceHost;
 
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
     pub(super) fn begin(spread: &'a Spread, pieces: &[Piece]) -> Self {
         let mut lists: HashMap<usize, Vec<&Path>> = HashMap::new();
         let asked = pieces.iter().map(|piece| {
-            let host = spread.host_of(&piece.from)?;
+            let host = spread.asked_for(&piece.from)?;
             let list = lists.entry(host).or_default();
             list.push(&piece.from);
             Some((host, list.len() - 1))
@@ -74,12 +74,16 @@ impl<'a> Reader<'a> {
         let answers = lists.into_iter().filter_map(|(place, list)| {
             let host = spread.hosts.get(place)?;
             let idle = {
-                let mut idle = spread.idle();
+                let mut idle = held(&spread.idle);
                 let one = idle.iter().position(|(at, _)| *at == place);
                 one.map(|one| idle.swap_remove(one).1)
             };
-            let session = idle.map_or_else(|| Session::open(host), Some)?;
-            Some((place, session.ask(&list).ok()?))
+            let session = idle.map_or_else(|| Session::open(host), Some);
+            let answer = session.and_then(|session| session.ask(&list).ok());
+            if answer.is_none() {
+                spread.lose(place);
+            }
+            Some((place, answer?))
         });
         let answers = answers.collect();
         Self {
@@ -111,8 +115,9 @@ impl<'a> Reader<'a> {
     /// Lets the sessions go that have sent all they were asked for.
     pub(in super::super) fn finish(self) {
         for (host, answer) in self.answers {
-            if let Ok(session) = answer.finish() {
-                self.spread.idle().push((host, session));
+            match answer.finish() {
+                Ok(session) => held(&self.spread.idle).push((host, session)),
+                Err(_) => self.spread.lose(host),
             }
         }
     }
@@ -124,6 +129,7 @@ impl<'a> Reader<'a> {
             Ok(next) => Some((host, next.filter(|next| next.size == piece.size)?.mode)),
             Err(_) => {
                 self.answers.remove(&host);
+                self.spread.lose(host);
                 None
             },
         }
