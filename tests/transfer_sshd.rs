@@ -722,11 +722,11 @@ async fn files_that_lie_on_other_hosts_here_are_read_by_those(
     let (program, asked) = listened_to(&sshd, &real);
     let from = sshd.path().join("from");
     let config = sshd.path().join("ssh_config");
-    let command = match answers {
-        true => ["ssh", "-F", config.to_str().unwrap()]
-            .map(str::to_owned)
-            .into(),
-        false => vec!["false".to_owned()],
+    let command = if answers {
+        let words = ["ssh", "-F", config.to_str().unwrap()];
+        words.map(str::to_owned).into()
+    } else {
+        vec!["false".to_owned()]
     };
     let disk = |name: &str| SourceHost {
         host: "site".into(),

@@ -63,9 +63,10 @@ fn bundles(
         });
         while let Some(header) = header(&mut input)? {
             let berth = dir.join(header.number.to_string());
-            let bundle = match header.squeezed {
-                true => unpack::unpack(&berth, Expanded::frame(&mut input)?),
-                false => unpack::unpack(&berth, (&mut input).take(header.length)),
+            let bundle = if header.squeezed {
+                unpack::unpack(&berth, Expanded::frame(&mut input)?)
+            } else {
+                unpack::unpack(&berth, (&mut input).take(header.length))
             };
             if unpacked.send((header.number, berth, bundle)).is_err() {
                 break;

@@ -44,7 +44,8 @@ pub fn send(requests: impl Read, out: impl Write) -> io::Result<()> {
         for (line, text) in lines.by_ref().take(paths).enumerate() {
             // Alone, a name stands beside the path before it.
             let path = directory.join(OsString::from_vec(unescape_b(&text?)));
-            directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+            let parent = path.parent().unwrap_or(Path::new("/"));
+            parent.clone_into(&mut directory);
             if let Some(hash) = one(&path, &name(line), &mut squeezed)? {
                 // Writing to a text cannot fail.
                 let _infallible = writeln!(sums, "{hash}  {}", name(line));
