@@ -1,5 +1,7 @@
 //! `outrigger transfer …`: files to and from a site, by hand.
 
+mod log;
+
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -24,7 +26,7 @@ use crate::{
     },
     connection::{Host, LinkError, life::Link},
     engine::clock::{Clock, SystemClock},
-    state::Store,
+    state::{self, Store, transfer::Tally},
     transfer::{
         self, HashLedger, Item, Ledger, Load, NoLedger, Outcome, Progress, Pull, TransferOptions,
         Verdict,
@@ -59,6 +61,9 @@ pub(super) enum TransferCommand {
         after_help = "Example:\n  outrigger transfer verify mustang night1/raw --into /scratch/survey/raw"
     )]
     Verify(MoveArgs),
+    /// Tell what was moved lately, by hand and for runs, and what became of it.
+    #[command(after_help = "Example:\n  outrigger transfer log mustang --last 5")]
+    Log(log::LogArgs),
 }
 
 /// What to move, and how.
@@ -104,6 +109,7 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
         TransferCommand::Pull(arguments) => (arguments, Way::Pull),
         TransferCommand::Plan(arguments) => (arguments, Way::Plan),
         TransferCommand::Verify(arguments) => (arguments, Way::Verify),
+        TransferCommand::Log(arguments) => return log::log(global, arguments),
     };
     let loaded = config::load(&global.config)?;
     let site = loaded.site(&arguments.site)?.clone();
@@ -115,7 +121,7 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
     }
     let mut store = match Store::open(&loaded.state_file()) {
         Ok(store) => Some(store),
-        Err(crate::state::StateError::Missing(_)) => None,
+        Err(state::StateError::Missing(_)) => None,
         Err(error) => return Err(error.into()),
     };
     let ledger = store.as_ref().map(Ledger::new).transpose()?;
@@ -128,7 +134,10 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
     let exit = match way {
         Way::Plan => plan(arguments, &site, &options),
         Way::Push if arguments.dry_run => plan(arguments, &site, &options),
-        Way::Push | Way::Pull => block_on(transfer(global, arguments, &site, way, &options))?,
+        Way::Push | Way::Pull => {
+            let journal = store.as_mut().map(Journal);
+            block_on(transfer(global, arguments, &site, way, &options, journal))?
+        },
         Way::Verify => block_on(verify(arguments, &site, hashes))?,
     };
     if let (Some(store), Some(ledger)) = (&mut store, ledger) {
@@ -166,6 +175,7 @@ async fn transfer(
     site: &Site,
     way: Way,
     options: &TransferOptions<'_>,
+    journal: Option<Journal<'_>>,
 ) -> Result<Exit, CliError> {
     let host = open(arguments, site).await?;
     let pull = match way {
@@ -188,10 +198,17 @@ async fn transfer(
     let bytes = items.iter().filter_map(|item| item.size).sum();
     screen.expect(items.len() as u64, bytes);
     let begin = Instant::now();
+    let noted = match journal {
+        Some(journal) => Some(journal.begin(&arguments.site, way, items.len())?),
+        None => None,
+    };
     let outcomes = match pull {
         None => transfer::push(&host, &items, options, &screen).await,
         Some(pull) => pull.bring(&items, &screen).await,
     };
+    if let Some((Journal(store), id)) = noted {
+        store.end_transfer(id, transfer::told(&outcomes), SystemClock.now())?;
+    }
     drop(screen);
     report(
         &items,
@@ -199,6 +216,27 @@ async fn transfer(
         begin.elapsed(),
         arguments.json,
     )
+}
+
+/// Where transfers are written down, in a directory that has a state.db.
+#[derive(Debug)]
+struct Journal<'a>(&'a mut Store);
+
+impl Journal<'_> {
+    fn begin(self, site: &str, way: Way, files: usize) -> Result<(Self, i64), CliError> {
+        let way = match way {
+            Way::Pull => state::transfer::Way::Pull,
+            _ => state::transfer::Way::Push,
+        };
+        let id = self.0.begin_transfer(state::transfer::Begun {
+            site,
+            way,
+            run_id: None,
+            files,
+            at: SystemClock.now(),
+        })?;
+        Ok((self, id))
+    }
 }
 
 /// Failures that are told one by one: thousands of files often fail for one reason.
@@ -210,25 +248,23 @@ fn report(
     spent: Duration,
     as_json: bool,
 ) -> Result<Exit, CliError> {
-    let (mut moved, mut bytes, mut already) = (0u64, 0u64, 0u64);
+    let Tally {
+        moved,
+        bytes,
+        already,
+        ..
+    } = transfer::tally(outcomes);
     let mut failed = Vec::new();
     for (item, outcome) in items.iter().zip(outcomes) {
-        match outcome {
-            Outcome::Done { size, .. } => {
-                moved += 1;
-                bytes += size;
-            },
-            Outcome::AlreadyThere { .. } => already += 1,
-            Outcome::Failed(error) => {
-                if failed.len() < SHOWN {
-                    note(&format!("failed: {error}"));
-                }
-                failed.push(json!({
-                    "local": item.local.to_string_lossy(),
-                    "remote": item.remote.to_string_lossy(),
-                    "why": error.to_string(),
-                }));
-            },
+        if let Outcome::Failed(error) = outcome {
+            if failed.len() < SHOWN {
+                note(&format!("failed: {error}"));
+            }
+            failed.push(json!({
+                "local": item.local.to_string_lossy(),
+                "remote": item.remote.to_string_lossy(),
+                "why": error.to_string(),
+            }));
         }
     }
     if let Some(more) = failed.len().checked_sub(SHOWN).filter(|more| *more > 0) {

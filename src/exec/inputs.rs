@@ -192,7 +192,7 @@ impl Exec<'_> {
                 },
             }
         }
-        for (input, outcome) in going.into_iter().zip(self.push(store, &items).await?) {
+        for (input, outcome) in going.into_iter().zip(self.push(store, run, &items).await?) {
             match outcome {
                 Outcome::Failed(error) => {
                     staging.missing.insert(input.file.id, error.to_string());

@@ -17,6 +17,7 @@ use crate::{
         run::Run,
         run_dir::{self, decision::Decision, files, manifest::FileKind},
         staged::{Staged, StagedKind},
+        transfer::{Begun, Way},
     },
     transfer::{self, Item, Outcome, TransferOptions},
 };
@@ -67,7 +68,10 @@ impl Exec<'_> {
         }
         files::write(run_dir, run_dir::REFUSED, refuse::list(&refused).as_bytes())?;
         let mut bytes = 0_u64;
-        for (item, outcome) in run_items.iter().zip(self.push(store, &run_items).await?) {
+        for (item, outcome) in run_items
+            .iter()
+            .zip(self.push(store, run, &run_items).await?)
+        {
             match outcome {
                 Outcome::Failed(error) => {
                     return Err(Stop::Fail(format!("{}: {error}", item.local.display())));
@@ -105,14 +109,24 @@ impl Exec<'_> {
     pub(super) async fn push(
         &self,
         store: &mut Store,
+        run: &Run,
         items: &[Item],
     ) -> Result<Vec<Outcome>, Stop> {
+        let begun = Begun {
+            site: self.site_name,
+            way: Way::Push,
+            run_id: Some(run.run_id),
+            files: items.len(),
+            at: self.clock.now(),
+        };
+        let id = store.begin_transfer(begun)?;
         let ledger = transfer::Ledger::new(store)?;
         let options =
             TransferOptions::of(self.site_name, self.site, self.program, self.left, &ledger);
         let outcomes = transfer::push(self.host, items, &options, self.progress).await;
         let fresh = ledger.into_fresh();
         store.remember_hashes(&fresh)?;
+        store.end_transfer(id, transfer::told(&outcomes), self.clock.now())?;
         Ok(outcomes?)
     }
 }

@@ -75,7 +75,7 @@ impl Poll<'_> {
         }
         let mut haul = Haul::new(run_dir, decision, journal)?;
         haul.keep(|job| passed.contains(&job));
-        self.bring(store, &mut haul, home).await?;
+        self.bring(store, run, &mut haul, home).await?;
         let mut outcomes = haul.judge();
         outcomes.retain(|outcome| outcome.event == JobEvent::Pass);
         self.run_legacy(store, run, &haul, &mut outcomes, home)

@@ -18,6 +18,7 @@ use crate::{
             manifest::{FileKind, ManifestLine},
             tsv::Field,
         },
+        transfer::{Begun, Way},
     },
     transfer::{self, Hash, Item, Outcome, Pull, TransferOptions},
 };
@@ -47,7 +48,7 @@ impl Poll<'_> {
         let mut haul = Haul::new(run_dir, decision, journal::read(&bytes))?;
         let imported = store.imported_jobs(run.run_id)?;
         haul.keep(|job| !imported.contains(&job));
-        self.bring(store, &mut haul, home)
+        self.bring(store, run, &mut haul, home)
             .await
             .map_err(|stop| match stop {
                 Stop::Fail(why) => Stop::Fail(format!(
@@ -80,6 +81,7 @@ impl Poll<'_> {
     pub(super) async fn bring(
         &self,
         store: &mut Store,
+        run: &Run,
         haul: &mut Haul,
         home: &Path,
     ) -> Result<(), Stop> {
@@ -92,8 +94,17 @@ impl Poll<'_> {
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let bytes = wanted.iter().map(|want| want.size).sum();
         self.progress.expect(wanted.len() as u64, bytes);
+        let begun = Begun {
+            site: self.site_name,
+            way: Way::Pull,
+            run_id: Some(run.run_id),
+            files: items.len(),
+            at: self.clock.now(),
+        };
+        let id = store.begin_transfer(begun)?;
         let outcomes = pull.bring(&items, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
+        store.end_transfer(id, transfer::told(&outcomes), self.clock.now())?;
         let mut brought: Brought = BTreeMap::new();
         for (want, outcome) in wanted.iter().zip(outcomes?) {
             let result = match outcome {

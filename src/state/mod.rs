@@ -29,6 +29,7 @@ pub mod script;
 pub mod staged;
 mod store;
 pub mod timing;
+pub mod transfer;
 pub mod tries;
 
 pub use store::{IllegalMove, StateError, Store};

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 19] = [
+pub const RESERVED: [&str; 20] = [
     "runs",
     "components",
     "jobs",
@@ -26,10 +26,11 @@ pub const RESERVED: [&str; 19] = [
     "bundles",
     "site_jobs",
     "awaited",
+    "transfers",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 11;
+pub(super) const VERSION: i64 = 12;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -45,6 +46,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(FAILURES),
         M::up(BACK_OFF),
         M::up(HARVESTED),
+        M::up(TRANSFERS),
     ])
 }
 
@@ -318,6 +320,24 @@ CREATE INDEX components_by_due ON components (due_at) WHERE due_at IS NOT NULL;
 /// When a run was last harvested while its batch job ran.
 const HARVESTED: &str = "
 ALTER TABLE runs ADD COLUMN harvested_at INTEGER;
+";
+
+/// The journal of transfers.
+const TRANSFERS: &str = "
+CREATE TABLE transfers (
+    id       INTEGER PRIMARY KEY,
+    site     TEXT NOT NULL,
+    way      TEXT NOT NULL CHECK (way IN ('push', 'pull')),
+    run_id   INTEGER,
+    began_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    files    INTEGER NOT NULL,
+    moved    INTEGER NOT NULL DEFAULT 0,
+    bytes    INTEGER NOT NULL DEFAULT 0,
+    already  INTEGER NOT NULL DEFAULT 0,
+    failed   INTEGER NOT NULL DEFAULT 0,
+    why      TEXT NOT NULL DEFAULT ''
+) STRICT;
 ";
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ pub use crate::state::{
     file::FileKey,
     hash::{Hash, HashError},
     run_dir::decision::FarProgram,
+    transfer::Tally,
 };
 use crate::{
     config::site::Site,
@@ -97,6 +98,33 @@ pub enum Outcome {
     },
     /// Not moved; the destination is as it was.
     Failed(TransferError),
+}
+
+/// How many files came to what.
+pub fn tally(outcomes: &[Outcome]) -> Tally {
+    let mut tally = Tally::default();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Done { size, .. } => {
+                tally.moved += 1;
+                tally.bytes += size;
+            },
+            Outcome::AlreadyThere { .. } => tally.already += 1,
+            Outcome::Failed(_) => tally.failed += 1,
+        }
+    }
+    tally
+}
+
+/// What the journal says of a transfer that came to this.
+///
+/// # Errors
+/// Why the link cut it short.
+pub fn told(outcomes: &Result<Vec<Outcome>, LinkError>) -> Result<Tally, String> {
+    match outcomes {
+        Ok(outcomes) => Ok(tally(outcomes)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Why one item was not moved.

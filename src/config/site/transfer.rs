@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{super::units::Bytes, none_word};
+use super::super::units::Bytes;
 
 /// Its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,17 +50,38 @@ pub struct SourceHost {
     pub command: Vec<String>,
 }
 
-/// Which program of ours takes part in transfers at the far end.
+/// Which program of ours takes part in transfers at the far end: `none`, or a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
 pub enum TransferProgram {
     /// None, and none is sent.
-    #[serde(with = "none_word")]
-    #[schemars(with = "none_word::NoneWord")]
     None,
     /// The one at this path; absolute.
     At(PathBuf),
 }
+
+impl From<String> for TransferProgram {
+    fn from(word: String) -> Self {
+        if word == NONE {
+            Self::None
+        } else {
+            Self::At(word.into())
+        }
+    }
+}
+
+impl From<TransferProgram> for String {
+    fn from(program: TransferProgram) -> Self {
+        match program {
+            TransferProgram::None => NONE.to_owned(),
+            TransferProgram::At(path) => path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// The word for no program.
+const NONE: &str = "none";
 
 /// What carries files to and from a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
