@@ -51,6 +51,60 @@ fn pragma(dir: &Path, name: &str, value: i64) {
     connection.pragma_update(None, name, value).unwrap();
 }
 
+mod transfer {
+    use super::*;
+
+    #[test]
+    fn what_was_moved_is_told_afterwards_for_all_sites_or_one() {
+        let dir = empty();
+        let scratch = dir.path().join("scratch");
+        let site = |program: &str| {
+            let scratch = scratch.display();
+            format!("{{scratch: {scratch}, transfer: {{program: {program}}}}}")
+        };
+        let config = format!(
+            "sites: {{a: {}, b: {}}}",
+            site("none"),
+            site("/opt/outrigger")
+        );
+        fs::write(dir.path().join("outrigger.yaml"), config).unwrap();
+        fs::write(dir.path().join("raw"), "pixels").unwrap();
+        outrigger::state::Store::create(&dir.path().join("state.db")).unwrap();
+        let into = scratch.join("in");
+        let into = into.to_str().unwrap();
+        for site in ["a", "b"] {
+            let push = ["transfer", "push", site, "raw", "--into", into];
+            outrigger(dir.path(), &push).assert().success();
+        }
+        let told = json(dir.path(), &["transfer", "log", "--json"]);
+        let [first, second] = told["transfers"].as_array().unwrap().as_slice() else {
+            panic!("{told}");
+        };
+        assert_eq!(
+            (&first["site"], &first["way"]),
+            (&"a".into(), &"push".into())
+        );
+        assert_eq!((&first["moved"], &first["bytes"]), (&1.into(), &6.into()));
+        assert!(first["ended_at"].is_string() && first["run_id"].is_null());
+        assert_eq!(
+            (&second["moved"], &second["already"]),
+            (&0.into(), &1.into())
+        );
+        let one = json(
+            dir.path(),
+            &["transfer", "log", "b", "--last", "5", "--json"],
+        );
+        assert_eq!(one["transfers"].as_array().unwrap()[..], [second.clone()]);
+        outrigger(dir.path(), &["transfer", "log"])
+            .assert()
+            .success()
+            .stdout(contains("1 of 1").and(contains("whole")));
+        outrigger(dir.path(), &["transfer", "log", "c"])
+            .assert()
+            .failure();
+    }
+}
+
 mod init {
     use super::*;
 

@@ -22,6 +22,18 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:5: error: unknown key `acount` (did you mean `account`?)"
 )]
 #[case(
+    "transfer: {program: bin/outrigger}",
+    "4:25: error: `bin/outrigger` is not an absolute path (begin with `/`)"
+)]
+#[case(
+    "transfer: {sources: [{host: -x, under: /d}]}",
+    "4:33: error: `-x` is not the name of a host"
+)]
+#[case(
+    "transfer: {sources: [{host: ipp053, under: data}]}",
+    "4:48: error: `data` is not an absolute path (begin with `/`)"
+)]
+#[case(
     "array: {}\n    launcher: worker",
     "4:12: error: `array` does not go with `launcher: worker` (set `launcher: chunks`, or leave `array` out: workers share the jobs of one allocation)"
 )]
