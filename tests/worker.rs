@@ -266,12 +266,18 @@ fn tries_in_an_allocation_and_bundles_are_counted_together() {
 #[case("tcp")]
 #[case("files")]
 fn workers_share_the_jobs_and_a_job_that_fails_is_tried_on_another_node(#[case] transport: &str) {
-    let run = Run::new(
-        12,
-        "[ $1 != 7 ] || [ -e effect.7 ] || { echo oops; : >effect.7; exit 3; }",
-    )
-    .staged();
-    let worker = run.worker(&["--workers=2", "--tries=2", "--transport", transport]);
+    let failing = "[ $1 != 7 ] || [ -e failed ] || { echo oops; : >failed; exit 3; }";
+    let run = Run::new(12, &format!("{WAITING}{failing}")).staged();
+    let worker = run.worker(&[
+        "--workers=2",
+        "--cores=1",
+        "--tries=2",
+        "--transport",
+        transport,
+    ]);
+    // Jobs as short as these may all be done before the other node's worker is there.
+    run.until_begun(2);
+    run.let_go();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
     let mut expected = vec![(1, 0); 12];

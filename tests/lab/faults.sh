@@ -26,7 +26,12 @@ cmd_node() {
 	down) # every process of a node shares its UTS namespace
 		inside cluster root bash -c 'uts=$(readlink "/proc/$(cat "/run/slurmd-$1.pid")/ns/uts") || exit 1
 			rm -f "/run/slurmd-$1.pid"
-			for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/uts")" != "$uts" ] || kill -9 "${p#/proc/}"; done' bash "$node"
+			found=1
+			# what is being started meanwhile is found by the next round
+			until [ -z "$found" ]; do
+				found=
+				for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/uts")" != "$uts" ] || { kill -9 "${p#/proc/}"; found=1; }; done
+			done' bash "$node"
 		;;
 	up)
 		inside cluster root bash -c '. /opt/lab/slurm.sh; slurmd_start "$1"; scontrol update nodename="$1" state=resume 2>/dev/null; true' \

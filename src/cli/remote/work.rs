@@ -374,18 +374,16 @@ pub(super) fn run(global: &Global, arguments: RunArgs) -> Result<Exit, CliError>
             print(&format!("{wait}\n"))?;
         }
     }
-    Ok(
-        if standing.error > 0 {
-            Exit::Failed
-        } else if standing.auth > 0 {
-            // What failed is told by the exit code once nothing waits any more.
-            Exit::Login
-        } else if driven.failed_components > 0 || !driven.broken_stages.is_empty() {
-            Exit::Failed
-        } else if standing.active > 0 || standing.held > 0 || standing.waiting.components > 0 {
-            Exit::Later
-        } else {
-            Exit::Done
-        },
-    )
+    Ok(if standing.error > 0 {
+        Exit::Failed
+    } else if standing.auth > 0 {
+        // What failed is told by the exit code once nothing waits any more.
+        Exit::Login
+    } else if driven.failed_components > 0 || !driven.broken_stages.is_empty() {
+        Exit::Failed
+    } else if standing.active > 0 || standing.held > 0 || standing.waiting.components > 0 {
+        Exit::Later
+    } else {
+        Exit::Done
+    })
 }
