@@ -15,7 +15,7 @@ KILO, MEGA = 1000, 1000 * 1000
 
 @dataclass
 class FileSet:
-    """Files of one size in one directory, of random bytes."""
+    """Files of one size in one directory, of random bytes or like images."""
 
     key: str
     count: int
@@ -44,15 +44,24 @@ def make(key, scale, base):
         "mid": (max(8, round(1000 * scale)), MEGA),
         # as many streams should have something to do, so the files shrink and not their number
         "big": (10, max(MEGA, round(100 * MEGA * scale))),
+        "images": (10, max(MEGA, round(100 * MEGA * scale))),
     }[key]
     directory = pathlib.Path(base) / key
     directory.mkdir()
     hashes = {}
     for n in range(count):
-        name, data = f"f{n:05}", os.urandom(size)
+        name, data = f"f{n:05}", image(size) if key == "images" else os.urandom(size)
         hashes[name] = hashlib.sha256(data).hexdigest()
         (directory / name).write_bytes(data)
     return FileSet(key, count, size, directory, hashes)
+
+
+def image(size):
+    """Pixels of 16 bits, 7 of them noise: what a detector sees of the sky."""
+    pixels = bytearray(b"\x03" * size)
+    noise = os.urandom((size + 1) // 2)
+    pixels[::2] = noise.translate(bytes(value & 127 for value in range(256)))
+    return bytes(pixels)
 
 
 def place(lab, files, parent):
