@@ -26,7 +26,10 @@ use crate::{
     },
     connection::{Host, LinkError, life::Link},
     engine::clock::{Clock, SystemClock},
-    state::{self, Store, transfer::Tally},
+    state::{
+        self, Store,
+        transfer::{Begun, Tally},
+    },
     transfer::{
         self, HashLedger, Item, Ledger, Load, NoLedger, Outcome, Progress, Pull, TransferOptions,
         Verdict,
@@ -135,7 +138,7 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
         Way::Plan => plan(arguments, &site, &options),
         Way::Push if arguments.dry_run => plan(arguments, &site, &options),
         Way::Push | Way::Pull => {
-            let journal = store.as_mut().map(Journal);
+            let journal = store.as_mut();
             block_on(transfer(global, arguments, &site, way, &options, journal))?
         },
         Way::Verify => block_on(verify(arguments, &site, hashes))?,
@@ -175,7 +178,7 @@ async fn transfer(
     site: &Site,
     way: Way,
     options: &TransferOptions<'_>,
-    journal: Option<Journal<'_>>,
+    journal: Option<&mut Store>,
 ) -> Result<Exit, CliError> {
     let host = open(arguments, site).await?;
     let pull = match way {
@@ -198,15 +201,25 @@ async fn transfer(
     let bytes = items.iter().filter_map(|item| item.size).sum();
     screen.expect(items.len() as u64, bytes);
     let begin = Instant::now();
-    let noted = match journal {
-        Some(journal) => Some(journal.begin(&arguments.site, way, items.len())?),
+    let begun = Begun {
+        site: &arguments.site,
+        way: match pull {
+            None => state::transfer::Way::Push,
+            Some(_) => state::transfer::Way::Pull,
+        },
+        run_id: None,
+        files: items.len(),
+        at: SystemClock.now(),
+    };
+    let journal = match journal {
+        Some(store) => Some((store.begin_transfer(begun)?, store)),
         None => None,
     };
     let outcomes = match pull {
         None => transfer::push(&host, &items, options, &screen).await,
         Some(pull) => pull.bring(&items, &screen).await,
     };
-    if let Some((Journal(store), id)) = noted {
+    if let Some((id, store)) = journal {
         store.end_transfer(id, transfer::told(&outcomes), SystemClock.now())?;
     }
     drop(screen);
@@ -216,27 +229,6 @@ async fn transfer(
         begin.elapsed(),
         arguments.json,
     )
-}
-
-/// Where transfers are written down, in a directory that has a state.db.
-#[derive(Debug)]
-struct Journal<'a>(&'a mut Store);
-
-impl Journal<'_> {
-    fn begin(self, site: &str, way: Way, files: usize) -> Result<(Self, i64), CliError> {
-        let way = match way {
-            Way::Pull => state::transfer::Way::Pull,
-            _ => state::transfer::Way::Push,
-        };
-        let id = self.0.begin_transfer(state::transfer::Begun {
-            site,
-            way,
-            run_id: None,
-            files,
-            at: SystemClock.now(),
-        })?;
-        Ok((self, id))
-    }
 }
 
 /// Failures that are told one by one: thousands of files often fail for one reason.

@@ -20,7 +20,7 @@ use crate::{
         },
         transfer::{Begun, Way},
     },
-    transfer::{self, Hash, Item, Outcome, Pull, TransferOptions},
+    transfer::{self, Hash, Item, Outcome, TransferOptions},
 };
 
 /// Prints all node journals of the run directory `$1`. One that cannot be read is no reason to
@@ -88,8 +88,6 @@ impl Poll<'_> {
         let ledger = transfer::Ledger::new(store)?;
         let options =
             TransferOptions::of(self.site_name, self.site, self.program, self.left, &ledger);
-        let pull = Pull::new(self.host, &options);
-        pull.prepare();
         let wanted = wanted(&haul.files, &haul.journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
         let bytes = wanted.iter().map(|want| want.size).sum();
@@ -102,7 +100,7 @@ impl Poll<'_> {
             at: self.clock.now(),
         };
         let id = store.begin_transfer(begun)?;
-        let outcomes = pull.bring(&items, self.progress).await;
+        let outcomes = transfer::pull(self.host, &items, &options, self.progress).await;
         store.remember_hashes(&ledger.into_fresh())?;
         store.end_transfer(id, transfer::told(&outcomes), self.clock.now())?;
         let mut brought: Brought = BTreeMap::new();

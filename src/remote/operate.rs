@@ -176,8 +176,8 @@ impl Workplace {
         Ok(self.store.give_up(run_id, act)?)
     }
 
-    /// Takes the claim of a run's token on the site, or those of an array's tasks; gives the batch job that came first. A run
-    /// whose directory is gone here is known by its token alone.
+    /// Takes the claim of a run's token on the site, or those of an array's tasks; gives the batch job
+    /// that came first. A run whose directory is gone here is known by its token alone.
     async fn close_token(&self, run: &Run, host: &Host) -> Result<Option<JobId>, RemoteError> {
         let Ok(decision) = Decision::read(&self.run_dir(run)) else {
             return Ok(None);

@@ -96,9 +96,12 @@ impl Workplace {
             }
             standing.products += self.store.count_products(run.run_id)?;
         }
-        let ours = |label: &String| labels.is_empty() || labels.contains(label);
-        for standing in &mut stages {
-            standing.waiting = self.waiting(|of| of.stage == standing.stage && ours(&of.label))?;
+        for delayed in self.store.delayed(self.clock.now())? {
+            let is_ours = labels.is_empty() || labels.contains(&delayed.label);
+            let mut standings = stages.iter_mut();
+            if let Some(standing) = standings.find(|of| is_ours && of.stage == delayed.stage) {
+                standing.waiting.extend([delayed.waiting]);
+            }
         }
         Ok(stages)
     }

@@ -101,8 +101,8 @@ pub struct Counts {
 impl Store {
     /// Imports the outcome of a run and moves it from `importing` to `full`, all in one
     /// transaction. A record that does not fit its schema fails its job, not the import. Jobs
-    /// without an outcome count as lost; those that have one already keep it. Importing a run that is full already changes nothing and
-    /// gives its counts.
+    /// without an outcome count as lost; those that have one already keep it. Importing a run that is
+    /// full already changes nothing and gives its counts.
     pub fn import(
         &mut self,
         import: &Import<'_>,

@@ -6,7 +6,7 @@ use super::{
     Hash, Place, TransferError,
     drive::{BatchResult, Piece, Settled},
     far,
-    ferry::{Ferries, Said},
+    ferry::{self, Ferries, Said},
     layout::Layout,
     pack,
     placing::placing,
@@ -134,10 +134,7 @@ pub(super) async fn send(
     let number = ferries.number();
     let length = pack::length(&pieces, &layout);
     let bytes: u64 = pieces.iter().map(|piece| piece.size).sum();
-    let header = move |squeezed| {
-        let how = if squeezed { " zstd" } else { "" };
-        format!("{number} {length} {bytes}{how}\n")
-    };
+    let header = move |squeezed| ferry::header(number, length, bytes, squeezed);
     let pace = pace.filter(|_| ferries.takes_squeezed(stream));
     let read = Arc::clone(&spread);
     let packing = tokio::task::spawn_blocking(move || {

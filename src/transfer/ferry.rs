@@ -8,7 +8,7 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     far::Stage,
+    lock::held,
     program,
     rate::Governor,
     sessions::{Cut, Served, Sessions},
@@ -157,6 +158,13 @@ impl Ferries {
 /// What the far end says first if it takes compressed bundles.
 pub(super) const TAKES: &str = "or takes zstd";
 
+/// What comes before a bundle: its number, its length and the bytes of its files, and whether a frame
+/// holds it.
+pub(super) fn header(number: u64, length: u64, bytes: u64, squeezed: bool) -> String {
+    let how = if squeezed { " zstd" } else { "" };
+    format!("{number} {length} {bytes}{how}\n")
+}
+
 type Answers = Mutex<HashMap<u64, oneshot::Sender<String>>>;
 
 impl Way {
@@ -234,8 +242,4 @@ async fn hear(
         line.clear();
     }
     Ok(())
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

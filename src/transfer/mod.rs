@@ -9,6 +9,7 @@
 mod bundle;
 mod carrier;
 mod copy;
+mod counted;
 mod drive;
 mod far;
 mod ferry;
@@ -19,6 +20,7 @@ mod land;
 mod layout;
 mod ledger;
 pub mod list;
+mod lock;
 mod pack;
 mod part;
 mod placing;

@@ -10,7 +10,14 @@ use std::{
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
-use super::{Hash, TransferError, drive::Piece, layout::Layout, source, spread::Reader};
+use super::{
+    Hash, TransferError,
+    counted::{Counted, to_u64},
+    drive::Piece,
+    layout::Layout,
+    source,
+    spread::Reader,
+};
 use crate::connection::{escape_b, escaped_lines};
 
 /// Members of the bundle beside the files: the directories, the odd names, the checksums, and
@@ -49,11 +56,7 @@ pub(super) fn pack(
     reader: &mut Reader<'_>,
     out: &mut impl Write,
 ) -> io::Result<Vec<Result<Hash, TransferError>>> {
-    let mut left = length(pieces, layout);
-    let out = &mut Counted {
-        out,
-        left: &mut left,
-    };
+    let out = &mut Counted::new(out);
     member(out, DIRECTORIES, directories(layout).as_bytes())?;
     member(out, ODD, odd(pieces, layout).as_bytes())?;
     let mut hashes = Vec::with_capacity(pieces.len());
@@ -69,29 +72,10 @@ pub(super) fn pack(
     let sums = sums.concat();
     member(out, SUMS, sums.as_bytes())?;
     member(out, END, sums.len().to_string().as_bytes())?;
-    let rest = *out.left;
+    let rest = length(pieces, layout).saturating_sub(out.written);
     io::copy(&mut io::repeat(0).take(rest), out)?;
     out.flush()?;
     Ok(hashes)
-}
-
-/// Counts down what has been promised.
-#[derive(Debug)]
-struct Counted<'a, W> {
-    out: &'a mut W,
-    left: &'a mut u64,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        *self.left = self.left.saturating_sub(to_u64(n));
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 fn directories(layout: &Layout) -> String {
@@ -123,10 +107,6 @@ fn padded(bytes: u64) -> u64 {
 /// So many bytes of content in whole blocks.
 pub(super) fn filled(bytes: u64) -> u64 {
     bytes.div_ceil(to_u64(BLOCK)) * to_u64(BLOCK)
-}
-
-fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// One file: its header, its bytes, and their hash.

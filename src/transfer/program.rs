@@ -24,9 +24,12 @@ pub fn sent(site: &Site, local: &Path, ledger: &dyn HashLedger) -> io::Result<Fa
     let key = FileKey::of(&fs::metadata(local)?);
     let hash = match ledger.get(key) {
         Some(hash) => hash,
-        None => Hash::of_file(local)?,
+        None => {
+            let hash = Hash::of_file(local)?;
+            ledger.put(key, hash);
+            hash
+        },
     };
-    ledger.put(key, hash);
     let name = format!("outrigger-{hash}");
     Ok(FarProgram {
         remote: site.own_directory().join(PROGRAMS).join(name),

@@ -169,7 +169,7 @@ fn one_line(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{drive::Piece, layout::Layout, pack, spread::Spread, squeeze::Squeeze},
+        super::{drive::Piece, ferry, layout::Layout, pack, spread::Spread, squeeze::Squeeze},
         *,
     };
 
@@ -190,10 +190,7 @@ mod tests {
             }];
             let layout = Layout::of(&pieces);
             let length = pack::length(&pieces, &layout);
-            let header = move |squeezed| {
-                let how = if squeezed { " zstd" } else { "" };
-                format!("{number} {length} 1000000{how}\n")
-            };
+            let header = move |squeezed| ferry::header(number, length, 1_000_000, squeezed);
             let mut out = match number {
                 2 => Squeeze::never(&mut input, header).unwrap(),
                 _ => Squeeze::new(&mut input, None, header),

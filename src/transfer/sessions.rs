@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -16,7 +16,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::program;
+use super::{lock::held, program};
 use crate::connection::{LinkError, Streamed};
 
 /// The sessions of one transfer.
@@ -203,8 +203,4 @@ impl<L> Session<L> {
         drop(self.loads);
         self.running.join_all().await;
     }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,13 +9,13 @@ use std::{
     io::{self, BufReader, Read},
     os::unix::ffi::OsStrExt,
     path::Path,
-    process::{ChildStdout, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::Mutex,
 };
 
 pub(super) use self::reading::Reader;
 use self::reading::Session;
-use super::{Hash, drive::Piece, fetch, plan::Part, squeeze::Expanded};
+use super::{Hash, drive::Piece, fetch, lock::held, plan::Part, squeeze::Expanded};
 use crate::{config::site::SourceHost, connection::far_line};
 
 /// The hosts here that have data, and the sessions on them that wait for work.
@@ -85,8 +85,12 @@ impl Spread {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
-        let stdout = child.stdout.take()?;
-        Some(Output { stdout, child })
+        let stdout = child.stdout.take();
+        let program = Kept(child);
+        Some(Output {
+            stdout: stdout?,
+            _program: program,
+        })
     }
 
     /// The host that is asked for a file.
@@ -101,10 +105,6 @@ impl Spread {
     }
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// `words` on a host.
 fn command(host: &SourceHost, words: &[&[u8]]) -> Option<Command> {
     let (program, options) = host.command.split_first()?;
@@ -113,27 +113,27 @@ fn command(host: &SourceHost, words: &[&[u8]]) -> Option<Command> {
     Some(command)
 }
 
+/// A program that ends with this.
+#[derive(Debug)]
+struct Kept(Child);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
 /// What a program says; it ends with this.
 #[derive(Debug)]
 struct Output {
     stdout: ChildStdout,
-    child: std::process::Child,
+    _program: Kept,
 }
 
 impl Read for Output {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.stdout.read(into)
     }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
-
-/// Ends a program that may have ended.
-fn end(child: &mut std::process::Child) {
-    let _ended = child.kill();
-    let _reaped = child.wait();
 }

@@ -9,7 +9,10 @@ use std::{
 
 use zstd::stream::{read::Decoder, write::Encoder};
 
-use super::rate::Pace;
+use super::{
+    counted::{Counted, to_u64},
+    rate::Pace,
+};
 
 /// Bytes that are looked at.
 const SAMPLE: usize = 256 << 10;
@@ -104,7 +107,7 @@ impl<W: Write> Squeeze<W> {
             out.write_all(announce(squeezes).as_bytes())?;
         }
         self.way = if squeezes {
-            let mut encoder = Encoder::new(Counted { out, written: 0 }, LEVEL)?;
+            let mut encoder = Encoder::new(Counted::new(out), LEVEL)?;
             encoder.write_all(&sample)?;
             Way::Frame(encoder)
         } else {
@@ -160,25 +163,6 @@ impl<W: Write> fmt::Debug for Squeeze<W> {
         f.debug_struct("Squeeze")
             .field("taken", &self.taken)
             .finish_non_exhaustive()
-    }
-}
-
-/// Counts what goes through.
-#[derive(Debug)]
-struct Counted<W> {
-    out: W,
-    written: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        self.written += to_u64(n);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 
@@ -288,10 +272,6 @@ pub fn expand(input: impl Read, output: impl Write) -> io::Result<()> {
     let mut output = BufWriter::with_capacity(1 << 18, output);
     io::copy(&mut content, &mut output)?;
     output.flush()
-}
-
-fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -61,9 +61,7 @@ pub(super) fn unpack(
     let over = format!("or over {number}\n");
     loop {
         let line = line(stream)?;
-        // The zeros that end the archive have no newline.
-        let text = line.iter().position(|byte| *byte != 0);
-        let text = line.get(text.unwrap_or_default()..).unwrap_or_default();
+        let text = behind_zeros(&line);
         if text == over.as_bytes() {
             return Ok(brought);
         }
@@ -78,13 +76,23 @@ pub(super) fn unpack(
     }
 }
 
-fn line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+/// The next line, with its newline.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     stream.read_until(b'\n', &mut line)?;
     match line.last() {
         Some(b'\n') => Ok(line),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
+}
+
+/// A line without the zeros before it: those that end an archive have no newline.
+pub(super) fn behind_zeros(line: &[u8]) -> &[u8] {
+    let text = line.iter().position(|byte| *byte != 0);
+    line.get(text.unwrap_or_default()..).unwrap_or_default()
 }
 
 /// The places of each name that an entry may have: a path, or [`send::name`] of its line in the

@@ -3,8 +3,9 @@
 //!
 //! A job is a directory of the spool (`<scratch>/.outrigger-local/jobs/<id>/`) that appears by
 //! one rename, and a supervisor process in a session of its own that holds a lock on it for
-//! life. An array is a directory of such directories, and each of its tasks has a supervisor. Every other fact is a file that appears by rename. So whoever looks knows: lock taken,
-//! the job is in good hands; lock free and never started, it is handed to a new supervisor; lock
+//! life. An array is a directory of such directories, and each of its tasks has a supervisor. Every
+//! other fact is a file that appears by rename. So whoever looks knows: lock taken, the job is in good
+//! hands; lock free and never started, it is handed to a new supervisor; lock
 //! free and started, it went down with its supervisor (or the machine), what is left of it is
 //! killed, and it ends as [`Ending::NodeFailure`](super::Ending::NodeFailure).
 

@@ -6,15 +6,21 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+    process::{ChildStdin, ChildStdout, Stdio},
     thread::{self, JoinHandle},
 };
 
 use tar::Header;
 
 use super::{
-    super::{drive::Piece, fetch, pack, send},
-    Spread, command, end, held,
+    super::{
+        drive::Piece,
+        fetch,
+        lock::held,
+        pack, send,
+        unpack::{behind_zeros, line},
+    },
+    Kept, Spread, command,
 };
 use crate::config::site::SourceHost;
 
@@ -56,10 +62,6 @@ struct Next {
     size: u64,
     mode: u32,
 }
-
-/// A program that ends with this.
-#[derive(Debug)]
-struct Kept(Child);
 
 impl<'a> Reader<'a> {
     pub(super) fn begin(spread: &'a Spread, pieces: &[Piece]) -> Self {
@@ -256,22 +258,8 @@ impl Read for &mut Answer {
     }
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        end(&mut self.0);
-    }
-}
-
 /// Reads lines up to this one.
 fn until(output: &mut impl BufRead, wanted: &str) -> io::Result<()> {
-    let mut line = Vec::new();
-    while output.read_until(b'\n', &mut line)? > 0 {
-        // The zeros that end the archive have no newline.
-        let text = line.iter().position(|byte| *byte != 0);
-        if line.get(text.unwrap_or_default()..) == Some(wanted.as_bytes()) {
-            return Ok(());
-        }
-        line.clear();
-    }
-    Err(io::ErrorKind::UnexpectedEof.into())
+    while behind_zeros(&line(output)?) != wanted.as_bytes() {}
+    Ok(())
 }
