@@ -45,7 +45,7 @@ mod workers;
 use std::time::Duration;
 
 use life::{Life, ended_within};
-use matrix::{deaths, each, lives};
+use matrix::{all_come_to_the_end, deaths, each, lives};
 
 /// Lives that take place at once: most of one is waiting.
 const AT_ONCE: usize = 6;
@@ -66,19 +66,10 @@ fn a_life_without_death_retries_what_failed_and_comes_to_its_end() {
 fn whatever_dies_at_whichever_step_the_end_is_the_same() {
     let model = Life::new();
     model.drive(None);
-    let (end, way) = (model.end(), model.way());
     let deaths = deaths(&model.steps(), 2);
     assert!(deaths.len() > 40, "{deaths:#?}");
-    each(&deaths, AT_ONCE, |death| {
-        let life = Life::new();
-        life.drive(Some(death));
-        life.is_sound(death);
-        assert_eq!(life.end(), end, "{death}: {}", life.said());
-        if death.starts_with("remote run: ") {
-            assert_eq!(life.way(), way, "{death}: {}", life.said());
-        }
-    });
-    eprintln!("{} deaths", deaths.len());
+    let driver = ("remote run: ", Life::way);
+    all_come_to_the_end(&deaths, AT_ONCE, Life::new, &model, driver);
 }
 
 #[test]

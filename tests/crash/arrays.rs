@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     life::{Life, ended_within},
-    matrix::{deaths, each, lives},
+    matrix::{all_come_to_the_end, deaths, each, lives},
 };
 
 const AT_ONCE: usize = 6;
@@ -34,22 +34,14 @@ fn whatever_dies_at_whichever_step_of_an_array_the_end_is_the_same() {
     let model = life(2);
     model.drive(None);
     model.is_sound("no death");
-    let (end, way) = (model.end(), model.way());
+    let way = model.way();
     assert_eq!(tasks_of_the_first(&model), 4);
     let begun = |job: &str| way.begun[job];
     assert_eq!((begun("1.x"), begun("1.y"), begun("2.x")), (1, 2, 3));
     let deaths = deaths(&model.steps(), 1);
     assert!(deaths.len() > 20, "{deaths:#?}");
-    each(&deaths, AT_ONCE, |death| {
-        let life = life(2);
-        life.drive(Some(death));
-        life.is_sound(death);
-        assert_eq!(life.end(), end, "{death}: {}", life.said());
-        if death.starts_with("remote run: ") {
-            assert_eq!(life.way(), way, "{death}: {}", life.said());
-        }
-    });
-    eprintln!("{} deaths", deaths.len());
+    let driver = ("remote run: ", Life::way);
+    all_come_to_the_end(&deaths, AT_ONCE, || life(2), &model, driver);
 }
 
 #[test]

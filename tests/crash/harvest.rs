@@ -3,7 +3,7 @@
 
 use crate::{
     life::{FAULT, Life, Way},
-    matrix::{deaths_within, each},
+    matrix::{all_come_to_the_end, deaths_within},
 };
 
 const AT_ONCE: usize = 12;
@@ -27,10 +27,9 @@ fn what_has_passed_is_imported_once_while_its_batch_job_runs_whoever_dies() {
     let model = life();
     model.drive(None);
     model.is_sound("no death");
-    let (end, way) = (model.end(), sorted(model.way()));
     let plain = Life::new();
     plain.drive(None);
-    assert_eq!(end, plain.end());
+    assert_eq!(model.end(), plain.end());
     let steps = model.steps();
     // While the first batch job runs; the one that ends first is that of 3 in stage `b`.
     let at = |step: &str, nth: usize| {
@@ -40,14 +39,6 @@ fn what_has_passed_is_imported_once_while_its_batch_job_runs_whoever_dies() {
     let window = at("rename started.json", 0)..at("rename ended.json", 1);
     let deaths = deaths_within(&steps, window, 1);
     assert!(deaths.len() > 20, "{deaths:#?}");
-    each(&deaths, AT_ONCE, |death| {
-        let life = life();
-        life.drive(Some(death));
-        life.is_sound(death);
-        assert_eq!(life.end(), end, "{death}: {}", life.said());
-        if death.starts_with("remote run: ") {
-            assert_eq!(sorted(life.way()), way, "{death}: {}", life.said());
-        }
-    });
-    eprintln!("{} deaths while a batch job is harvested", deaths.len());
+    let driver = ("remote run: ", |life: &Life| sorted(life.way()));
+    all_come_to_the_end(&deaths, AT_ONCE, life, &model, driver);
 }

@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Debug,
     ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+use crate::life::Life;
 
 /// Whether each step is tried, not the first of each name.
 pub(crate) fn is_full() -> bool {
@@ -71,4 +74,26 @@ pub(crate) fn each<T: Sync>(all: &[T], at_once: usize, life: impl Fn(&T) + Sync)
             });
         }
     });
+}
+
+/// Lets a life take place with each death: all come to the end of `model`, in which nobody died; and
+/// they go its way, as `way` tells it, where the name of what died begins with `died`.
+pub(crate) fn all_come_to_the_end<W: Debug + PartialEq + Sync>(
+    deaths: &[String],
+    at_once: usize,
+    life: impl Fn() -> Life + Sync,
+    model: &Life,
+    (died, way): (&str, impl Fn(&Life) -> W + Sync),
+) {
+    let (end, undisturbed) = (model.end(), way(model));
+    each(deaths, at_once, |death| {
+        let life = life();
+        life.drive(Some(death));
+        life.is_sound(death);
+        assert_eq!(life.end(), end, "{death}: {}", life.said());
+        if death.starts_with(died) {
+            assert_eq!(way(&life), undisturbed, "{death}: {}", life.said());
+        }
+    });
+    eprintln!("{} deaths", deaths.len());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     life::{Life, ended_within},
-    matrix::{deaths, each, lives},
+    matrix::{all_come_to_the_end, deaths, each, lives},
 };
 
 const AT_ONCE: usize = 6;
@@ -22,23 +22,15 @@ fn whenever_a_worker_or_the_coordinator_dies_the_end_is_the_same() {
     let model = life(2);
     model.drive(None);
     model.is_sound("no death");
-    let (end, way) = (model.end(), model.way());
+    let way = model.way();
     assert_eq!((way.begun["1.y"], way.begun["2.x"]), (2, 3), "{way:#?}");
     let mut steps = model.steps();
     steps.retain(|step| step.starts_with("worker "));
     let deaths = deaths(&steps, 2);
     assert!(deaths.len() > 12, "{deaths:#?}");
-    each(&deaths, AT_ONCE, |death| {
-        let life = life(2);
-        life.drive(Some(death));
-        life.is_sound(death);
-        assert_eq!(life.end(), end, "{death}: {}", life.said());
-        // What ran when its worker died is run again, and nothing else is.
-        if death.starts_with("worker coordinate") {
-            assert_eq!(life.way().begun, way.begun, "{death}: {}", life.said());
-        }
-    });
-    eprintln!("{} deaths in allocations", deaths.len());
+    // What ran when its worker died is run again, and nothing else is.
+    let coordinator = ("worker coordinate", |life: &Life| life.way().begun);
+    all_come_to_the_end(&deaths, AT_ONCE, || life(2), &model, coordinator);
 }
 
 #[test]
