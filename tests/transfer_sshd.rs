@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use outrigger::{
@@ -27,6 +28,9 @@ use outrigger::{
     },
 };
 use sshd::Sshd;
+
+/// By when a transfer that could hang has come to its end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names that break whatever joins words with blanks or lines with newlines.
 const ODD: [&[u8]; 9] = [
@@ -707,8 +711,10 @@ async fn large_files_are_compressed_both_ways_where_that_pays(#[case] compress: 
 
 #[rstest::rstest]
 #[case::which_send_them("exec REAL \"$@\"", true)]
-#[case::which_go_away_in_the_middle_of_a_file("REAL \"$@\" | { head -c 1500; kill 0; }", true)]
-#[case::which_do_not_have_our_program("exit 127", true)]
+#[case::which_go_away_in_the_middle_of_a_file(
+    "[ $1 = send ] || exec REAL \"$@\"; REAL send | { head -c 1500; kill 0; }",
+    true
+)]
 #[case::which_do_not_answer("", false)]
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_lie_on_other_hosts_here_are_read_by_those(
@@ -718,6 +724,7 @@ async fn files_that_lie_on_other_hosts_here_are_read_by_those(
     let sshd = Sshd::ordinary();
     sshd.open_master();
     let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let program_is_whole = program.starts_with("exec");
     let real = program.replace("REAL", env!("CARGO_BIN_EXE_outrigger"));
     let (program, asked) = listened_to(&sshd, &real);
     let from = sshd.path().join("from");
@@ -744,7 +751,8 @@ async fn files_that_lie_on_other_hosts_here_are_read_by_those(
     fs::write(from.join("d8/large"), &large).unwrap();
     files.push((from.join("d8/large"), sshd.path().join("to/large"), large));
     let items: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
-    let sent = transfer::push(&host, &items, &opts, &Quiet).await.unwrap();
+    let told = Told::default();
+    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
     assert!(sent.iter().all(done), "{sent:?}");
     for (_, to, content) in &files {
         assert!(fs::read(to).unwrap() == *content, "{}", to.display());
@@ -752,6 +760,225 @@ async fn files_that_lie_on_other_hosts_here_are_read_by_those(
     let asked = fs::read_to_string(asked).unwrap_or_default();
     assert_eq!(asked.lines().any(|word| word == "send"), answers, "{asked}");
     assert_eq!(sshd.logins() > 1, answers);
+    let told = told.0.into_inner().unwrap();
+    if program_is_whole {
+        assert!(told.is_empty(), "{told:?}");
+    } else {
+        assert!(told.iter().all(|line| line.starts_with("site is asked")));
+        assert!(!told.is_empty());
+    }
+}
+
+/// What a transfer warns of.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn bytes(&self, _: u64) {}
+    fn files(&self, _: u64) {}
+    fn warn(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+#[rstest::rstest]
+#[case::that_is_not_there("exit 127", " is not there, or is not outrigger ")]
+#[case::of_another_version("echo outrigger 0.1.0", " is not there, or is not outrigger ")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_on_another_host_here_is_not_asked_for_files_and_that_is_told(
+    #[case] real: &str,
+    #[case] why: &str,
+) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let (program, asked) = listened_to(&sshd, real);
+    let from = sshd.path().join("from");
+    let config = sshd.path().join("ssh_config");
+    let opts = TransferOptions {
+        spread: Arc::new(Spread::over(&[SourceHost {
+            host: "site".into(),
+            under: from.clone(),
+            program,
+            command: ["ssh", "-F", config.to_str().unwrap()]
+                .map(str::to_owned)
+                .into(),
+        }])),
+        ..options(sshd.path())
+    };
+    let files = odd_items(&from, &sshd.path().join("to"));
+    let items: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
+    let told = Told::default();
+    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
+    assert!(sent.iter().all(done), "{sent:?}");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.lines().all(|word| word == "--version"), "{asked}");
+    let told = told.0.into_inner().unwrap();
+    assert!(told.len() == 1 && told[0].contains(why), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_here_that_goes_away_in_a_large_file_costs_no_byte_of_it() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let from = sshd.path().join("from");
+    fs::create_dir(&from).unwrap();
+    let large: Vec<u8> = (0..20_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
+    fs::write(from.join("large"), &large).unwrap();
+    let config = sshd.path().join("ssh_config");
+    let cut = format!(
+        "#!/bin/sh\nssh -F {} \"$@\" | head -c 2500000\necho the cable is out >&2\n",
+        config.display()
+    );
+    let opts = TransferOptions {
+        spread: Arc::new(Spread::over(&[SourceHost {
+            host: "site".into(),
+            under: from.clone(),
+            program: "outrigger".into(),
+            command: vec![sshd.script("cut-ssh", &cut).display().to_string()],
+        }])),
+        ..options(sshd.path())
+    };
+    let to = sshd.path().join("to");
+    let told = Told::default();
+    let items = [item(from.join("large"), &to)];
+    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
+    assert!(done(&sent[0]), "{sent:?}");
+    assert!(fs::read(&to).unwrap() == large);
+    let told = told.0.into_inner().unwrap();
+    assert!(
+        told.len() == 1 && told[0].ends_with("the cable is out"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_goes_away_between_two_sessions_leaves_the_script_in_its_place() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let ours = env!("CARGO_BIN_EXE_outrigger");
+    let real = format!(
+        "[ \"$1\" = --version ] && exec {ours} --version\n\
+         echo 'or takes zstd'; rm -f \"$0\"; exit 1"
+    );
+    let (program, asked) = listened_to(&sshd, &real);
+    let opts = TransferOptions {
+        program: Some(far(program)),
+        compress: true,
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let source = sshd.path().join("source");
+    let content = "NAXIS = 2\n".repeat(200_000);
+    fs::write(&source, &content).unwrap();
+    let target = sshd.path().join("site/target");
+    let items = [item(&source, &target)];
+    let pushing = transfer::push(&host, &items, &opts, &Quiet);
+    let sent = tokio::time::timeout(PATIENCE, pushing).await.unwrap();
+    assert!(sent.unwrap().iter().all(done));
+    assert_eq!(fs::read_to_string(&target).unwrap(), content);
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.lines().any(|word| word == "receive"), "{asked}");
+}
+
+#[rstest::rstest]
+#[case::while_it_takes(false)]
+#[case::while_it_sends(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_far_end_that_is_killed_when_all_has_been_said_to_it_is_missed_at_once(
+    #[case] home: bool,
+) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let ours = env!("CARGO_BIN_EXE_outrigger");
+    let once = sshd.path().join("once").display().to_string();
+    let real = format!(
+        "[ \"$1\" != --version ] && mkdir {once} 2>/dev/null || exec {ours} \"$@\"\n\
+         read -r line\nkill -9 $$"
+    );
+    let (program, _) = listened_to(&sshd, &real);
+    let opts = TransferOptions {
+        program: Some(far(program)),
+        compress: false,
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let (from, to) = (sshd.path().join("from"), sshd.path().join("to"));
+    fs::write(&from, "content").unwrap();
+    let items = [if home {
+        item(&to, &from)
+    } else {
+        item(&from, &to)
+    }];
+    let moving = async {
+        if home {
+            transfer::pull(&host, &items, &opts, &Quiet).await
+        } else {
+            transfer::push(&host, &items, &opts, &Quiet).await
+        }
+    };
+    let moved = tokio::time::timeout(PATIENCE, moving).await.unwrap();
+    assert!(moved.unwrap().iter().all(done));
+    assert_eq!(fs::read(&to).unwrap(), b"content");
+    assert!(Path::new(&once).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_go_as_they_are_where_what_expands_them_fails() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let ours = env!("CARGO_BIN_EXE_outrigger");
+    let real = format!("[ \"$1\" = expand ] && exit 1\nexec {ours} \"$@\"");
+    let (program, asked) = listened_to(&sshd, &real);
+    let opts = TransferOptions {
+        program: Some(far(program)),
+        compress: true,
+        ..options(sshd.path())
+    };
+    let source = sshd.path().join("source");
+    let content: Vec<u8> = (0..23_456_789u32).map(|n| n.to_le_bytes()[1]).collect();
+    fs::write(&source, &content).unwrap();
+    let target = sshd.path().join("site/target");
+    let sent = transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await;
+    let sent = sent.unwrap();
+    assert!(sent.iter().all(done), "{sent:?}");
+    assert!(fs::read(&target).unwrap() == content);
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.lines().any(|word| word == "expand"), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_cannot_be_read_is_asked_for_again_in_another_session() {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let ours = env!("CARGO_BIN_EXE_outrigger");
+    let once = sshd.path().join("once").display().to_string();
+    // The session lives on: what it is told is waited for.
+    let real = format!(
+        "[ \"$1\" = send ] && mkdir {once} 2>/dev/null || exec {ours} \"$@\"\n\
+         read -r k _\necho \"or begin $k zstd\"\nhead -c 4096 /dev/zero\ncat >/dev/null"
+    );
+    let (program, _) = listened_to(&sshd, &real);
+    let opts = TransferOptions {
+        program: Some(far(program)),
+        compress: true,
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let there = sshd.path().join("there");
+    fs::write(&there, "content").unwrap();
+    let here = sshd.path().join("here");
+    let items = [item(&here, &there)];
+    let pulling = transfer::pull(&host, &items, &opts, &Quiet);
+    let came = tokio::time::timeout(PATIENCE, pulling).await.unwrap();
+    assert!(came.unwrap().iter().all(done));
+    assert_eq!(fs::read(&here).unwrap(), b"content");
+    assert!(Path::new(&once).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

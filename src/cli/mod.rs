@@ -33,6 +33,7 @@ use crate::{
     config::units::Seconds,
     pantasks, pclient, pcontrol, remotetool, sitehost,
     sky::{self, SkyCommand},
+    transfer::program::VERSION,
 };
 
 /// Runs an observatory's pipeline at home and on somebody else's supercomputer.
@@ -40,7 +41,7 @@ use crate::{
 /// Data goes to stdout, logs and progress to stderr. Exit codes: 0 done, 1 failed, 2 usage or
 /// configuration, 3 a site needs a login, 4 nothing to do yet (poll again), 5 state.db refuses.
 #[derive(Debug, Parser)]
-#[command(name = "outrigger", version, max_term_width = 100, after_help = EXAMPLE)]
+#[command(name = "outrigger", version = VERSION, max_term_width = 100, after_help = EXAMPLE)]
 struct Cli {
     #[command(flatten)]
     global: Global,

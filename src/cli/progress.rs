@@ -60,6 +60,10 @@ impl Progress for Screen {
     }
 
     fn files(&self, _: u64) {}
+
+    fn warn(&self, text: &str) {
+        self.note(None, text);
+    }
 }
 
 impl Observer for Screen {

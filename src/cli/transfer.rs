@@ -27,7 +27,7 @@ use crate::{
     connection::{Host, LinkError, life::Link},
     engine::clock::{Clock, SystemClock},
     state::{
-        self, Store,
+        self, StateError, Store,
         transfer::{Begun, Tally},
     },
     transfer::{
@@ -124,7 +124,7 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
     }
     let mut store = match Store::open(&loaded.state_file()) {
         Ok(store) => Some(store),
-        Err(state::StateError::Missing(_)) => None,
+        Err(StateError::Missing(_)) => None,
         Err(error) => return Err(error.into()),
     };
     let ledger = store.as_ref().map(Ledger::new).transpose()?;
@@ -143,8 +143,12 @@ pub(super) fn run(global: &Global, command: &TransferCommand) -> Result<Exit, Cl
         },
         Way::Verify => block_on(verify(arguments, &site, hashes))?,
     };
-    if let (Some(store), Some(ledger)) = (&mut store, ledger) {
-        store.remember_hashes(&ledger.into_fresh())?;
+    if let (Some(store), Some(ledger)) = (&mut store, ledger)
+        && let Err(error) = store.remember_hashes(&ledger.into_fresh())
+    {
+        note(&format!(
+            "the hashes of these files will be made anew next time: {error}"
+        ));
     }
     exit
 }
@@ -211,16 +215,17 @@ async fn transfer(
         files: items.len(),
         at: SystemClock.now(),
     };
-    let journal = match journal {
-        Some(store) => Some((store.begin_transfer(begun)?, store)),
-        None => None,
-    };
+    let journal = journal.and_then(|store| {
+        let begun = store.begin_transfer(begun).map_err(unwritten);
+        Some((begun.ok()?, store))
+    });
     let outcomes = match pull {
         None => transfer::push(&host, &items, options, &screen).await,
         Some(pull) => pull.bring(&items, &screen).await,
     };
     if let Some((id, store)) = journal {
-        store.end_transfer(id, transfer::told(&outcomes), SystemClock.now())?;
+        let ended = store.end_transfer(id, transfer::told(&outcomes), SystemClock.now());
+        ended.unwrap_or_else(unwritten);
     }
     drop(screen);
     report(
@@ -229,6 +234,11 @@ async fn transfer(
         begin.elapsed(),
         arguments.json,
     )
+}
+
+/// What was moved is not lost for a journal that cannot be written.
+fn unwritten(error: StateError) {
+    note(&format!("this transfer is not in the journal: {error}"));
 }
 
 /// Failures that are told one by one: thousands of files often fail for one reason.

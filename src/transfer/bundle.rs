@@ -1,6 +1,6 @@
 //! A bundle to the site: one tar stream in, verified there as a whole, renamed into place.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use super::{
     Hash, Place, TransferError,
@@ -102,7 +102,9 @@ END
     echo or end
 }
 before=
-while read -r k n bytes; do
+while read -r k n bytes how; do
+    # Only our own program takes what is compressed.
+    [ -z "$how" ] || { echo "$3 has gone" >&2; exit 5; }
     mkdir -- "$k"
     head -c "$n" | { cd -- "$k" && tar -xomf - 2>t; cat >/dev/null; }
     [ -z "$before" ] || wait "$before"
@@ -116,8 +118,8 @@ rmdir -- "${1%/*}" 2>/dev/null
 "#
 );
 
-/// Sends a bundle on a stream, compressed if `pace` is given, it pays and the far end takes that, and waits until it has
-/// landed.
+/// Sends a bundle on a stream, compressed if `pace` is given, it pays and the far end takes that, and
+/// waits until it has landed.
 pub(super) async fn send(
     ferries: Arc<Ferries>,
     stream: usize,
@@ -142,9 +144,21 @@ pub(super) async fn send(
         let hashes = squeeze::through(inlet, pace.as_ref(), header, |out| {
             pack::pack(&pieces, &layout, &mut reader, out)
         });
-        reader.finish();
+        if hashes.is_ok() {
+            reader.finish();
+        }
         (pieces, hashes)
     });
+    let packing = async {
+        let packed = packing.await;
+        // A far end that wanted no more says why.
+        let whole = match &packed {
+            Ok((_, Ok(_))) => true,
+            Ok((_, Err(error))) => error.kind() == io::ErrorKind::BrokenPipe,
+            Err(_) => false,
+        };
+        (packed, whole)
+    };
     let (said, packed) = ferries.carry(stream, number, content, packing).await?;
     let (pieces, hashes) = packed.map_err(far::stopped("packing a bundle"))?;
     let complete = hashes.is_ok() && said.text.lines().any(|line| line == "or end");

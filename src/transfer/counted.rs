@@ -1,30 +1,49 @@
-//! Writers that know how much has gone through them.
+//! Writers and readers that know how much has gone through them.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// Counts what goes through.
 #[derive(Debug)]
-pub(super) struct Counted<W> {
-    pub(super) out: W,
+pub(super) struct Counted<T> {
+    pub(super) inner: T,
     /// Bytes.
-    pub(super) written: u64,
+    pub(super) passed: u64,
 }
 
-impl<W: Write> Counted<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out, written: 0 }
+impl<T> Counted<T> {
+    pub(super) fn new(inner: T) -> Self {
+        Self { inner, passed: 0 }
     }
 }
 
 impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        self.written += to_u64(n);
+        let n = self.inner.write(bytes)?;
+        self.passed += to_u64(n);
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(into)?;
+        self.passed += to_u64(n);
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.inner.consume(bytes);
+        self.passed += to_u64(bytes);
     }
 }
 

@@ -111,14 +111,15 @@ impl Ferries {
     }
 
     /// Puts a bundle of that number on a stream, its header and its content, and waits until `packed`
-    /// says that all of it has been written and then for what the far end says of it. The next bundle
-    /// of the stream goes in meanwhile.
+    /// is done and then for what the far end says of it. The next bundle of the stream goes in meanwhile;
+    /// where `packed` says that the bundle has not become whole, none can go in behind it, and its session
+    /// ends.
     pub(super) async fn carry<T>(
         &self,
         stream: usize,
         number: u64,
         content: mpsc::Receiver<Vec<u8>>,
-        packed: impl Future<Output = T>,
+        packed: impl Future<Output = (T, bool)>,
     ) -> Result<(Said, T), LinkError> {
         let (answer, told) = oneshot::channel();
         let load = Load {
@@ -127,8 +128,12 @@ impl Ferries {
             answer,
         };
         let loaded = self.sessions.load(stream, load).await;
-        let packed = packed.await;
-        let end = loaded.pass();
+        let (packed, whole) = packed.await;
+        let end = if whole {
+            loaded.pass()
+        } else {
+            loaded.give_up()
+        };
         let said = match told.await {
             Ok(text) => Said { text, cut: None },
             Err(_) => Said {
@@ -178,6 +183,7 @@ impl Way {
             version,
         ];
         let waiting = Answers::default();
+        let (speaks, silent) = oneshot::channel();
         held(&self.takes).remove(&stream);
         let takes = || {
             held(&self.takes).insert(stream);
@@ -188,36 +194,44 @@ impl Way {
                 stream,
                 self.script,
                 &args,
-                |pipe| feed(&mut loads, pipe, &self.governor, &waiting),
-                |pipe| hear(pipe, &waiting, takes),
+                |pipe| feed(&mut loads, pipe, &self.governor, &waiting, silent),
+                |pipe| hear(pipe, &waiting, takes, speaks),
             )
             .await;
         (streamed, Box::new((loads, waiting)) as Box<dyn Any + Send>)
     }
 }
 
-/// Pours the bundles.
+/// Pours the bundles, until the far end is `silent`.
 async fn feed(
     loads: &mut mpsc::Receiver<Load>,
     pipe: Option<openssh::ChildStdin>,
     governor: &Governor,
     waiting: &Answers,
+    mut silent: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     sluice::widen(&pipe);
-    while let Some(load) = loads.recv().await {
+    loop {
+        let next = tokio::select! {
+            next = loads.recv() => next,
+            _ = &mut silent => None,
+        };
+        let Some(load) = next else {
+            return Ok(());
+        };
         held(waiting).insert(load.number, load.answer);
         sluice::pump(load.content, &mut pipe, governor).await?;
     }
-    Ok(())
 }
 
 /// Reads what the far end says of each bundle, and tells those who wait for it; calls `takes` where
-/// it takes compressed ones.
+/// it takes compressed ones. `speaks` ends with what it says.
 async fn hear(
     pipe: Option<openssh::ChildStdout>,
     waiting: &Answers,
     takes: impl Fn(),
+    _speaks: oneshot::Sender<()>,
 ) -> io::Result<()> {
     let Some(pipe) = pipe else { return Ok(()) };
     let mut pipe = BufReader::new(pipe);

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Place, TransferError,
+    counted::Counted,
     drive::{BatchResult, Piece, Settled},
     far::{self, Ask, Fact},
     freight::Freights,
@@ -225,11 +226,13 @@ pub(super) async fn part(
             .write(true)
             .open(path)?;
         file.seek(SeekFrom::Start(part.from * BLOCK))?;
+        let mut came = Counted::new(BufReader::with_capacity(1 << 18, outlet));
         // What does not come is missed by its length.
-        let Ok(content) = Expanded::announced(BufReader::with_capacity(1 << 18, outlet)) else {
-            return Ok(0);
+        let Ok(content) = Expanded::announced(&mut came) else {
+            return Ok((0, 0));
         };
-        io::copy(&mut Cut(content).take(part.bytes), &mut file)
+        let wrote = io::copy(&mut Cut(content).take(part.bytes), &mut file)?;
+        Ok((wrote, wrote.saturating_sub(came.passed)))
     });
     let streamed = host
         .stream(
@@ -240,7 +243,11 @@ pub(super) async fn part(
             |pipe| sluice::draw(pipe, out, &governor),
         )
         .await?;
-    let mut wrote = writing.await.map_err(far::stopped("writing a part"))?;
+    let written: io::Result<_> = writing.await.map_err(far::stopped("writing a part"))?;
+    let mut wrote = written.map(|(wrote, saved)| {
+        governor.save(saved);
+        wrote
+    });
     if let (Ok(_), Some(mode)) = (&wrote, listed_mode(&streamed.stderr)) {
         wrote = permit(&target, mode).and(wrote);
     }

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     io::{self, BufReader},
     path::PathBuf,
-    sync::{Arc, mpsc as blocking},
+    sync::Arc,
 };
 
 use tokio::{
@@ -36,7 +36,8 @@ struct Request {
     list: String,
     pieces: Arc<Vec<Piece>>,
     berth: Berth,
-    answer: oneshot::Sender<(Berth, Brought)>,
+    /// The error is why what came of it cannot be read.
+    answer: oneshot::Sender<io::Result<(Berth, Brought)>>,
 }
 
 /// What a session needs to know.
@@ -103,7 +104,8 @@ impl Freights {
         };
         let end = self.sessions.load(stream, request).await.pass();
         match told.await {
-            Ok(brought) => Ok(Ok(brought)),
+            Ok(Ok(brought)) => Ok(Ok(brought)),
+            Ok(Err(error)) => Ok(Err((0, format!("what it sent is not a bundle: {error}")))),
             Err(_) => end.why().map(Err),
         }
     }
@@ -127,8 +129,9 @@ impl Freights {
 impl Way {
     async fn serve(self: Arc<Self>, stream: usize, mut loads: mpsc::Receiver<Request>) -> Served {
         let (out, outlet) = sluice::outward();
-        let (asked, coming) = blocking::channel();
-        let unpacking = tokio::task::spawn_blocking(move || take(outlet, coming));
+        let (asked, coming) = mpsc::unbounded_channel();
+        let governor = Arc::clone(&self.governor);
+        let unpacking = tokio::task::spawn_blocking(move || take(outlet, coming, &governor));
         let streamed = self
             .host
             .stream(
@@ -144,32 +147,60 @@ impl Way {
     }
 }
 
-/// Writes the requests, and hands each on to who takes the answer.
+/// Writes the requests, and hands each on to who takes the answer, for as long as that one does.
 async fn ask(
     loads: &mut mpsc::Receiver<Request>,
     pipe: Option<openssh::ChildStdin>,
-    asked: blocking::Sender<Request>,
+    asked: mpsc::UnboundedSender<Request>,
 ) -> io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
-    while let Some(mut request) = loads.recv().await {
+    loop {
+        let next = tokio::select! {
+            next = loads.recv() => next,
+            () = asked.closed() => None,
+        };
+        let Some(mut request) = next else {
+            return Ok(());
+        };
         let list = std::mem::take(&mut request.list);
-        // Who takes the answers outlives this.
-        drop(asked.send(request));
+        if asked.send(request).is_err() {
+            return Ok(());
+        }
         pipe.write_all(list.as_bytes()).await?;
     }
-    Ok(())
 }
 
-/// Unpacks what comes, request after request. Gives back those who wait in vain.
-fn take(outlet: sluice::Outlet, coming: blocking::Receiver<Request>) -> Vec<Request> {
+/// Unpacks what comes, request after request, until what comes makes no sense. Gives back those who
+/// wait in vain, and are told why when their session has ended.
+fn take(
+    outlet: sluice::Outlet,
+    mut coming: mpsc::UnboundedReceiver<Request>,
+    governor: &Governor,
+) -> Vec<Request> {
     let mut stream = BufReader::with_capacity(1 << 16, outlet);
     let mut waiting = Vec::new();
-    for request in coming {
-        match unpack(&request.pieces, &mut stream, &request.berth, request.number) {
-            // Whoever waited may have been given up meanwhile.
-            Ok(brought) => drop(request.answer.send((request.berth, brought))),
-            Err(_) => waiting.push(request),
+    while let Some(request) = coming.blocking_recv() {
+        let unpacked = unpack(&request.pieces, &mut stream, &request.berth, request.number);
+        let answer = match unpacked {
+            Ok(brought) => {
+                governor.save(brought.saved);
+                Ok((request.berth, brought))
+            },
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                waiting.push(request);
+                break;
+            },
+            Err(error) => Err(error),
+        };
+        let lost = answer.is_err();
+        // Whoever waited may have been given up meanwhile.
+        drop(request.answer.send(answer));
+        if lost {
+            // Where the next bundle begins is not known.
+            break;
         }
     }
+    coming.close();
+    waiting.extend(std::iter::from_fn(|| coming.blocking_recv()));
     waiting
 }

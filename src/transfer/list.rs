@@ -28,6 +28,9 @@ pub enum ListError {
     /// There is no such file on the site.
     #[error("{0}: no such file or directory on the site")]
     Missing(PathBuf),
+    /// A directory on the site cannot be read, so what lies in it is not known.
+    #[error("{0} (on the site): make it readable there, or name what else is to be brought")]
+    Unreadable(String),
     /// The site was not reached.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -74,6 +77,7 @@ pub fn outward(sources: &[PathBuf], into: &Path) -> Result<Vec<Item>, ListError>
 /// `NUMBER SIZE PATH`, or where `find` can, behind `from NUMBER`, `d DEPTH NAME` for a directory and
 /// `f DEPTH SIZE NAME` for a file in it, which is a fraction of the bytes.
 const WALK: &str = r#"
+export LC_ALL=C
 k=0
 gnu=no
 find / -prune -printf '' 2>/dev/null && gnu=yes
@@ -91,10 +95,11 @@ done
 printf 'end\000'
 "#;
 
-/// Items for `sources` on the site and all that lies in them, into the local directory `into`.
+/// Items for `sources` on the site and all that lies in them, into the local directory `into`. What
+/// goes away meanwhile is left out.
 ///
 /// # Errors
-/// [`ListError::Missing`], [`ListError::Nameless`], [`ListError::Link`].
+/// [`ListError::Missing`], [`ListError::Nameless`], [`ListError::Unreadable`], [`ListError::Link`].
 pub async fn homeward(
     host: &Host,
     sources: &[PathBuf],
@@ -128,8 +133,20 @@ pub async fn homeward(
     if !ended {
         return Err(far::ended_early(&output).into());
     }
+    if let Some(why) = left_out(&String::from_utf8_lossy(&output.stderr)) {
+        return Err(ListError::Unreadable(why.to_owned()));
+    }
     items.sort_by(|a, b| a.remote.cmp(&b.remote));
     Ok(items)
+}
+
+/// What `find` could not look into, in its words. What has gone, or was met before, lacks nothing.
+fn left_out(said: &str) -> Option<&str> {
+    let complaints = said.lines().filter_map(|line| line.strip_prefix("find: "));
+    let harmless = |why: &str| {
+        why.ends_with("No such file or directory") || why.starts_with("File system loop")
+    };
+    complaints.into_iter().find(|why| !harmless(why))
 }
 
 /// Where a walk is.
@@ -207,6 +224,16 @@ fn name(source: &Path) -> Result<&OsStr, ListError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_directory_that_cannot_be_read_leaves_something_out() {
+        let gone = "find: '/a/b': No such file or directory\n";
+        let met = "find: File system loop detected; '/a/l' is part of the same loop as '/a'.\n";
+        assert_eq!(left_out(&[gone, met, "Welcome\n"].concat()), None);
+        let closed = "find: '/a/c': Permission denied\n";
+        let why = left_out(&[gone, closed].concat()).map(str::to_owned);
+        assert_eq!(why.unwrap(), "'/a/c': Permission denied");
+    }
 
     #[test]
     fn a_directory_is_walked_and_keeps_its_name() {

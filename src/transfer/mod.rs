@@ -337,6 +337,8 @@ pub trait Progress: std::fmt::Debug + Send + Sync {
     fn bytes(&self, n: u64);
     /// `n` more files have an outcome.
     fn files(&self, n: u64);
+    /// Something is not as the configuration says, though the files go on.
+    fn warn(&self, _text: &str) {}
 }
 
 /// Tells nobody.

@@ -72,7 +72,7 @@ pub(super) fn pack(
     let sums = sums.concat();
     member(out, SUMS, sums.as_bytes())?;
     member(out, END, sums.len().to_string().as_bytes())?;
-    let rest = length(pieces, layout).saturating_sub(out.written);
+    let rest = length(pieces, layout).saturating_sub(out.passed);
     io::copy(&mut io::repeat(0).take(rest), out)?;
     out.flush()?;
     Ok(hashes)

@@ -8,8 +8,11 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::ffi::OsStrExt,
-    path::PathBuf,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -36,9 +39,10 @@ mkdir -p -- "$1" && cd -- "$1" || exit 3
 write() { dd of=whole bs=1048576 seek="$1" conv=notrunc 2>"e$2"; }
 if [ -n "$5" ]; then "$5" expand | write "$2" "$3"; else write "$2" "$3"; fi ||
     { sed 's/^/or dd /' "e$3"; free; exit 4; }
-n=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "e$3")
+n=$(sed -n 's/^\([0-9]*\) byte.*/\1/p' "e$3")
 rm -f "e$3"
-[ "$n" = "$4" ] && : >"done.$3"
+[ "$n" = "$4" ] || { echo "or dd only $n of $4 bytes came"; free; exit 4; }
+: >"done.$3" || exit 4
 echo or end
 "#
 );
@@ -91,7 +95,33 @@ pub(super) struct Road {
     pub(super) spread: Arc<Spread>,
     pub(super) governor: Arc<Governor>,
     /// Compressed where that pays, if our program can expand it at the far end.
-    pub(super) squeeze: Option<(Pace, PathBuf)>,
+    pub(super) squeeze: Option<(Pace, Expander)>,
+}
+
+/// Our program at the far end, for as long as it does what is asked of it.
+#[derive(Debug, Clone)]
+pub(super) struct Expander {
+    path: PathBuf,
+    works: Arc<AtomicBool>,
+}
+
+impl Expander {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            works: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    fn works(&self) -> bool {
+        self.works.load(Ordering::Acquire)
+    }
+
+    /// What is tried again goes as it is: a part can be lost for any reason, and this one would not
+    /// go away.
+    fn failed(&self) {
+        self.works.store(false, Ordering::Release);
+    }
 }
 
 /// Sends one part of a file.
@@ -105,7 +135,8 @@ pub(super) async fn send(
 ) -> Result<(Piece, Settled), LinkError> {
     let directory = directory(&stage, &piece, &part);
     let (inlet, pumped) = sluice::inward();
-    let (pace, expander) = road.squeeze.unzip();
+    let squeeze = road.squeeze.filter(|(_, expander)| expander.works());
+    let (pace, expander) = squeeze.unzip();
     let reading = tokio::task::spawn_blocking(move || {
         let announce = match pace {
             Some(_) => squeeze::word,
@@ -118,13 +149,14 @@ pub(super) async fn send(
     });
     let (from, number) = (part.from.to_string(), part.number.to_string());
     let bytes = part.bytes.to_string();
-    let expander = expander.unwrap_or_default();
+    let program = expander.as_ref().map(|expander| expander.path.as_path());
+    let program = program.unwrap_or(Path::new(""));
     let args: [&[u8]; 5] = [
         directory.as_os_str().as_bytes(),
         from.as_bytes(),
         number.as_bytes(),
         bytes.as_bytes(),
-        expander.as_os_str().as_bytes(),
+        program.as_os_str().as_bytes(),
     ];
     let streamed = host
         .stream(
@@ -143,6 +175,9 @@ pub(super) async fn send(
         Ok(Err(error)) => Settled::Failed(error),
         Ok(Ok(())) if wrote => Settled::Part,
         _ => {
+            if let Some(expander) = &expander {
+                expander.failed();
+            }
             let free = far::free_bytes(said.as_bytes());
             let path = piece.to.clone();
             let place = Place::Site;
@@ -259,44 +294,63 @@ pub(super) async fn discard(
     Ok(())
 }
 
-/// The bytes of a part into `out`. The inner error is the source's.
+/// The bytes of a part into `out`, from the host that has them, and what that does not give from
+/// the path here. The inner error is the source's.
 fn read(
     piece: &Piece,
     part: Part,
     spread: &Spread,
     out: &mut impl Write,
 ) -> io::Result<Result<(), TransferError>> {
-    let here = || {
-        let mut file = File::open(&piece.from)?;
-        file.seek(SeekFrom::Start(part.from * BLOCK))?;
-        Ok(Box::new(file) as Box<dyn Read>)
+    let unreadable = |error: &io::Error| source::unreadable(&piece.from, error);
+    let mut range = spread.range(&piece.from, &part);
+    let given = match &mut range {
+        // What is cut short is read on here.
+        Some(range) => poured(range, part.bytes, out)?.0,
+        None => 0,
     };
-    let there = spread.range(&piece.from, &part);
-    let opened = there.map_or_else(here, |range| Ok(Box::new(range)));
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
-    };
-    let mut file = file.take(part.bytes);
-    let mut buffer = vec![0; 1 << 18];
-    let mut left = part.bytes;
-    loop {
-        let n = match file.read(&mut buffer) {
-            Ok(n) => n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Ok(Err(source::unreadable(&piece.from, &error))),
-        };
-        if n == 0 {
-            break;
-        }
-        out.write_all(buffer.get(..n).unwrap_or_default())?;
-        left = left.saturating_sub(u64::try_from(n).unwrap_or_default());
-    }
+    let left = part.bytes - given;
     if left > 0 {
-        return Ok(Err(TransferError::Changed {
-            path: piece.from.clone(),
-            place: Place::Here,
-        }));
+        let here = File::open(&piece.from).and_then(|mut file| {
+            file.seek(SeekFrom::Start(part.from * BLOCK + given))?;
+            Ok(file)
+        });
+        let mut here = match here {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(unreadable(&error))),
+        };
+        let (rest, ended) = poured(&mut here, left, out)?;
+        if let Err(error) = ended {
+            return Ok(Err(unreadable(&error)));
+        }
+        if rest < left {
+            return Ok(Err(TransferError::Changed {
+                path: piece.from.clone(),
+                place: Place::Here,
+            }));
+        }
+        if let Some(range) = range {
+            spread.fell_short(range);
+        }
     }
     Ok(source::still(piece))
+}
+
+/// Up to `most` bytes of `input` into `out`: how many there were, and why there were no more, if that
+/// was an error. The outer error is that of `out`.
+fn poured(
+    input: &mut impl Read,
+    most: u64,
+    out: &mut impl Write,
+) -> io::Result<(u64, io::Result<()>)> {
+    let mut buffer = vec![0; 1 << 18];
+    let mut input = input.take(most);
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok((most - input.limit(), Ok(()))),
+            Ok(n) => out.write_all(buffer.get(..n).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {},
+            Err(error) => return Ok((most - input.limit(), Err(error))),
+        }
+    }
 }

@@ -85,14 +85,24 @@ pub(super) async fn leave(host: &Host, opts: &TransferOptions<'_>, bytes: u64) {
     drop(Box::pin(super::push(host, &[item], &opts, &Quiet)).await);
 }
 
+macro_rules! version {
+    () => {
+        concat!(env!("CARGO_PKG_VERSION"), " (transfers 2)")
+    };
+}
+
+/// The version of this program, with what is counted up whenever the two ends of a transfer are to
+/// talk in another way.
+pub const VERSION: &str = version!();
+
 /// What a program like this one says of its version.
-const VERSION: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+const SAID: &str = concat!(env!("CARGO_PKG_NAME"), " ", version!());
 
 /// The last two words of a script that has [`ours!`] at its front: `program`, or nothing, and its
 /// version.
 pub(super) fn words(program: Option<&Path>) -> [&[u8]; 2] {
     let program = program.unwrap_or(Path::new(""));
-    [program.as_os_str().as_bytes(), VERSION.as_bytes()]
+    [program.as_os_str().as_bytes(), SAID.as_bytes()]
 }
 
 /// What a script says on standard error where our program does not do its work.

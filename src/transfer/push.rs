@@ -11,7 +11,7 @@ use super::{
     drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
     far::{self, Ask, Begun, Fact, Stage},
     ferry::Ferries,
-    part::{self, Road},
+    part::{self, Expander, Road},
     plan, program,
     rate::Pace,
     source,
@@ -85,12 +85,14 @@ pub(super) async fn push(
         Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
     };
     let engine = opts.engine;
+    let streams = how.streams;
+    let expander = program.filter(|_| begun.expands).map(Expander::new);
     let work = |turn, job| {
         let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
         let ferries = Arc::clone(&ferries);
         let spread = Arc::clone(&opts.spread);
         let pace = opts.compress.then(|| Pace::new(&governor, streams));
-        let expander = program.clone().filter(|_| begun.expands);
+        let expander = expander.clone();
         async move {
             if !matches!(job, Job::Bundle(_)) {
                 ferries.leave(turn).await;
@@ -118,7 +120,11 @@ pub(super) async fn push(
             }
         }
     };
-    drive(planned, &how, &mut outcomes, work).await?;
+    let driven = drive(planned, &how, &mut outcomes, work).await;
+    for line in opts.spread.lost() {
+        progress.warn(&line);
+    }
+    driven?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     ferries.end().await;
     if !bundles {

@@ -179,6 +179,12 @@ impl<L> Loaded<L> {
         drop(self.turn);
         self.end
     }
+
+    /// Ends the session of this load, whatever is on it.
+    pub(super) fn give_up(mut self) -> Ending {
+        drop(self.turn.take());
+        self.end
+    }
 }
 
 impl Ending {

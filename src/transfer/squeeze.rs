@@ -85,7 +85,7 @@ impl<W: Write> Squeeze<W> {
             Way::Plain(out) => Ok((out, 0)),
             Way::Frame(encoder) => {
                 let counted = encoder.finish()?;
-                Ok((counted.out, self.taken.saturating_sub(counted.written)))
+                Ok((counted.inner, self.taken.saturating_sub(counted.passed)))
             },
             Way::Looking(..) | Way::Lost => Err(io::ErrorKind::BrokenPipe.into()),
         }

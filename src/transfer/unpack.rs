@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Hash,
+    counted::Counted,
     drive::Piece,
     far,
     land::{Arrived, Berth},
@@ -24,13 +25,16 @@ pub(super) struct Brought {
     pub(super) arrived: HashMap<usize, Arrived>,
     /// What tar complained about.
     pub(super) said: String,
+    /// Bytes of it that did not need to come over the link.
+    pub(super) saved: u64,
 }
 
-/// Takes the files of `pieces` out of the tar stream, or the frame that holds one, between `or begin NUMBER` and `or over NUMBER`
-/// into the berth, and the checksums behind it.
+/// Takes the files of `pieces` out of the tar stream, or the frame that holds one, between
+/// `or begin NUMBER` and `or over NUMBER` into the berth, and the checksums behind it.
 ///
 /// # Errors
-/// When the session ends before `or over`.
+/// [`io::ErrorKind::UnexpectedEof`] when the session ends before `or over`; others when a frame makes no
+/// sense, and where it ends is not known.
 pub(super) fn unpack(
     pieces: &[Piece],
     stream: &mut impl BufRead,
@@ -50,10 +54,14 @@ pub(super) fn unpack(
     let mut brought = Brought::default();
     let arrived = &mut brought.arrived;
     let whole = if is_squeezed {
-        let mut frame = Expanded::frame(&mut *stream)?;
+        let mut came = Counted::new(&mut *stream);
+        let mut frame = Counted::new(Expanded::frame(&mut came)?);
         let whole = entries(&mut frame, pieces, &wanted, berth, arrived).is_ok();
         // What follows begins behind the frame.
         io::copy(&mut frame, &mut io::sink())?;
+        let content = frame.passed;
+        drop(frame);
+        brought.saved = content.saturating_sub(came.passed);
         whole
     } else {
         entries(&mut *stream, pieces, &wanted, berth, arrived).is_ok()

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::PathBuf,
     process::{ChildStdin, ChildStdout, Stdio},
     thread::{self, JoinHandle},
 };
@@ -17,12 +17,24 @@ use super::{
         drive::Piece,
         fetch,
         lock::held,
-        pack, send,
+        pack,
+        program::{self, ours},
+        send,
         unpack::{behind_zeros, line},
     },
-    Kept, Spread, command,
+    Spread,
+    errand::Errand,
 };
 use crate::config::site::SourceHost;
+
+/// `$1` and `$2` our own program on a host, which must be of this version.
+const SEND: &str = concat!(
+    ours!(),
+    r#"
+ours "$1" "$2" && exec "$1" send
+echo "$1 is not there, or is not $2" >&2
+"#
+);
 
 /// Reads the files of a bundle, in its order.
 #[derive(Debug)]
@@ -37,7 +49,7 @@ pub(in super::super) struct Reader<'a> {
 /// A session of `outrigger send` on a host.
 #[derive(Debug)]
 pub(super) struct Session {
-    child: Kept,
+    errand: Errand,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
@@ -45,7 +57,7 @@ pub(super) struct Session {
 /// What a host sends for one bundle.
 #[derive(Debug)]
 struct Answer {
-    child: Kept,
+    errand: Errand,
     output: BufReader<ChildStdout>,
     /// Writes what is asked for; gives back the session's input.
     asking: JoinHandle<io::Result<ChildStdin>>,
@@ -65,11 +77,11 @@ struct Next {
 
 impl<'a> Reader<'a> {
     pub(super) fn begin(spread: &'a Spread, pieces: &[Piece]) -> Self {
-        let mut lists: HashMap<usize, Vec<&Path>> = HashMap::new();
+        let mut lists: HashMap<usize, Vec<PathBuf>> = HashMap::new();
         let asked = pieces.iter().map(|piece| {
-            let host = spread.asked_for(&piece.from)?;
+            let (host, path) = spread.asked_for(&piece.from)?;
             let list = lists.entry(host).or_default();
-            list.push(&piece.from);
+            list.push(path);
             Some((host, list.len() - 1))
         });
         let asked = asked.collect();
@@ -80,12 +92,15 @@ impl<'a> Reader<'a> {
                 let one = idle.iter().position(|(at, _)| *at == place);
                 one.map(|one| idle.swap_remove(one).1)
             };
-            let session = idle.map_or_else(|| Session::open(host), Some);
-            let answer = session.and_then(|session| session.ask(&list).ok());
-            if answer.is_none() {
-                spread.lose(place);
-            }
-            Some((place, answer?))
+            let answer = match idle {
+                Some(session) => session.ask(&list),
+                None => {
+                    let _alone = spread.door(place);
+                    Session::open(host).and_then(|session| session.ask(&list))
+                },
+            };
+            let answer = answer.map_err(|why| spread.lose(place, why)).ok()?;
+            Some((place, answer))
         });
         let answers = answers.collect();
         Self {
@@ -119,7 +134,7 @@ impl<'a> Reader<'a> {
         for (host, answer) in self.answers {
             match answer.finish() {
                 Ok(session) => held(&self.spread.idle).push((host, session)),
-                Err(_) => self.spread.lose(host),
+                Err(why) => self.spread.lose(host, why),
             }
         }
     }
@@ -129,9 +144,9 @@ impl<'a> Reader<'a> {
         let (host, line) = self.asked.get(place).copied().flatten()?;
         match self.answers.get_mut(&host)?.reach(line) {
             Ok(next) => Some((host, next.filter(|next| next.size == piece.size)?.mode)),
-            Err(_) => {
-                self.answers.remove(&host);
-                self.spread.lose(host);
+            Err(error) => {
+                let mut answer = self.answers.remove(&host)?;
+                self.spread.lose(host, answer.errand.why(&error));
                 None
             },
         }
@@ -139,51 +154,49 @@ impl<'a> Reader<'a> {
 }
 
 impl Session {
-    fn open(host: &SourceHost) -> Option<Self> {
-        let program = host.program.as_os_str().as_encoded_bytes();
-        let mut child = command(host, &[program, b"send"])?
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let child = Kept(child);
-        let (input, output) = (input?, BufReader::with_capacity(1 << 18, output?));
-        Some(Self {
-            child,
+    /// The error is why the host cannot be asked.
+    fn open(host: &SourceHost) -> Result<Self, String> {
+        let [program, version] = program::words(Some(&host.program));
+        let script: [&[u8]; 6] = [b"sh", b"-c", SEND.as_bytes(), b"sh", program, version];
+        let begun = Errand::begin(host, &script, Stdio::piped());
+        let (mut errand, output) = begun.map_err(|error| error.to_string())?;
+        let input = errand.input().ok_or("it cannot be told anything")?;
+        let output = BufReader::with_capacity(1 << 18, output);
+        Ok(Self {
+            errand,
             input,
             output,
         })
     }
 
-    fn ask(self, paths: &[&Path]) -> io::Result<Answer> {
+    /// The error is why the host does not answer.
+    fn ask(self, paths: &[PathBuf]) -> Result<Answer, String> {
         // No file can hold a number that nobody knows before.
         let number = fastrand::u64(..);
-        let list = format!(
-            "{number} {} -\n{}",
-            paths.len(),
-            fetch::names(paths.iter().copied())
-        );
+        let names = fetch::names(paths.iter().map(PathBuf::as_path));
+        let list = format!("{number} {} -\n{names}", paths.len());
         let Self {
-            child,
+            mut errand,
             mut input,
             mut output,
         } = self;
         // The host sends the first files while it is still being asked for the last ones.
-        let asking = thread::spawn(move || {
+        let asking = thread::Builder::new().spawn(move || {
             input.write_all(list.as_bytes())?;
             Ok(input)
         });
-        until(&mut output, &format!("or begin {number}\n"))?;
-        Ok(Answer {
-            child,
-            output,
-            asking,
-            number,
-            next: None,
-            left: 0,
-        })
+        let asking = asking.map_err(|error| format!("this host has no thread left: {error}"))?;
+        match until(&mut output, &format!("or begin {number}\n")) {
+            Ok(()) => Ok(Answer {
+                errand,
+                output,
+                asking,
+                number,
+                next: None,
+                left: 0,
+            }),
+            Err(error) => Err(errand.why(&error)),
+        }
     }
 }
 
@@ -234,16 +247,25 @@ impl Answer {
         Ok(())
     }
 
-    fn finish(mut self) -> io::Result<Session> {
-        self.reach(usize::MAX)?;
-        until(&mut self.output, &format!("or over {}\n", self.number))?;
-        let broken = |_| io::Error::other("who asks has stopped");
-        let input = self.asking.join().map_err(broken)??;
-        Ok(Session {
-            child: self.child,
-            input,
-            output: self.output,
-        })
+    /// The error is why the host has not sent all.
+    fn finish(mut self) -> Result<Session, String> {
+        let over = format!("or over {}\n", self.number);
+        let ended = self.reach(usize::MAX);
+        if let Err(error) = ended.and_then(|_| until(&mut self.output, &over)) {
+            return Err(self.errand.why(&error));
+        }
+        let asked = self.asking.join().unwrap_or_else(|_| {
+            // What panics has said so itself.
+            Err(io::ErrorKind::BrokenPipe.into())
+        });
+        match asked {
+            Ok(input) => Ok(Session {
+                errand: self.errand,
+                input,
+                output: self.output,
+            }),
+            Err(error) => Err(self.errand.why(&error)),
+        }
     }
 }
 
