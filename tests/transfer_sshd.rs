@@ -30,7 +30,7 @@ use outrigger::{
 use sshd::Sshd;
 
 /// By when a transfer that could hang has come to its end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Names that break whatever joins words with blanks or lines with newlines.
 const ODD: [&[u8]; 9] = [

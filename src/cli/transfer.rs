@@ -216,7 +216,9 @@ async fn transfer(
         at: SystemClock.now(),
     };
     let journal = journal.and_then(|store| {
-        let begun = store.begin_transfer(begun).map_err(unwritten);
+        let begun = store
+            .begin_transfer(begun)
+            .map_err(|error| unwritten(&error));
         Some((begun.ok()?, store))
     });
     let outcomes = match pull {
@@ -225,7 +227,7 @@ async fn transfer(
     };
     if let Some((id, store)) = journal {
         let ended = store.end_transfer(id, transfer::told(&outcomes), SystemClock.now());
-        ended.unwrap_or_else(unwritten);
+        ended.unwrap_or_else(|error| unwritten(&error));
     }
     drop(screen);
     report(
@@ -237,7 +239,7 @@ async fn transfer(
 }
 
 /// What was moved is not lost for a journal that cannot be written.
-fn unwritten(error: StateError) {
+fn unwritten(error: &StateError) {
     note(&format!("this transfer is not in the journal: {error}"));
 }
 
