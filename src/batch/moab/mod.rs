@@ -141,6 +141,8 @@ impl Dialect for Moab {
             format!("-o {}", request.checked_output()?),
             "-j oe".to_owned(),
             "-V".to_owned(),
+            // Its token is taken: a second start of it could only end at once, as if all were well.
+            "-r n".to_owned(),
         ];
         if let Some(array) = request.array {
             let (name, last) = (request.checked_name()?, array.last());
@@ -188,6 +190,7 @@ mod tests {
         #MSUB -o /scratch3/survey/runs/12/job.out
         #MSUB -j oe
         #MSUB -V
+        #MSUB -r n
         #MSUB -A ps1
         #MSUB -q batch
         #MSUB -l qos=standard

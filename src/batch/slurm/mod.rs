@@ -149,6 +149,8 @@ impl Dialect for Slurm {
             "--open-mode=append".to_owned(),
             "--export=ALL".to_owned(),
             "--exclusive".to_owned(),
+            // Its token is taken: a second start of it could only end at once, as if all were well.
+            "--no-requeue".to_owned(),
         ];
         options.extend(request.array.map(|array| format!("--array={array}")));
         for (key, value) in request.checked_options()? {
@@ -196,6 +198,7 @@ mod tests {
         #SBATCH --open-mode=append
         #SBATCH --export=ALL
         #SBATCH --exclusive
+        #SBATCH --no-requeue
         #SBATCH --account=ps1
         #SBATCH --qos=standard
         #SBATCH --reservation=maint_2
@@ -274,6 +277,7 @@ mod tests {
         --open-mode=append
         --export=ALL
         --exclusive
+        --no-requeue
         --account=ps1
         --qos=standard
         --reservation=maint_2

@@ -28,6 +28,8 @@ pub(super) fn body(
         "nodes": format!("{0}-{0}", request.nodes),
         "current_working_directory": directory.to_string_lossy(),
         "standard_output": request.output.to_string_lossy(),
+        // Its token is taken: a second start of it could only end at once, as if all were well.
+        "requeue": false,
     });
     let own = match wording {
         Wording::Options => json!({
@@ -122,7 +124,7 @@ mod tests {
     fn up_to_v0_0_38_a_job_is_described_by_options() {
         insta::assert_snapshot!(
             described(Wording::Options, &request()),
-            @r##"{"job":{"account":"ps1","current_working_directory":"/scratch3/survey/runs/12","environment":{"PATH":"/usr/local/bin:/usr/bin:/bin"},"exclusive":"exclusive","name":"or-12-1-9f3c01ab","nodes":"4-4","open_mode":"append","qos":"standard","reservation":"maint_2","standard_output":"/scratch3/survey/runs/12/job.out","time_limit":480,"tres_per_node":"gres/gpu:1"},"script":"#!/bin/sh\n"}"##
+            @r##"{"job":{"account":"ps1","current_working_directory":"/scratch3/survey/runs/12","environment":{"PATH":"/usr/local/bin:/usr/bin:/bin"},"exclusive":"exclusive","name":"or-12-1-9f3c01ab","nodes":"4-4","open_mode":"append","qos":"standard","requeue":false,"reservation":"maint_2","standard_output":"/scratch3/survey/runs/12/job.out","time_limit":480,"tres_per_node":"gres/gpu:1"},"script":"#!/bin/sh\n"}"##
         );
     }
 
