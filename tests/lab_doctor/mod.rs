@@ -70,6 +70,7 @@ fn what_is_broken_on_the_site_is_found(#[case] fault: &[&str], #[case] check: &s
 #[case::scratch("scratch: ", "scratch: /nowhere", "scratch")]
 #[case::resident("scratch: ", "resident: [/no/refcat]\n    scratch: ", "resident")]
 #[case::chunk("scratch: ", "chunk: {max_bytes: 1 MB}\n    scratch: ", "multi-prog")]
+#[case::arrays("scratch: ", "array: {max_tasks: 50000}\n    scratch: ", "arrays")]
 fn what_is_configured_wrong_is_found(#[case] from: &str, #[case] to: &str, #[case] check: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);

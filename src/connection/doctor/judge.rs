@@ -224,6 +224,35 @@ pub(super) fn multi_prog(command: &str, answer: &Output, chunk: &ChunkLimits) ->
     Check::pass(NAME, detail)
 }
 
+/// `answer` is what `scontrol show config` says.
+pub(super) fn arrays(answer: &Output, max_tasks: u32) -> Check {
+    const NAME: &str = "arrays";
+    let said = answer.out();
+    let mut settings = said.lines().filter_map(|line| line.split_once('='));
+    let limit = settings.find(|(key, _)| key.trim() == "MaxArraySize");
+    let Some(limit) = limit.and_then(|(_, value)| value.trim().parse::<u32>().ok()) else {
+        let line = first_line(answer);
+        return Check::warn(
+            NAME,
+            format!(
+                "MaxArraySize is not told: exit code {}, {line}",
+                answer.code
+            ),
+            "see `scontrol show config` on the site; `array.max_tasks` must not be above it",
+        );
+    };
+    // The numbers of tasks are below it, and ours begin at 0.
+    if max_tasks > limit {
+        let detail = format!("MaxArraySize is {limit}, `array.max_tasks` is {max_tasks}");
+        let mend = match limit {
+            0 => "remove `array`: the site allows no job arrays".to_owned(),
+            _ => format!("set `array.max_tasks` to {limit}"),
+        };
+        return Check::fail(NAME, detail, mend);
+    }
+    Check::pass(NAME, format!("of up to {limit} tasks, ours {max_tasks}"))
+}
+
 /// Largest multi-prog config in bytes that this srun takes: 60,000 before 25.05.2, 512 MiB from
 /// then on (design §6).
 fn multi_prog_limit(version: &str) -> Option<u64> {
@@ -329,6 +358,27 @@ mod tests {
         let check = multi_prog("srun --version", &said(0, "slurm 22.05.8\n"), &chunk);
         assert_eq!(check.ok, Verdict::Fail);
         assert_eq!(check.mend.unwrap(), "set `chunk.max_bytes` to 60000");
+    }
+
+    #[rstest]
+    #[case("MaxArraySize            = 1001\n", Verdict::Pass, None)]
+    #[case(
+        "MaxArraySize = 999\n",
+        Verdict::Fail,
+        Some("set `array.max_tasks` to 999")
+    )]
+    #[case("MaxArraySize = 0\n", Verdict::Fail, Some("remove `array`"))]
+    #[case("scontrol: error\n", Verdict::Warn, Some("scontrol show config"))]
+    fn arrays_may_have_as_many_tasks_as_the_site_allows(
+        #[case] text: &str,
+        #[case] verdict: Verdict,
+        #[case] mend: Option<&str>,
+    ) {
+        let check = arrays(&said(0, &format!("MaxJobCount = 10000\n{text}")), 1000);
+        assert_eq!(check.ok, verdict, "{check:?}");
+        let found = check.mend.unwrap_or_default();
+        assert_eq!(found.is_empty(), mend.is_none(), "{found}");
+        assert!(found.contains(mend.unwrap_or_default()), "{found}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What was checked: `hop NAME`, `master`, `shell`, `tools`, `clock`, `scratch`, `resident`,
-    /// `scheduler`, `multi-prog`, `sessions`.
+    /// `scheduler`, `multi-prog`, `arrays` (where the site has them), `sessions`.
     pub name: String,
     /// How it ended.
     pub ok: Verdict,
@@ -150,6 +150,7 @@ pub async fn examine_with(
     checks.extend(survey(&host, site).await);
     checks.push(scheduler(&host, scheduler_version).await);
     checks.push(multi_prog(&host, site).await);
+    checks.extend(arrays(&host, site).await);
     checks.push(sessions(&host).await);
     checks
 }
@@ -216,15 +217,35 @@ async fn multi_prog(host: &Host, site: &Site) -> Check {
     if site.scheduler == SchedulerKind::Local {
         return Check::skipped("multi-prog", "the embedded launcher has no limits");
     }
-    let srun = site
-        .scheduler_path
-        .as_ref()
-        .map_or_else(|| "srun".into(), |dir| dir.join("srun"));
-    let argv = [srun.to_string_lossy().into_owned(), "--version".into()];
+    let argv = [command(site, "srun"), "--version".into()];
     match host.run(&argv, None).await {
         Ok(output) => judge::multi_prog(&argv.concat(), &output, &site.chunk),
         Err(error) => lost("multi-prog", &error),
     }
+}
+
+/// What a scheduler that can be asked for it says of job arrays, where the site has them.
+async fn arrays(host: &Host, site: &Site) -> Option<Check> {
+    let array = site.array.as_ref()?;
+    match site.scheduler {
+        SchedulerKind::Slurm | SchedulerKind::Slurmrestd => {},
+        SchedulerKind::Local | SchedulerKind::Moab => return None,
+    }
+    let argv = ["show", "config"].map(str::to_owned);
+    let argv = [vec![command(site, "scontrol")], argv.into()].concat();
+    Some(match host.run(&argv, None).await {
+        Ok(output) => judge::arrays(&output, array.max_tasks),
+        Err(error) => lost("arrays", &error),
+    })
+}
+
+/// A command of the scheduler.
+fn command(site: &Site, name: &str) -> String {
+    let path = site
+        .scheduler_path
+        .as_ref()
+        .map_or_else(|| name.into(), |dir| dir.join(name));
+    path.to_string_lossy().into_owned()
 }
 
 async fn sessions(host: &Host) -> Check {
