@@ -5,6 +5,10 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "transfer_sshd/program.rs"]
+mod program;
+#[path = "transfer_sshd/sources.rs"]
+mod sources;
 #[expect(dead_code, reason = "not every test uses every part")]
 mod sshd;
 
@@ -44,6 +48,21 @@ const ODD: [&[u8]; 9] = [
     b"-n",
     b"\xff\xfe not UTF-8 \xc3\xa9!",
 ];
+
+/// An sshd with a master to it.
+async fn linked() -> (Sshd, Host) {
+    let sshd = Sshd::ordinary();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    (sshd, host)
+}
+
+/// A program that is `real` and writes down the first word of what it is asked, and where it does.
+fn listened_to(sshd: &Sshd, real: &str) -> (PathBuf, PathBuf) {
+    let asked = sshd.path().join("asked");
+    let script = format!("#!/bin/sh\necho \"$1\" >>{}\n{real}\n", asked.display());
+    (sshd.script("far-outrigger", &script), asked)
+}
 
 fn options(site: &Path) -> TransferOptions<'static> {
     TransferOptions {
@@ -463,9 +482,7 @@ async fn a_full_disk_fails_what_does_not_fit_and_says_so_while_the_rest_lands(
 async fn landing_on_another_file_system_than_the_staging_is_still_whole_or_not_at_all(
     #[case] program: bool,
 ) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let (sshd, host) = linked().await;
     let other = Small::at(sshd.path().join("other"));
     let source = sshd.path().join("source");
     fs::write(&source, "content").unwrap();
@@ -507,9 +524,7 @@ impl Progress for Cut<'_> {
 #[case::by_our_program(true)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_cut_short_goes_on_from_what_has_landed(#[case] program: bool) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let (sshd, host) = linked().await;
     let (from, site) = (sshd.path().join("from"), sshd.path().join("site"));
     fs::create_dir_all(&from).unwrap();
     let content = |n: u8| vec![n; 3_000_000];
@@ -595,397 +610,9 @@ async fn a_source_that_changes_while_it_is_sent_never_lands() {
     }
 }
 
-#[rstest::rstest]
-#[case::of_this_version(true)]
-#[case::of_another_version(false)]
-#[tokio::test(flavor = "multi_thread")]
-async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case] same: bool) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let real = if same {
-        format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"))
-    } else {
-        "echo outrigger 0.0.1".to_owned()
-    };
-    let (program, asked) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        streams: 1,
-        ..options(sshd.path())
-    };
-    let source = sshd.path().join("source");
-    fs::write(&source, "content").unwrap();
-    let target = sshd.path().join("site/target");
-    let sent = transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await;
-    assert!(sent.unwrap().iter().all(done));
-    assert_eq!(fs::read(&target).unwrap(), b"content");
-    let asked = fs::read_to_string(asked).unwrap();
-    assert_eq!(asked.lines().any(|word| word == "receive"), same, "{asked}");
-}
-
-/// A program that is `real` and writes down the first word of what it is asked, and where it does.
-fn listened_to(sshd: &Sshd, real: &str) -> (PathBuf, PathBuf) {
-    let asked = sshd.path().join("asked");
-    let script = format!("#!/bin/sh\necho \"$1\" >>{}\n{real}\n", asked.display());
-    (sshd.script("far-outrigger", &script), asked)
-}
-
-#[rstest::rstest]
-#[case::by_files_that_go(false)]
-#[case::by_files_that_come(true)]
-#[tokio::test(flavor = "multi_thread")]
-async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[case] home: bool) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let real = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"));
-    let (local, asked) = listened_to(&sshd, &real);
-    let remote = sshd.path().join("site/bin/sent");
-    let hash = Hash::of_file(&local).unwrap();
-    let sent = Some(SentProgram { local, hash });
-    let opts = TransferOptions {
-        program: Some(FarProgram {
-            remote: remote.clone(),
-            sent,
-        }),
-        streams: 1,
-        ..options(sshd.path())
-    };
-    for (name, bytes, is_there) in [
-        ("few", 10, false),
-        ("many", 10_000, false),
-        ("more", 1, true),
-    ] {
-        assert_eq!(remote.exists(), is_there, "before {name}");
-        let source = sshd.path().join(name);
-        fs::write(&source, vec![7; bytes]).unwrap();
-        let target = sshd.path().join("to").join(name);
-        let moved = if home {
-            transfer::pull(&host, &[item(&target, &source)], &opts, &Quiet).await
-        } else {
-            transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await
-        };
-        assert!(moved.unwrap().iter().all(done));
-    }
-    let asked = fs::read_to_string(asked).unwrap();
-    let word = if home { "send" } else { "receive" };
-    let taken: Vec<&str> = asked.lines().filter(|said| *said != "--version").collect();
-    assert_eq!(taken, [word]);
-}
-
-#[rstest::rstest]
-#[case::where_it_pays(true)]
-#[case::not_where_the_site_says_so(false)]
-#[tokio::test(flavor = "multi_thread")]
-async fn large_files_are_compressed_both_ways_where_that_pays(#[case] compress: bool) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let real = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"));
-    let (program, asked) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        compress,
-        ..options(sshd.path())
-    };
-    let source = sshd.path().join("source");
-    let content: Vec<u8> = (0..23_456_789u32).map(|n| n.to_le_bytes()[1]).collect();
-    fs::write(&source, &content).unwrap();
-    let (there, home) = (sshd.path().join("site/there"), sshd.path().join("home"));
-    let sent = transfer::push(&host, &[item(&source, &there)], &opts, &Quiet).await;
-    assert!(sent.unwrap().iter().all(done));
-    let wanted = Item {
-        size: Some(23_456_789),
-        hash: Some(Hash::of(&content)),
-        ..item(&home, &there)
-    };
-    let came = transfer::pull(&host, &[wanted], &opts, &Quiet).await;
-    assert!(came.unwrap().iter().all(done));
-    assert!(fs::read(&home).unwrap() == content);
-    let asked = fs::read_to_string(asked).unwrap();
-    for word in ["expand", "squeeze"] {
-        assert_eq!(asked.lines().any(|said| said == word), compress, "{asked}");
-    }
-}
-
-#[rstest::rstest]
-#[case::which_send_them("exec REAL \"$@\"", true)]
-#[case::which_go_away_in_the_middle_of_a_file(
-    "[ $1 = send ] || exec REAL \"$@\"; REAL send | { head -c 1500; kill 0; }",
-    true
-)]
-#[case::which_do_not_answer("", false)]
-#[tokio::test(flavor = "multi_thread")]
-async fn files_that_lie_on_other_hosts_here_are_read_by_those(
-    #[case] program: &str,
-    #[case] answers: bool,
-) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let program_is_whole = program.starts_with("exec");
-    let real = program.replace("REAL", env!("CARGO_BIN_EXE_outrigger"));
-    let (program, asked) = listened_to(&sshd, &real);
-    let from = sshd.path().join("from");
-    let config = sshd.path().join("ssh_config");
-    let command = if answers {
-        let words = ["ssh", "-F", config.to_str().unwrap()];
-        words.map(str::to_owned).into()
-    } else {
-        vec!["false".to_owned()]
-    };
-    let disk = |name: &str| SourceHost {
-        host: "site".into(),
-        under: from.join(name),
-        program: program.clone(),
-        command: command.clone(),
-    };
-    let disks = [disk("d2"), disk("d3"), disk("d3/of/another"), disk("d8")];
-    let opts = TransferOptions {
-        spread: Arc::new(Spread::over(&disks)),
-        ..options(sshd.path())
-    };
-    let mut files = odd_items(&from, &sshd.path().join("to"));
-    let large: Vec<u8> = (0..20_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
-    fs::write(from.join("d8/large"), &large).unwrap();
-    files.push((from.join("d8/large"), sshd.path().join("to/large"), large));
-    let items: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
-    let told = Told::default();
-    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
-    assert!(sent.iter().all(done), "{sent:?}");
-    for (_, to, content) in &files {
-        assert!(fs::read(to).unwrap() == *content, "{}", to.display());
-    }
-    let asked = fs::read_to_string(asked).unwrap_or_default();
-    assert_eq!(asked.lines().any(|word| word == "send"), answers, "{asked}");
-    assert_eq!(sshd.logins() > 1, answers);
-    let told = told.0.into_inner().unwrap();
-    if program_is_whole {
-        assert!(told.is_empty(), "{told:?}");
-    } else {
-        assert!(told.iter().all(|line| line.starts_with("site is asked")));
-        assert!(!told.is_empty());
-    }
-}
-
-/// What a transfer warns of.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Progress for Told {
-    fn bytes(&self, _: u64) {}
-    fn files(&self, _: u64) {}
-    fn warn(&self, text: &str) {
-        self.0.lock().unwrap().push(text.to_owned());
-    }
-}
-
-#[rstest::rstest]
-#[case::that_is_not_there("exit 127", " is not there, or is not outrigger ")]
-#[case::of_another_version("echo outrigger 0.1.0", " is not there, or is not outrigger ")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_on_another_host_here_is_not_asked_for_files_and_that_is_told(
-    #[case] real: &str,
-    #[case] why: &str,
-) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let (program, asked) = listened_to(&sshd, real);
-    let from = sshd.path().join("from");
-    let config = sshd.path().join("ssh_config");
-    let opts = TransferOptions {
-        spread: Arc::new(Spread::over(&[SourceHost {
-            host: "site".into(),
-            under: from.clone(),
-            program,
-            command: ["ssh", "-F", config.to_str().unwrap()]
-                .map(str::to_owned)
-                .into(),
-        }])),
-        ..options(sshd.path())
-    };
-    let files = odd_items(&from, &sshd.path().join("to"));
-    let items: Vec<Item> = files.iter().map(|(from, to, _)| item(from, to)).collect();
-    let told = Told::default();
-    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
-    assert!(sent.iter().all(done), "{sent:?}");
-    let asked = fs::read_to_string(asked).unwrap();
-    assert!(asked.lines().all(|word| word == "--version"), "{asked}");
-    let told = told.0.into_inner().unwrap();
-    assert!(told.len() == 1 && told[0].contains(why), "{told:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_host_here_that_goes_away_in_a_large_file_costs_no_byte_of_it() {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let from = sshd.path().join("from");
-    fs::create_dir(&from).unwrap();
-    let large: Vec<u8> = (0..20_000_000u32).map(|n| n.to_le_bytes()[1]).collect();
-    fs::write(from.join("large"), &large).unwrap();
-    let config = sshd.path().join("ssh_config");
-    let cut = format!(
-        "#!/bin/sh\nssh -F {} \"$@\" | head -c 2500000\necho the cable is out >&2\n",
-        config.display()
-    );
-    let opts = TransferOptions {
-        spread: Arc::new(Spread::over(&[SourceHost {
-            host: "site".into(),
-            under: from.clone(),
-            program: "outrigger".into(),
-            command: vec![sshd.script("cut-ssh", &cut).display().to_string()],
-        }])),
-        ..options(sshd.path())
-    };
-    let to = sshd.path().join("to");
-    let told = Told::default();
-    let items = [item(from.join("large"), &to)];
-    let sent = transfer::push(&host, &items, &opts, &told).await.unwrap();
-    assert!(done(&sent[0]), "{sent:?}");
-    assert!(fs::read(&to).unwrap() == large);
-    let told = told.0.into_inner().unwrap();
-    assert!(
-        told.len() == 1 && told[0].ends_with("the cable is out"),
-        "{told:?}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_that_goes_away_between_two_sessions_leaves_the_script_in_its_place() {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let ours = env!("CARGO_BIN_EXE_outrigger");
-    let real = format!(
-        "[ \"$1\" = --version ] && exec {ours} --version\n\
-         echo 'or takes zstd'; rm -f \"$0\"; exit 1"
-    );
-    let (program, asked) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        compress: true,
-        streams: 1,
-        ..options(sshd.path())
-    };
-    let source = sshd.path().join("source");
-    let content = "NAXIS = 2\n".repeat(200_000);
-    fs::write(&source, &content).unwrap();
-    let target = sshd.path().join("site/target");
-    let items = [item(&source, &target)];
-    let pushing = transfer::push(&host, &items, &opts, &Quiet);
-    let sent = tokio::time::timeout(PATIENCE, pushing).await.unwrap();
-    assert!(sent.unwrap().iter().all(done));
-    assert_eq!(fs::read_to_string(&target).unwrap(), content);
-    let asked = fs::read_to_string(asked).unwrap();
-    assert!(asked.lines().any(|word| word == "receive"), "{asked}");
-}
-
-#[rstest::rstest]
-#[case::while_it_takes(false)]
-#[case::while_it_sends(true)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_far_end_that_is_killed_when_all_has_been_said_to_it_is_missed_at_once(
-    #[case] home: bool,
-) {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let ours = env!("CARGO_BIN_EXE_outrigger");
-    let once = sshd.path().join("once").display().to_string();
-    let real = format!(
-        "[ \"$1\" != --version ] && mkdir {once} 2>/dev/null || exec {ours} \"$@\"\n\
-         read -r line\nkill -9 $$"
-    );
-    let (program, _) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        compress: false,
-        streams: 1,
-        ..options(sshd.path())
-    };
-    let (from, to) = (sshd.path().join("from"), sshd.path().join("to"));
-    fs::write(&from, "content").unwrap();
-    let items = [if home {
-        item(&to, &from)
-    } else {
-        item(&from, &to)
-    }];
-    let moving = async {
-        if home {
-            transfer::pull(&host, &items, &opts, &Quiet).await
-        } else {
-            transfer::push(&host, &items, &opts, &Quiet).await
-        }
-    };
-    let moved = tokio::time::timeout(PATIENCE, moving).await.unwrap();
-    assert!(moved.unwrap().iter().all(done));
-    assert_eq!(fs::read(&to).unwrap(), b"content");
-    assert!(Path::new(&once).exists());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn parts_go_as_they_are_where_what_expands_them_fails() {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let ours = env!("CARGO_BIN_EXE_outrigger");
-    let real = format!("[ \"$1\" = expand ] && exit 1\nexec {ours} \"$@\"");
-    let (program, asked) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        compress: true,
-        ..options(sshd.path())
-    };
-    let source = sshd.path().join("source");
-    let content: Vec<u8> = (0..23_456_789u32).map(|n| n.to_le_bytes()[1]).collect();
-    fs::write(&source, &content).unwrap();
-    let target = sshd.path().join("site/target");
-    let sent = transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await;
-    let sent = sent.unwrap();
-    assert!(sent.iter().all(done), "{sent:?}");
-    assert!(fs::read(&target).unwrap() == content);
-    let asked = fs::read_to_string(asked).unwrap();
-    assert!(asked.lines().any(|word| word == "expand"), "{asked}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_frame_that_cannot_be_read_is_asked_for_again_in_another_session() {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
-    let ours = env!("CARGO_BIN_EXE_outrigger");
-    let once = sshd.path().join("once").display().to_string();
-    // The session lives on: what it is told is waited for.
-    let real = format!(
-        "[ \"$1\" = send ] && mkdir {once} 2>/dev/null || exec {ours} \"$@\"\n\
-         read -r k _\necho \"or begin $k zstd\"\nhead -c 4096 /dev/zero\ncat >/dev/null"
-    );
-    let (program, _) = listened_to(&sshd, &real);
-    let opts = TransferOptions {
-        program: Some(far(program)),
-        compress: true,
-        streams: 1,
-        ..options(sshd.path())
-    };
-    let there = sshd.path().join("there");
-    fs::write(&there, "content").unwrap();
-    let here = sshd.path().join("here");
-    let items = [item(&here, &there)];
-    let pulling = transfer::pull(&host, &items, &opts, &Quiet);
-    let came = tokio::time::timeout(PATIENCE, pulling).await.unwrap();
-    assert!(came.unwrap().iter().all(done));
-    assert_eq!(fs::read(&here).unwrap(), b"content");
-    assert!(Path::new(&once).exists());
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_comes_home_in_parts_whole_and_with_its_permissions() {
-    let sshd = Sshd::ordinary();
-    sshd.open_master();
-    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let (sshd, host) = linked().await;
     let source = sshd.path().join("source");
     let content: Vec<u8> = (0..12_345_678u32).map(|n| n.to_le_bytes()[1]).collect();
     fs::write(&source, &content).unwrap();

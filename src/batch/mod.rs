@@ -39,7 +39,7 @@ pub use token::{Token, TokenError};
 use commands::ByCommands;
 
 use crate::{
-    config::site::{SchedulerKind, Site},
+    config::site::{SchedulerKind, Site, scheduler_command as command},
     connection::{Host, Output},
 };
 
@@ -162,14 +162,6 @@ fn after_ok(jobs: &[JobId]) -> Option<String> {
 
 fn local(site: &Site, program: &Path) -> LocalScheduler {
     LocalScheduler::new(program, &site.scratch, site.nodes.cores, site.nodes.max)
-}
-
-/// `name` in the scheduler's directory, or in PATH.
-fn command(path: Option<&Path>, name: &str) -> String {
-    path.map_or_else(
-        || name.to_owned(),
-        |path| path.join(name).to_string_lossy().into_owned(),
-    )
 }
 
 /// Argv of one of our scripts: the scheduler's directory and `arguments` are positional

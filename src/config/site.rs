@@ -517,6 +517,14 @@ impl SshConnection {
     }
 }
 
+/// The command `name` in the scheduler's directory, or in PATH.
+pub(crate) fn scheduler_command(path: Option<&Path>, name: &str) -> String {
+    path.map_or_else(
+        || name.to_owned(),
+        |path| path.join(name).to_string_lossy().into_owned(),
+    )
+}
+
 impl Site {
     /// Our own directory in the scratch: run directories and what is under way.
     pub fn own_directory(&self) -> PathBuf {

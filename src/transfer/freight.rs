@@ -180,24 +180,21 @@ fn take(
     let mut stream = BufReader::with_capacity(1 << 16, outlet);
     let mut waiting = Vec::new();
     while let Some(request) = coming.blocking_recv() {
-        let unpacked = unpack(&request.pieces, &mut stream, &request.berth, request.number);
-        let answer = match unpacked {
+        // Whoever waited may have been given up meanwhile.
+        match unpack(&request.pieces, &mut stream, &request.berth, request.number) {
             Ok(brought) => {
                 governor.save(brought.saved);
-                Ok((request.berth, brought))
+                drop(request.answer.send(Ok((request.berth, brought))));
             },
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 waiting.push(request);
                 break;
             },
-            Err(error) => Err(error),
-        };
-        let lost = answer.is_err();
-        // Whoever waited may have been given up meanwhile.
-        drop(request.answer.send(answer));
-        if lost {
             // Where the next bundle begins is not known.
-            break;
+            Err(error) => {
+                drop(request.answer.send(Err(error)));
+                break;
+            },
         }
     }
     coming.close();

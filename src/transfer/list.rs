@@ -142,11 +142,11 @@ pub async fn homeward(
 
 /// What `find` could not look into, in its words. What has gone, or was met before, lacks nothing.
 fn left_out(said: &str) -> Option<&str> {
-    let complaints = said.lines().filter_map(|line| line.strip_prefix("find: "));
+    let mut complaints = said.lines().filter_map(|line| line.strip_prefix("find: "));
     let harmless = |why: &str| {
         why.ends_with("No such file or directory") || why.starts_with("File system loop")
     };
-    complaints.into_iter().find(|why| !harmless(why))
+    complaints.find(|why| !harmless(why))
 }
 
 /// Where a walk is.

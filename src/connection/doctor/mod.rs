@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Host, LinkError, Output, Patience, escape_b, master::mend};
-use crate::config::site::{Connection, SchedulerKind, Site};
+use crate::config::site::{Connection, SchedulerKind, Site, scheduler_command};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -217,7 +217,8 @@ async fn multi_prog(host: &Host, site: &Site) -> Check {
     if site.scheduler == SchedulerKind::Local {
         return Check::skipped("multi-prog", "the embedded launcher has no limits");
     }
-    let argv = [command(site, "srun"), "--version".into()];
+    let srun = scheduler_command(site.scheduler_path.as_deref(), "srun");
+    let argv = [srun, "--version".into()];
     match host.run(&argv, None).await {
         Ok(output) => judge::multi_prog(&argv.concat(), &output, &site.chunk),
         Err(error) => lost("multi-prog", &error),
@@ -231,21 +232,12 @@ async fn arrays(host: &Host, site: &Site) -> Option<Check> {
         SchedulerKind::Slurm | SchedulerKind::Slurmrestd => {},
         SchedulerKind::Local | SchedulerKind::Moab => return None,
     }
-    let argv = ["show", "config"].map(str::to_owned);
-    let argv = [vec![command(site, "scontrol")], argv.into()].concat();
+    let scontrol = scheduler_command(site.scheduler_path.as_deref(), "scontrol");
+    let argv = [scontrol, "show".into(), "config".into()];
     Some(match host.run(&argv, None).await {
         Ok(output) => judge::arrays(&output, array.max_tasks),
         Err(error) => lost("arrays", &error),
     })
-}
-
-/// A command of the scheduler.
-fn command(site: &Site, name: &str) -> String {
-    let path = site
-        .scheduler_path
-        .as_ref()
-        .map_or_else(|| name.into(), |dir| dir.join(name));
-    path.to_string_lossy().into_owned()
 }
 
 async fn sessions(host: &Host) -> Check {
