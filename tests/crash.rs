@@ -29,8 +29,14 @@ mod harvest;
 mod life;
 #[path = "crash/link.rs"]
 mod link;
+#[path = "crash/linked.rs"]
+mod linked;
 #[path = "crash/matrix.rs"]
 mod matrix;
+#[path = "crash/place.rs"]
+mod place;
+#[path = "crash/served.rs"]
+mod served;
 #[path = "crash/server.rs"]
 mod server;
 #[allow(

@@ -4,10 +4,12 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
+
+use crate::place::{Here, Place, name};
 
 /// Each job says on scratch that it begins and that it has had its effect.
 const STAGE_A: &str = r#"
@@ -46,8 +48,9 @@ cost: {seconds: 1}
 "#;
 
 /// A workplace in which one life takes place.
-pub(crate) struct Life {
+pub(crate) struct Life<P = Here> {
     dir: tempfile::TempDir,
+    pub(crate) place: P,
 }
 
 /// What must be the same whatever happened on the way.
@@ -78,24 +81,28 @@ impl Life {
         Self::at(&format!("retries: {retries}"))
     }
 
-    /// One at a site with `more` lines of configuration.
+    /// One at the embedded scheduler with `more` lines of configuration.
     pub(crate) fn at(more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Here::beside(dir.path());
+        Self::begin(dir, place, more)
+    }
+}
+
+impl<P: Place> Life<P> {
+    /// One at a place with `more` lines of configuration.
+    pub(crate) fn there(place: P, more: &str) -> Self {
+        Self::begin(tempfile::tempdir().unwrap(), place, more)
+    }
+
+    fn begin(dir: tempfile::TempDir, place: P, more: &str) -> Self {
         let nodes = "nodes: {cores: 4, max: 2}\n";
-        let more = if more.contains("nodes:") {
-            more.to_owned()
-        } else {
-            format!("{nodes}{more}")
-        };
-        let more = more.replace('\n', "\n    ");
-        let life = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
+        let nodes = if more.contains("nodes:") { "" } else { nodes };
+        let site = format!("{}\n{nodes}{more}", place.site()).replace('\n', "\n    ");
+        let life = Self { dir, place };
         life.write(
             "outrigger.yaml",
-            &format!(
-                "sites:\n  here:\n    scheduler: local\n    scratch: {}\n    walltime: {{min: 1m, max: 1h}}\n    {more}\n",
-                life.path().join("scratch").display()
-            ),
+            &format!("sites:\n  here:\n    walltime: {{min: 1m, max: 1h}}\n    {site}\n"),
         );
         life.before_each_job(FAULT);
         life.write("stages/b.yaml", STAGE_B);
@@ -146,6 +153,7 @@ impl Life {
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         if let Some(death) = death {
+            self.place.let_die(death);
             command.env("OUTRIGGER_CRASH_AT", death);
         }
         command
@@ -175,37 +183,15 @@ impl Life {
         assert!(finished(status), "{death:?}: {status}: {}", self.said());
     }
 
-    /// Kills a process of a batch job, its supervisor included; `choose` takes one of so many.
-    pub(crate) fn strike(&self, choose: impl FnOnce(usize) -> usize) {
-        let spool = self.path().join("scratch/.outrigger-local");
-        let spool = spool.to_str().unwrap().as_bytes();
-        let is_of_a_job = |pid: &i32| {
-            let read = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-            let holds = |text: Vec<u8>| text.windows(spool.len()).any(|part| part == spool);
-            let line = read("cmdline");
-            let is_tool = line
-                .windows(6)
-                .any(|part| part == b"status" || part == b"submit");
-            !is_tool && (holds(line) || holds(read("environ")))
-        };
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let ours: Vec<i32> = pids.filter(is_of_a_job).collect();
-        if let Some(pid) = (!ours.is_empty()).then(|| ours[choose(ours.len())]) {
-            // It may have ended by itself meanwhile.
-            let pid = rustix::process::Pid::from_raw(pid).unwrap();
-            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    }
-
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.path().join("said")).unwrap_or_default()
     }
 
-    /// All steps so far, in order.
+    /// All steps so far, in order; those that were counted at the place last.
     pub(crate) fn steps(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path().join("steps")).unwrap();
-        text.lines().map(str::to_owned).collect()
+        let at_home = text.lines().map(str::to_owned);
+        at_home.chain(self.place.steps()).collect()
     }
 
     pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
@@ -241,16 +227,14 @@ impl Life {
     }
 
     pub(crate) fn way(&self) -> Way {
-        let mut begun = BTreeMap::new();
-        for entry in fs::read_dir(self.path().join("scratch/begun")).unwrap() {
-            let path = entry.unwrap().path();
-            begun.insert(name(&path), lines(&path));
-        }
         let runs = self.ask(
             "SELECT stage || ' ' || state || ' ' || jobs || ' jobs ' || passed || ' passed '
              || failed || ' failed ' || lost || ' lost' FROM runs ORDER BY run_id",
         );
-        Way { begun, runs }
+        Way {
+            begun: self.place.lines("begun"),
+            runs,
+        }
     }
 
     /// Whatever happened: state.db is sound, nobody holds a claim, each batch job was submitted
@@ -268,18 +252,7 @@ impl Life {
         let claims = "SELECT owner FROM runs WHERE owner IS NOT NULL";
         assert_eq!(self.ask(claims), [""; 0], "{death}");
 
-        let mut names: Vec<String> = Vec::new();
-        for entry in fs::read_dir(self.path().join("scratch/.outrigger-local/jobs")).unwrap() {
-            let job = entry.unwrap().path();
-            // A draft is no job: its submission died before it was one.
-            if name(&job).starts_with('.') {
-                continue;
-            }
-            if let Ok(text) = fs::read_to_string(job.join("order.json")) {
-                let order: serde_json::Value = serde_json::from_str(&text).unwrap();
-                names.push(order["name"].as_str().unwrap().to_owned());
-            }
-        }
+        let mut names = self.place.submitted();
         names.sort();
         assert_eq!(
             names,
@@ -304,10 +277,10 @@ impl Life {
             told.0 += journal.lines().filter(|line| line.starts_with(&begins)).count();
             told.1 += usize::from(passed == "1");
         }
+        let [begun, effects] = ["begun", "effect"].map(|kind| self.place.lines(kind));
         for (job, (tries, passes)) in &told {
             let (tries, passes) = (*tries, *passes);
-            let of = |kind: &str| lines(&self.path().join("scratch").join(kind).join(job));
-            let (begun, effects) = (of("begun"), of("effect"));
+            let [begun, effects] = [&begun, &effects].map(|all| all.get(job).copied().unwrap_or(0));
             assert!(
                 begun <= tries,
                 "{death}: {job} began {begun} times, told {tries}"
@@ -335,6 +308,31 @@ impl Life {
     }
 }
 
+impl Life {
+    /// Kills a process of a batch job, its supervisor included; `choose` takes one of so many.
+    pub(crate) fn strike(&self, choose: impl FnOnce(usize) -> usize) {
+        let spool = self.path().join("scratch/.outrigger-local");
+        let spool = spool.to_str().unwrap().as_bytes();
+        let is_of_a_job = |pid: &i32| {
+            let read = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let holds = |text: Vec<u8>| text.windows(spool.len()).any(|part| part == spool);
+            let line = read("cmdline");
+            let is_tool = line
+                .windows(6)
+                .any(|part| part == b"status" || part == b"submit");
+            !is_tool && (holds(line) || holds(read("environ")))
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let ours: Vec<i32> = pids.filter(is_of_a_job).collect();
+        if let Some(pid) = (!ours.is_empty()).then(|| ours[choose(ours.len())]) {
+            // It may have ended by itself meanwhile.
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// How a driver ended, if it did before `moment` was over.
 pub(crate) fn ended_within(driver: &mut Child, moment: Duration) -> Option<ExitStatus> {
     let begin = Instant::now();
@@ -350,12 +348,4 @@ pub(crate) fn ended_within(driver: &mut Child, moment: Duration) -> Option<ExitS
 /// Whether a driver came to its end: something failed for good, as it should.
 pub(crate) fn finished(status: ExitStatus) -> bool {
     status.code() == Some(1)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_str().unwrap().to_owned()
-}
-
-fn lines(path: &PathBuf) -> usize {
-    fs::read_to_string(path).map_or(0, |text| text.lines().count())
 }

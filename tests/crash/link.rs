@@ -1,14 +1,15 @@
 //! Lives beyond a link that is cut: at each step, and at random times; it comes back each time.
 
 use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use crate::{
     life::{Life, ended_within, finished},
+    linked::{Linked, whenever_it_is_cut},
     matrix::{deaths, each, lives},
+    place::Here,
     sshd::Sshd,
     until::until,
 };
@@ -38,20 +39,17 @@ impl Beyond {
             sshd,
         }
     }
+}
 
-    /// Drives to the end; the link is cut at `death` and comes back when a driver asks for it.
-    fn drive(&self, death: Option<&str>) {
-        for _ in 0..4 {
-            let mut driver = self.life.to_drive(death);
-            let status = driver.env("OUTRIGGER_CRASH_BY", &self.cutter).status();
-            let status = status.unwrap();
-            if finished(status) {
-                return;
-            }
-            assert_eq!(status.code(), Some(3), "{death:?}: {}", self.life.said());
-            self.reopen();
-        }
-        panic!("{death:?}: {}", self.life.said());
+impl Linked for Beyond {
+    type Place = Here;
+
+    fn life(&self) -> &Life {
+        &self.life
+    }
+
+    fn cutter(&self) -> &Path {
+        &self.cutter
     }
 
     fn reopen(&self) {
@@ -64,23 +62,10 @@ impl Beyond {
 fn whenever_the_link_is_cut_the_life_goes_on_and_nothing_is_run_twice() {
     let model = Beyond::new();
     model.drive(None);
-    let (end, way) = (model.life.end(), model.life.way());
     let deaths = deaths(&model.life.steps(), 1);
     assert!(deaths.len() > 20, "{deaths:#?}");
-    let cuts = AtomicUsize::new(0);
-    each(&deaths, AT_ONCE, |death| {
-        let beyond = Beyond::new();
-        beyond.drive(Some(death));
-        let life = &beyond.life;
-        life.is_sound(death);
-        assert_eq!(life.end(), end, "{death}: {}", life.said());
-        assert_eq!(life.way(), way, "{death}: {}", life.said());
-        if beyond.sshd.logins() > 1 {
-            cuts.fetch_add(1, Ordering::SeqCst);
-        }
-    });
+    let cuts = whenever_it_is_cut(&deaths, AT_ONCE, Beyond::new, &model);
     // After the last steps no link is needed any more.
-    let cuts = cuts.into_inner();
     assert!(cuts > 20, "{cuts} of {}", deaths.len());
     eprintln!("{cuts} cuts");
 }

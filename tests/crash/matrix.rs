@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use crate::life::Life;
+use crate::{life::Life, place::Place};
 
 /// Whether each step is tried, not the first of each name.
 pub(crate) fn is_full() -> bool {
@@ -78,12 +78,12 @@ pub(crate) fn each<T: Sync>(all: &[T], at_once: usize, life: impl Fn(&T) + Sync)
 
 /// Lets a life take place with each death: all come to the end of `model`, in which nobody died; and
 /// they go its way, as `way` tells it, where the name of what died begins with `died`.
-pub(crate) fn all_come_to_the_end<W: Debug + PartialEq + Sync>(
+pub(crate) fn all_come_to_the_end<P: Place, W: Debug + PartialEq + Sync>(
     deaths: &[String],
     at_once: usize,
-    life: impl Fn() -> Life + Sync,
-    model: &Life,
-    (died, way): (&str, impl Fn(&Life) -> W + Sync),
+    life: impl Fn() -> Life<P> + Sync,
+    model: &Life<P>,
+    (died, way): (&str, impl Fn(&Life<P>) -> W + Sync),
 ) {
     let (end, undisturbed) = (model.end(), way(model));
     each(deaths, at_once, |death| {
