@@ -17,6 +17,8 @@ mod lab_chain;
 #[cfg(test)]
 mod lab_cluster;
 #[cfg(test)]
+mod lab_crash;
+#[cfg(test)]
 mod lab_doctor;
 #[cfg(test)]
 mod lab_harness;
@@ -27,6 +29,33 @@ mod lab_link;
 #[cfg(test)]
 mod lab_survey;
 
+#[cfg(test)]
+#[allow(
+    dead_code,
+    reason = "the lives of another test, of which this one needs a part"
+)]
+#[path = "crash/life.rs"]
+mod life;
+#[cfg(test)]
+#[path = "crash/linked.rs"]
+mod linked;
+#[cfg(test)]
+#[allow(
+    dead_code,
+    reason = "the lives of another test, of which this one needs a part"
+)]
+#[path = "crash/matrix.rs"]
+mod matrix;
+#[cfg(test)]
+#[allow(
+    dead_code,
+    reason = "the lives of another test, of which this one needs a part"
+)]
+#[path = "crash/place.rs"]
+mod place;
+#[cfg(test)]
+#[path = "crash/served.rs"]
+mod served;
 mod until;
 
 #[cfg(test)]

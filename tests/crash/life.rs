@@ -83,19 +83,15 @@ impl Life {
 
     /// One at the embedded scheduler with `more` lines of configuration.
     pub(crate) fn at(more: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Here::beside(dir.path());
-        Self::begin(dir, place, more)
+        Self::there(Here::beside, more)
     }
 }
 
 impl<P: Place> Life<P> {
-    /// One at a place with `more` lines of configuration.
-    pub(crate) fn there(place: P, more: &str) -> Self {
-        Self::begin(tempfile::tempdir().unwrap(), place, more)
-    }
-
-    fn begin(dir: tempfile::TempDir, place: P, more: &str) -> Self {
+    /// One at the place of its directory, with `more` lines of configuration.
+    pub(crate) fn there(place: impl FnOnce(&Path) -> P, more: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(dir.path());
         let nodes = "nodes: {cores: 4, max: 2}\n";
         let nodes = if more.contains("nodes:") { "" } else { nodes };
         let site = format!("{}\n{nodes}{more}", place.site()).replace('\n', "\n    ");

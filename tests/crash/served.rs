@@ -32,7 +32,7 @@ run
 
 /// A life with a server.
 pub(crate) struct Served<P = Here> {
-    pub(crate) life: Life<P>,
+    life: Life<P>,
     killer: PathBuf,
 }
 
@@ -110,6 +110,14 @@ impl<P: Place> Served<P> {
         life.is_sound(which);
         assert_eq!(life.end(), *end, "{which}: {}", life.said());
     }
+}
+
+/// The steps of `life`, whose server does not die and which comes to `end`.
+pub(crate) fn steps<P: Place>(life: Life<P>, end: &End) -> Vec<String> {
+    let served = Served::new(life);
+    served.live(None, |life| life.is_at(end), |_| {});
+    served.is_as("no death", end);
+    served.life.steps()
 }
 
 /// Lets a life take place for each of `deaths`, at which its server dies: all come to `end`. Tells how many

@@ -6,7 +6,7 @@ use std::process::Child;
 use crate::{
     life::Life,
     matrix::{deaths, each, is_full, lives},
-    served::{Served, whenever_it_dies},
+    served::{Served, steps, whenever_it_dies},
 };
 
 const AT_ONCE: usize = 6;
@@ -21,10 +21,7 @@ fn whenever_the_server_dies_another_goes_on_to_the_same_end() {
     let model = life();
     model.drive(None);
     let end = model.end();
-    let served = Served::new(life());
-    served.live(None, |life| life.is_at(&end), |_| {});
-    served.is_as("no death", &end);
-    let deaths = deaths(&served.life.steps(), 1);
+    let deaths = deaths(&steps(life(), &end), 1);
     assert!(deaths.len() > 20, "{deaths:#?}");
     let struck = whenever_it_dies(&deaths, AT_ONCE, life, &end);
     assert!(struck > 20, "{struck} of {}", deaths.len());

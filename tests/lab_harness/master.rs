@@ -50,13 +50,8 @@ impl Master {
         let mut ssh = self.ssh();
         ssh.args(["-M", "-o", "ControlPersist=yes", "-f", "-N"]);
         if login == Login::OneTimePassword {
-            let asked = self.dir.path().join("password");
-            fs::write(
-                &asked,
-                format!("#!/bin/sh\nexec '{}' otp\n", run.join("lab").display()),
-            )
-            .unwrap();
-            fs::set_permissions(&asked, Permissions::from_mode(0o700)).unwrap();
+            let text = format!("#!/bin/sh\nexec '{}' otp\n", run.join("lab").display());
+            let asked = self.script("password", &text);
             ssh.env("SSH_ASKPASS", asked)
                 .env("SSH_ASKPASS_REQUIRE", "force");
         }
@@ -91,6 +86,15 @@ impl Master {
         self.host
     }
 
+    /// The key `connection` of a site behind this master.
+    pub(crate) fn connection(&self) -> String {
+        let (socket, config) = (self.socket.display(), self.config.display());
+        format!(
+            "connection: {{host: {}, user: lanluser, socket: {socket}, config_file: {config}}}",
+            self.host
+        )
+    }
+
     /// A command over the master that can never log in by itself, all its streams piped.
     pub(crate) fn rider<A: AsRef<OsStr>>(&self, argv: impl IntoIterator<Item = A>) -> Command {
         let mut ssh = self.ssh();
@@ -109,6 +113,18 @@ impl Master {
         self.ask("check")
     }
 
+    /// A program that kills the master, which leaves its socket behind.
+    pub(crate) fn cutter(&self) -> PathBuf {
+        let text = format!(
+            "#!/bin/sh\npid=$(ssh -F {} -S {} -O check {} 2>&1 | tr -dc 0-9)\n\
+             [ -z \"$pid\" ] || kill -9 \"$pid\"\n",
+            self.config.display(),
+            self.socket.display(),
+            self.host
+        );
+        self.script("cut", &text)
+    }
+
     /// Returns when the master is no more.
     pub(crate) fn wait_until_gone(&self) {
         let begin = Instant::now();
@@ -118,6 +134,13 @@ impl Master {
                 "the master lives on"
             );
         }
+    }
+
+    fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        path
     }
 
     fn ask(&self, what: &str) -> bool {

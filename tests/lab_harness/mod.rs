@@ -4,12 +4,12 @@ mod master;
 mod workspace;
 
 use std::{
-    cell::Cell,
     ffi::OsStr,
     fs::File,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::Mutex,
 };
 
 pub(crate) use self::{
@@ -57,7 +57,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Lab {
     run: PathBuf,
     before: Accepted,
-    expected: Cell<Accepted>,
+    expected: Mutex<Accepted>,
     _turn: File,
 }
 
@@ -80,7 +80,7 @@ impl Lab {
         Self {
             before: accepted(&run),
             run,
-            expected: Cell::default(),
+            expected: Mutex::default(),
             _turn: turn,
         }
     }
@@ -164,11 +164,9 @@ impl Lab {
 
     /// So many more logins are meant to be at each machine.
     pub(crate) fn expect(&self, bastion: u32, cluster: u32) {
-        let so_far = self.expected.get();
-        self.expected.set(Accepted {
-            bastion: so_far.bastion + bastion,
-            cluster: so_far.cluster + cluster,
-        });
+        let mut expected = self.expected.lock().unwrap();
+        expected.bastion += bastion;
+        expected.cluster += cluster;
     }
 
     /// A shell command that prints a fresh one-time password.
@@ -208,7 +206,7 @@ impl Drop for Lab {
         if !std::thread::panicking() {
             assert_eq!(
                 self.accepted(),
-                self.expected.get(),
+                *self.expected.lock().unwrap(),
                 "logins accepted (left) must be the masters opened (right)"
             );
         }

@@ -86,19 +86,14 @@ const REST: &str = "scheduler: slurmrestd
     partition: shared";
 
 fn site(name: &str, scheduler: &str, scratch: &str, master: &Master) -> String {
-    let (host, socket) = (master.host(), master.socket().display());
-    let config = master.config().display();
+    let connection = master.connection();
     format!(
         "  {name}:
     {scheduler}
     nodes: {{cores: 24, max: 4}}
     walltime: {{min: 1m, max: 1h}}
     scratch: {scratch}
-    connection:
-      host: {host}
-      user: lanluser
-      socket: {socket}
-      config_file: {config}
+    {connection}
 "
     )
 }
