@@ -14,6 +14,8 @@ mod asked;
 )]
 #[path = "crash/life.rs"]
 mod life;
+#[path = "crash/place.rs"]
+mod place;
 mod until;
 
 use std::{path::Path, process::Output};

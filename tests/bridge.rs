@@ -11,6 +11,8 @@
 
 mod asked;
 mod fifo;
+#[path = "bridge/harvest.rs"]
+mod harvest;
 mod until;
 
 use std::{

@@ -15,6 +15,7 @@ mod sshd;
 use std::{
     fmt::Write,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, SystemTime},
@@ -316,6 +317,40 @@ fn where_runs_are_cleaned_by_rule_one_that_does_not_fit_yet_waits_for_those_unde
     for thing in ["products/1", "products/2", "products/3"] {
         assert!(work.path(thing).exists(), "{thing}");
     }
+}
+
+#[test]
+fn two_drivers_who_send_at_once_stay_within_the_budget_together() {
+    let work = Work::new("    scratch_budget: 150 kB\n    scratch_clean: oldest-finished\n");
+    work.things(2);
+    for _ in 0..2 {
+        work.done(&["remote", "define", "a", "--label", "t", "--limit", "1"]);
+    }
+    work.done(&["remote", "prepare"]);
+    // While the first one has its file half there, the second one begins.
+    let second = format!(
+        "#!/bin/sh\nunset OUTRIGGER_STEPS\n{} remote exec 2 >second 2>&1 </dev/null\n",
+        env!("CARGO_BIN_EXE_outrigger")
+    );
+    work.write("begin", &second);
+    fs::set_permissions(work.path("begin"), fs::Permissions::from_mode(0o755)).unwrap();
+    let first = Command::new(env!("CARGO_BIN_EXE_outrigger"))
+        .current_dir(work.dir.path())
+        .args(["remote", "exec", "1"])
+        .env("OUTRIGGER_STEPS", work.path("steps"))
+        .env("OUTRIGGER_CRASH_AT", "remote exec: rename N#1")
+        .env("OUTRIGGER_CRASH_BY", work.path("begin"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let second = fs::read_to_string(work.path("second")).unwrap();
+    assert!(second.contains("waits for room"), "{second}");
+    assert_eq!(work.states(), ["1 run", "2 staging"], "{}", text(&first));
+    assert!(!work.has("raw/2"));
+
+    let driven = work.drive();
+    assert!(driven.status.success(), "{}", text(&driven));
+    assert_eq!(work.states(), ["1 cleaned", "2 full"]);
 }
 
 #[test]

@@ -28,6 +28,8 @@ use serde_json::json;
 
 #[path = "state/early.rs"]
 mod early;
+#[path = "state/room.rs"]
+mod room;
 #[path = "state/back_off.rs"]
 mod waits;
 
@@ -79,7 +81,8 @@ fn bundled(store: &mut Store, run: i64, jobs: &[&[&str]]) {
 }
 
 /// Takes it to where its batch job runs.
-fn submitted(store: &mut Store, run: i64, jobs: &[&[&str]]) {
+/// Its components have these jobs.
+fn prepared(store: &mut Store, run: i64, jobs: &[&[&str]]) {
     let components = store.components(run).unwrap();
     let mut first_seq = 0;
     let prepared = components.iter().zip(jobs).map(|(component, keys)| {
@@ -94,6 +97,10 @@ fn submitted(store: &mut Store, run: i64, jobs: &[&[&str]]) {
         }
     });
     store.prepared(run, prepared, act("")).unwrap();
+}
+
+fn submitted(store: &mut Store, run: i64, jobs: &[&[&str]]) {
+    prepared(store, run, jobs);
     for event in [RunEvent::StageIn, RunEvent::Staged] {
         store.advance(run, event, act("")).unwrap();
     }

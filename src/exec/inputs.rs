@@ -111,7 +111,9 @@ impl Exec<'_> {
                 let room = self.scratch(&run.site);
                 let why = format!("cleaned to make room for run {}", run.run_id);
                 let act = Act::new(now, ACTOR, &why);
-                staging.cleaned = room.make_room(store, self.host, &wanted, act).await?;
+                staging.cleaned = room
+                    .make_room(store, self.host, run.run_id, &wanted, act)
+                    .await?;
             }
             let lacking = lacking(&mut inputs, &staging);
             if lacking.is_empty() {

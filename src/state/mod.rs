@@ -22,6 +22,7 @@ pub mod link;
 pub mod listing;
 pub mod queue;
 pub mod record;
+pub mod room;
 pub mod run;
 pub mod run_dir;
 pub mod schema;

@@ -6,7 +6,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i32 = 0x4f52_6967;
 
 /// Names that a recipe's dbinfo table may not take.
-pub const RESERVED: [&str; 20] = [
+pub const RESERVED: [&str; 21] = [
     "runs",
     "components",
     "jobs",
@@ -27,10 +27,11 @@ pub const RESERVED: [&str; 20] = [
     "site_jobs",
     "awaited",
     "transfers",
+    "scratch_claims",
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 12;
+pub(super) const VERSION: i64 = 13;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -47,6 +48,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(BACK_OFF),
         M::up(HARVESTED),
         M::up(TRANSFERS),
+        M::up(SCRATCH_CLAIMS),
     ])
 }
 
@@ -338,6 +340,17 @@ CREATE TABLE transfers (
     failed   INTEGER NOT NULL DEFAULT 0,
     why      TEXT NOT NULL DEFAULT ''
 ) STRICT;
+";
+
+/// Room on scratch for what runs are about to send.
+const SCRATCH_CLAIMS: &str = "
+CREATE TABLE scratch_claims (
+    site   TEXT NOT NULL,
+    run_id INTEGER NOT NULL,
+    remote BLOB NOT NULL,
+    size   INTEGER NOT NULL,
+    PRIMARY KEY (site, run_id, remote)
+) STRICT, WITHOUT ROWID;
 ";
 
 #[cfg(test)]

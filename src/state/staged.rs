@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::{StateError, Store, event::time, file::path};
@@ -89,19 +89,7 @@ impl Store {
     /// # Errors
     /// Whatever state.db says.
     pub fn staged(&self, site: &str) -> Result<Vec<Staged>, StateError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT remote, kind, run_id, size, hash, stamp, sent_at, touched_at, used_at
-             FROM staged WHERE site = ? ORDER BY remote",
-        )?;
-        let rows = statement.query_map([site], read)?;
-        rows.map(|row| {
-            let (staged, kind) = row?;
-            Ok(Staged {
-                kind: kind.parse()?,
-                ..staged
-            })
-        })
-        .collect()
+        all(&self.connection, site)
     }
 
     /// Records what is on the scratch of a site, over what was known of the same paths, in one
@@ -158,6 +146,23 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// The ledger of a site, by path.
+pub(super) fn all(connection: &Connection, site: &str) -> Result<Vec<Staged>, StateError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT remote, kind, run_id, size, hash, stamp, sent_at, touched_at, used_at
+         FROM staged WHERE site = ? ORDER BY remote",
+    )?;
+    let rows = statement.query_map([site], read)?;
+    rows.map(|row| {
+        let (staged, kind) = row?;
+        Ok(Staged {
+            kind: kind.parse()?,
+            ..staged
+        })
+    })
+    .collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Staged, String)> {

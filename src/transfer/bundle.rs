@@ -162,7 +162,12 @@ pub(super) async fn send(
     let (said, packed) = ferries.carry(stream, number, content, packing).await?;
     let (pieces, hashes) = packed.map_err(far::stopped("packing a bundle"))?;
     let complete = hashes.is_ok() && said.text.lines().any(|line| line == "or end");
-    let answer = Answer::read(&said, &names, complete);
+    let mut answer = Answer::read(&said, &names, complete);
+    let failed = hashes.as_ref().err();
+    let failed = failed.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    if let Some(error) = failed {
+        answer.nothing = Some(format!("its bundle could not be packed: {error}"));
+    }
     Ok(pieces
         .into_iter()
         .enumerate()

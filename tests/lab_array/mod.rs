@@ -64,6 +64,39 @@ fn write(workspace: &Workspace<'_>) {
     workspace.outrigger(["init"]).success();
 }
 
+#[test]
+fn what_tasks_have_done_comes_home_while_others_run() {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = Workspace::new(&lab, &master);
+    let dir = workspace.path();
+    write(&workspace);
+    let some = STAGE.replace("until [ -e go ]", "until [ {{ stage_id }} -lt 3 -o -e go ]");
+    fs::write(dir.join("stages/a.yaml"), some).unwrap();
+    let outrigger = |words: &str| workspace.outrigger(words.split(' '));
+    let ask = |sql: &str| asked::ask(dir, sql);
+    outrigger("remote define a --label t --site slurm").success();
+    outrigger("remote prepare");
+    outrigger("remote exec");
+    let passed = "SELECT stage_id || '' FROM components WHERE state = 'passed' ORDER BY stage_id";
+    until("two tasks have come home", || {
+        outrigger("remote poll --harvest");
+        ask(passed) == ["1", "2"]
+    });
+    assert_eq!(ask("SELECT state FROM runs"), ["run"]);
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    until("the run is over", || {
+        outrigger("remote poll");
+        ask("SELECT state FROM runs") == ["full"]
+    });
+    assert_eq!(ask("SELECT passed || ' of ' || jobs FROM runs"), ["4 of 4"]);
+    for thing in 1..=4 {
+        let product = fs::read_to_string(dir.join(format!("products/{thing}"))).unwrap();
+        assert_eq!(product, format!("{thing}\n"));
+    }
+}
+
 fn cancelled(site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);

@@ -2,6 +2,7 @@
 //! cut link leaves.
 
 mod deaths;
+mod early;
 mod walltime;
 
 use std::{

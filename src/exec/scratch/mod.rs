@@ -20,7 +20,10 @@ use look::{LookError, Question, look};
 use rule::{Candidate, Keep, Sorted, enough};
 
 use crate::{
-    config::site::{ScratchClean, Site},
+    config::{
+        site::{ScratchClean, Site},
+        units::Bytes,
+    },
     connection::{Host, LinkError, escaped_lines},
     state::{
         StateError, Store,
@@ -142,61 +145,74 @@ impl Scratch<'_> {
         Ok(files.into_iter().map(|file| file.remote).collect())
     }
 
-    /// Sees to it that `wanted` paths with their sizes fit into the budget. If they do not by the
-    /// ledger, the site is asked what of it is still there; if they still do not, what may go is
-    /// cleaned as `scratch_clean` says, because of `act`. Tells what was cleaned.
+    /// Sees to it that what `run` wants to send, paths with their sizes in bytes, fits into the
+    /// budget, and claims the room for it. If it does not fit by the ledger and what others have
+    /// claimed, the site is asked what of the ledger is still there; if it still does not, what may
+    /// go is cleaned as `scratch_clean` says, because of `act`. Tells what was cleaned.
     ///
     /// # Errors
-    /// [`ScratchError::Over`] if it does not fit, [`ScratchError::Later`] if it will once runs under
-    /// way are over and can be cleaned; then nothing was removed.
+    /// [`ScratchError::Over`] if it does not fit, [`ScratchError::Later`] if it will once other runs
+    /// are over and can be cleaned; then nothing was removed, unless others took what became free.
     pub(crate) async fn make_room(
         &self,
         store: &mut Store,
         host: &Host,
+        run: i64,
         wanted: &[(PathBuf, u64)],
         act: Act<'_>,
     ) -> Result<Vec<Candidate>, ScratchError> {
-        if self.over(store, wanted)?.1 == 0 {
+        let Some(budget) = self.site.scratch_budget else {
+            return Ok(Vec::new());
+        };
+        if self.claim(store, run, wanted, budget)?.over == 0 {
             return Ok(Vec::new());
         }
         let _guard = Guard::remove(store.path(), self.name).await?;
         self.forget_what_is_gone(store, host).await?;
-        let (after, over) = self.over(store, wanted)?;
-        if over == 0 {
+        let room = self.claim(store, run, wanted, budget)?;
+        if room.over == 0 {
             return Ok(Vec::new());
         }
-        let found = self.sort_out(store).map(|sorted| sorted.candidates);
-        let refusal = |mend: String| budget::OverBudget {
+        let refusal = |room: Room, mend: String| budget::OverBudget {
             site: self.name.to_owned(),
-            after,
-            over,
-            budget: self.site.scratch_budget.unwrap_or_default(),
+            after: room.after,
+            over: room.over,
+            budget,
             mend,
         };
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => return Err(ScratchError::Over(refusal(error.to_string()))),
+        let found = match self.sort_out(store) {
+            Ok(sorted) => sorted.candidates,
+            Err(error) => return Err(ScratchError::Over(refusal(room, error.to_string()))),
         };
         if self.site.scratch_clean == ScratchClean::OldestFinished {
+            let later = |room| {
+                let mend = "it waits until another run there is over".to_owned();
+                ScratchError::Later(refusal(room, mend))
+            };
             let own: Vec<Candidate> = found
                 .iter()
                 .filter(|candidate| candidate.state != RunState::Cancelled)
                 .cloned()
                 .collect();
-            if let Some(chosen) = enough(&own, over) {
+            if let Some(chosen) = enough(&own, room.over) {
                 for candidate in chosen {
                     self.clean(store, host, candidate).await?;
                     note_cleaned(store, candidate, act)?;
                 }
-                return Ok(chosen.to_vec());
+                let room = self.claim(store, run, wanted, budget)?;
+                return if room.over == 0 {
+                    Ok(chosen.to_vec())
+                } else {
+                    Err(later(room))
+                };
             }
             let alone = budget::afterwards(&self.site.scratch, &[], borrowed(wanted));
-            if budget::over(alone, self.site.scratch_budget) == 0 && self.is_busy(store)? {
-                let mend = "it waits until a run under way there is over".to_owned();
-                return Err(ScratchError::Later(refusal(mend)));
+            let fits_alone = budget::over(alone, Some(budget)) == 0;
+            if fits_alone && (room.has_claims || self.is_busy(store)?) {
+                return Err(later(room));
             }
         }
-        Err(ScratchError::Over(refusal(mend(&found, over))))
+        Err(ScratchError::Over(refusal(room, mend(&found, room.over))))
     }
 
     /// Whether the batch job of a run is there, which will be over by itself.
@@ -216,11 +232,23 @@ impl Scratch<'_> {
         Ok(!runs.is_empty())
     }
 
-    /// Bytes that would be there, and how many of them are over the budget.
-    fn over(&self, store: &Store, wanted: &[(PathBuf, u64)]) -> Result<(u64, u64), StateError> {
-        let ledger = store.staged(self.name)?;
-        let after = budget::afterwards(&self.site.scratch, &ledger, borrowed(wanted));
-        Ok((after, budget::over(after, self.site.scratch_budget)))
+    /// Claims room for what a run wants to send, if it is within the budget.
+    fn claim(
+        &self,
+        store: &mut Store,
+        run: i64,
+        wanted: &[(PathBuf, u64)],
+        budget: Bytes,
+    ) -> Result<Room, StateError> {
+        let mut room = Room::default();
+        store.claim_room(self.name, run, wanted, |taken| {
+            let coming = borrowed(&taken.claimed).chain(borrowed(wanted));
+            room.after = budget::afterwards(&self.site.scratch, &taken.ledger, coming);
+            room.over = budget::over(room.after, Some(budget));
+            room.has_claims = !taken.claimed.is_empty();
+            room.over == 0
+        })?;
+        Ok(room)
     }
 
     async fn forget_what_is_gone(
@@ -283,6 +311,17 @@ impl Scratch<'_> {
         let files = candidate.files.iter().map(PathBuf::as_path);
         store.forget_staged(self.name, below.chain(files))
     }
+}
+
+/// What there would be with what a run wants to send.
+#[derive(Debug, Clone, Copy, Default)]
+struct Room {
+    /// Bytes that would be there.
+    after: u64,
+    /// How many of them are over the budget.
+    over: u64,
+    /// Whether other runs have claimed some of them.
+    has_claims: bool,
 }
 
 fn borrowed(wanted: &[(PathBuf, u64)]) -> impl Iterator<Item = (&Path, u64)> {
