@@ -112,6 +112,9 @@ impl Exec<'_> {
         run: &Run,
         items: &[Item],
     ) -> Result<Vec<Outcome>, Stop> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
         let begun = Begun {
             site: self.site_name,
             way: Way::Push,

@@ -90,6 +90,9 @@ impl Poll<'_> {
             TransferOptions::of(self.site_name, self.site, self.program, self.left, &ledger);
         let wanted = wanted(&haul.files, &haul.journal);
         let items: Vec<Item> = wanted.iter().map(|want| want.item(home)).collect();
+        if items.is_empty() {
+            return Ok(());
+        }
         let bytes = wanted.iter().map(|want| want.size).sum();
         self.progress.expect(wanted.len() as u64, bytes);
         let begun = Begun {

@@ -105,7 +105,7 @@ pub(super) fn words(program: Option<&Path>) -> [&[u8]; 2] {
     [program.as_os_str().as_bytes(), SAID.as_bytes()]
 }
 
-/// What a script says on standard error where our program does not do its work.
+/// What a script says on standard error where our program would do its work and is not there.
 pub(super) const MISSED: &str = "or missed";
 
 /// A shell function for the front of a script, as a literal for `concat!`: `ours PROGRAM VERSION`
@@ -115,7 +115,10 @@ macro_rules! ours {
         r#"
 ours() {
     [ -n "$1" ] || return 1
-    [ "$("$1" --version 2>/dev/null)" = "$2" ] || { echo 'or missed' >&2; return 1; }
+    [ "$("$1" --version 2>/dev/null)" = "$2" ] && return
+    # What is there and cannot run would not run if it were sent again.
+    [ -e "$1" ] || echo 'or missed' >&2
+    return 1
 }
 "#
     };

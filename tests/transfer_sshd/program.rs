@@ -70,6 +70,34 @@ async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[ca
     assert_eq!(taken, [word]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn our_program_is_not_sent_again_where_it_cannot_run() {
+    let (sshd, host) = linked().await;
+    let (local, asked) = listened_to(&sshd, "exit 127");
+    let remote = sshd.path().join("site/bin/sent");
+    let hash = Hash::of_file(&local).unwrap();
+    let sent = Some(SentProgram { local, hash });
+    let opts = TransferOptions {
+        program: Some(FarProgram {
+            remote: remote.clone(),
+            sent,
+        }),
+        streams: 1,
+        ..options(sshd.path())
+    };
+    let source = sshd.path().join("source");
+    fs::write(&source, vec![7; 10_000]).unwrap();
+    let mut inodes = Vec::new();
+    for name in ["first", "second"] {
+        let target = sshd.path().join("to").join(name);
+        let moved = transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await;
+        assert!(moved.unwrap().iter().all(done));
+        inodes.push(fs::metadata(&remote).unwrap().ino());
+    }
+    assert_eq!(inodes[0], inodes[1]);
+    assert_eq!(fs::read_to_string(asked).unwrap(), "--version\n");
+}
+
 #[rstest::rstest]
 #[case::where_it_pays(true)]
 #[case::not_where_the_site_says_so(false)]
