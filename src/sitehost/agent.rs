@@ -23,7 +23,7 @@ use crate::{
     process::{Captured, Completion},
     state::{
         Store,
-        bundle::{Owner, SiteJob},
+        site_job::{Owner, SiteJob},
     },
 };
 

@@ -20,8 +20,9 @@ use crate::{
     process::Outcome,
     state::{
         StateError, Store,
-        bundle::{Bundle, BundleState, Owner, SiteJob, SiteJobEnd},
+        bundle::{Bundle, BundleState},
         event::Act,
+        site_job::{Owner, SiteJob, SiteJobEnd},
     },
 };
 

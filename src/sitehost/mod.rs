@@ -33,7 +33,7 @@ use crate::{
         streams::{self, standard_input, standard_output},
         wire::{Decoder, Hello, WireError},
     },
-    state::{StateError, Store, bundle::Owner},
+    state::{StateError, Store, site_job::Owner},
 };
 
 /// How long an agent waits for an earlier one of the same controller to go.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     batch::Scheduler,
     connection::Host,
-    state::bundle::{Bundle, SiteJob},
+    state::{bundle::Bundle, site_job::SiteJob},
 };
 
 /// The site in one round.

@@ -27,6 +27,7 @@ pub mod run;
 pub mod run_dir;
 pub mod schema;
 pub mod script;
+pub mod site_job;
 pub mod staged;
 mod store;
 pub mod timing;

@@ -13,7 +13,8 @@ use super::{
     Place, TransferError,
     counted::Counted,
     drive::{BatchResult, Piece, Settled},
-    far::{self, Ask, Fact},
+    facts::{self, Ask, Fact},
+    far,
     freight::Freights,
     land::{Arrived, Berth},
     plan::{BLOCK, Part},
@@ -167,7 +168,7 @@ async fn absent(
     if asked.is_empty() {
         return Ok((pieces, unpacked));
     }
-    let facts = far::facts(host, &asked, Ask::Size).await?;
+    let facts = facts::facts(host, &asked, Ask::Size).await?;
     let mut kept = Vec::new();
     let mut arrived = HashMap::new();
     for (place, piece) in pieces.into_iter().enumerate() {

@@ -11,6 +11,7 @@ mod carrier;
 mod copy;
 mod counted;
 mod drive;
+mod facts;
 mod far;
 mod ferry;
 mod fetch;

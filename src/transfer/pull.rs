@@ -10,7 +10,8 @@ use std::{
 use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier, copy,
     drive::{How, Job, Ledgered, Piece, bundled, drive, enough, jobs},
-    far::{self, Ask, Fact, Stage},
+    facts::{self, Ask, Fact},
+    far::{self, Stage},
     fetch,
     freight::Freights,
     land::Berth,
@@ -283,7 +284,7 @@ async fn wishes(
         (size.map(paths).collect(), Ask::Size),
     ] {
         let list: Vec<_> = list.iter().map(|(n, path)| (*n, path.as_path())).collect();
-        facts.extend(far::facts(host, &list, ask).await?);
+        facts.extend(facts::facts(host, &list, ask).await?);
     }
     let wish = |(index, item): (usize, &Item)| {
         far::absolute(&item.remote)?;

@@ -9,7 +9,8 @@ use std::{
 use super::{
     Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
     drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
-    far::{self, Ask, Begun, Fact, Stage},
+    facts::{self, Ask, Fact},
+    far::{self, Begun, Stage},
     ferry::Ferries,
     part::{self, Expander, Road},
     plan, program,
@@ -204,14 +205,14 @@ async fn ask(host: &Host, pieces: &[Piece]) -> Result<HashMap<usize, u64>, LinkE
         });
         parent_of.push(number);
     }
-    let there = far::directories(host, &parents).await?;
+    let there = facts::directories(host, &parents).await?;
     let asked: Vec<(usize, &Path)> = pieces
         .iter()
         .zip(parent_of)
         .filter(|(_, parent)| there.contains(parent))
         .map(|(piece, _)| (piece.index, piece.to.as_path()))
         .collect();
-    let facts = far::facts(host, &asked, Ask::Size).await?;
+    let facts = facts::facts(host, &asked, Ask::Size).await?;
     let sizes = facts.into_iter().filter_map(|(index, fact)| match fact {
         Fact::File { size, .. } => Some((index, size)),
         _ => None,
@@ -239,7 +240,7 @@ async fn lacking(
         .collect();
     let paths: Vec<PathBuf> = alike.iter().map(|piece| piece.from.clone()).collect();
     let (facts, known) = tokio::join!(
-        far::facts(host, &asked, Ask::Hash),
+        facts::facts(host, &asked, Ask::Hash),
         source::known(&paths, opts.ledger),
     );
     let mut facts = facts?;

@@ -12,7 +12,7 @@ use super::{
     Hash,
     counted::Counted,
     drive::Piece,
-    far,
+    facts,
     land::{Arrived, Berth},
     send,
     squeeze::Expanded,
@@ -195,7 +195,7 @@ fn read_sum(
         Some(line) => (true, line),
         None => (false, line),
     };
-    let Some((hash, name)) = far::sum_line(line) else {
+    let Some((hash, name)) = facts::sum_line(line) else {
         return;
     };
     let name = if escaped {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Hash, HashLedger, Item, TransferError,
-    far::{self, Ask, Fact},
+    facts::{self, Ask, Fact},
     source,
 };
 use crate::connection::{Host, LinkError};
@@ -56,7 +56,7 @@ pub async fn verify(
         .collect();
     let (known, facts) = tokio::join!(
         source::known(&paths, ledger),
-        far::facts(host, &asked, Ask::Hash),
+        facts::facts(host, &asked, Ask::Hash),
     );
     let mut facts = facts?;
     let verdict = |(index, known)| match (known, facts.remove(&index)) {

@@ -87,10 +87,17 @@ fn without_a_master_each_hop_is_looked_at_and_the_login_is_spelled_out() {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master);
+    let config = workspace.config();
+    let config = config.replace("scratch: ", "array: {nodes: 1}\n    scratch: ");
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
     lab.control(["drop"]);
     master.wait_until_gone();
     let (code, checks) = doctor(&workspace);
     assert_eq!(code, 3, "{checks:#?}");
+    assert!(
+        checks.iter().any(|found| found["name"] == "arrays"),
+        "what is not looked at is named too: {checks:#?}"
+    );
     let found = checks
         .iter()
         .find(|found| found["name"] == "master")

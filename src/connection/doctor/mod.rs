@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Host, LinkError, Output, Patience, escape_b, master::mend};
-use crate::config::site::{Connection, SchedulerKind, Site, scheduler_command};
+use crate::config::site::{ArrayTasks, Connection, SchedulerKind, Site, scheduler_command};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -137,8 +137,9 @@ pub async fn examine_with(
                         "resident",
                         "scheduler",
                         "multi-prog",
-                        "sessions",
                     ];
+                    let arrays = arrays_asked(site).map(|_| "arrays");
+                    let rest = rest.into_iter().chain(arrays).chain(["sessions"]);
                     checks.extend(rest.map(|name| Check::skipped(name, "needs the link")));
                     return checks;
                 },
@@ -225,13 +226,18 @@ async fn multi_prog(host: &Host, site: &Site) -> Check {
     }
 }
 
-/// What a scheduler that can be asked for it says of job arrays, where the site has them.
+/// The job arrays of a site whose scheduler can be asked how large they may be.
+fn arrays_asked(site: &Site) -> Option<&ArrayTasks> {
+    let is_slurm = match site.scheduler {
+        SchedulerKind::Slurm | SchedulerKind::Slurmrestd => true,
+        SchedulerKind::Local | SchedulerKind::Moab => false,
+    };
+    site.array.as_ref().filter(|_| is_slurm)
+}
+
+/// What the scheduler says of job arrays, where it can be asked.
 async fn arrays(host: &Host, site: &Site) -> Option<Check> {
-    let array = site.array.as_ref()?;
-    match site.scheduler {
-        SchedulerKind::Slurm | SchedulerKind::Slurmrestd => {},
-        SchedulerKind::Local | SchedulerKind::Moab => return None,
-    }
+    let array = arrays_asked(site)?;
     let scontrol = scheduler_command(site.scheduler_path.as_deref(), "scontrol");
     let argv = [scontrol, "show".into(), "config".into()];
     Some(match host.run(&argv, None).await {

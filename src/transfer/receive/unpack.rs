@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::{Hash, far, pack};
+use super::super::{Hash, facts, pack};
 use crate::connection::unescape_b;
 
 /// What came of a bundle.
@@ -155,6 +155,6 @@ fn odd(line: &str) -> Option<(String, PathBuf)> {
 }
 
 fn sum(line: &str) -> Option<(String, Hash)> {
-    let (hash, name) = far::sum_line(line.as_bytes())?;
+    let (hash, name) = facts::sum_line(line.as_bytes())?;
     Some((std::str::from_utf8(name).ok()?.to_owned(), hash))
 }
