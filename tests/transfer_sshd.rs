@@ -356,6 +356,31 @@ esac
 }
 
 #[rstest::rstest]
+#[case::not_there("exit 127")]
+#[case::killed("echo half; kill -9 $$")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_whose_tar_does_not_work_sends_nothing_and_nobody_waits_for_it(#[case] fault: &str) {
+    let sshd = Sshd::ordinary();
+    fs::create_dir_all(sshd.path().join("bin")).unwrap();
+    let tar = format!("#!/bin/sh\ncase $* in *-c*) echo no tar here >&2; {fault} ;; esac\n");
+    sshd.script("bin/tar", &tar);
+    fs::write(sshd.path().join(".bashrc"), "PATH=$HOME/bin:$PATH\n").unwrap();
+    sshd.open_master();
+    let host = Host::attach("lab", &sshd.connection(5)).await.unwrap();
+    let source = sshd.path().join("source");
+    fs::write(&source, "content").unwrap();
+    let target = sshd.path().join("target");
+    let (items, opts) = ([item(&target, &source)], options(sshd.path()));
+    let pulling = transfer::pull(&host, &items, &opts, &Quiet);
+    let came = tokio::time::timeout(PATIENCE, pulling).await.unwrap();
+    let Outcome::Failed(why) = &came.unwrap()[0] else {
+        panic!("it cannot have come");
+    };
+    assert!(why.to_string().contains("no tar here"), "{why}");
+    assert!(!target.exists());
+}
+
+#[rstest::rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_spoilt_on_the_way_are_sent_again_and_never_land(
     #[values(1, 9)] count: u32,

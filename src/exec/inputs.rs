@@ -32,7 +32,7 @@ use crate::{
         run_dir::manifest::{FileKind, ManifestLine},
         staged::{Staged, StagedKind},
     },
-    transfer::{HashLedger, Item, Ledger, Outcome},
+    transfer::{HashLedger, Item, Ledger, Outcome, Place},
 };
 
 /// How often what the site lacks is sent before it counts as missing.
@@ -171,7 +171,8 @@ impl Exec<'_> {
         Ok(())
     }
 
-    /// Sends what is lacking, unless the right file turns out to be there.
+    /// Sends what is lacking, unless the right file turns out to be there. What the site cannot take stops
+    /// the run; what cannot be sent is missing for the jobs that read it.
     async fn send(
         &self,
         store: &mut Store,
@@ -196,6 +197,13 @@ impl Exec<'_> {
         }
         for (input, outcome) in going.into_iter().zip(self.push(store, run, &items).await?) {
             match outcome {
+                // No fault of the jobs that read it: they must not lose a try by it.
+                Outcome::Failed(error) if error.untaken() == Some(Place::Site) => {
+                    return Err(Stop::Fail(format!(
+                        "{error}; mend that and `outrigger remote revert {}`: what has arrived stays there",
+                        run.run_id
+                    )));
+                },
                 Outcome::Failed(error) => {
                     staging.missing.insert(input.file.id, error.to_string());
                 },

@@ -20,7 +20,7 @@ use crate::{
         },
         transfer::{Begun, Way},
     },
-    transfer::{self, Hash, Item, Outcome, TransferOptions},
+    transfer::{self, Hash, Item, Outcome, Place, TransferOptions},
 };
 
 /// Prints all node journals of the run directory `$1`. One that cannot be read is no reason to
@@ -110,7 +110,7 @@ impl Poll<'_> {
         for (want, outcome) in wanted.iter().zip(outcomes?) {
             let result = match outcome {
                 Outcome::Done { .. } | Outcome::AlreadyThere { .. } => Ok(()),
-                Outcome::Failed(error) if error.is_at_home() => {
+                Outcome::Failed(error) if error.untaken() == Some(Place::Here) => {
                     let local = want.file.local.as_deref().unwrap_or(Path::new(""));
                     return Err(Stop::Fail(format!(
                         "job {}: {}: {error}",

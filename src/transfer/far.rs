@@ -22,7 +22,7 @@ use super::{
     placing::placing,
     program::{self, ours},
 };
-use crate::connection::{Host, LinkError, Output, escape_b, escaped_lines};
+use crate::connection::{Host, LinkError, Output, escape_b};
 
 /// `$1` staging directory, `$2` name of ours in it, `$3` number of streams: makes a directory for
 /// each stream, removes what other transfers left long ago, and tells what parts of large files
@@ -63,6 +63,7 @@ cd -- "$1" || exit 3
 nl='
 '
 sums=$nl$(sha256sum -- * 2>/dev/null)$nl
+sync -f . 2>/dev/null || sync
 here=$(mount .)
 set -f
 dir= there=

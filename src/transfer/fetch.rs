@@ -51,7 +51,9 @@ while read -r k n how _; do
     [ -z "$quoted" ] || ! tar --no-unquote --version >/dev/null 2>&1 || quoted=--no-unquote
     [ "$quoted" != yes ] || quoted=
     if [ $# -gt 0 ]; then
-        { said=$(tar $quoted -chf - -- "$@" 2>&1 >&3); } 3>&1
+        { said=$(tar $quoted -chf - -- "$@" 2>&1 >&3); code=$?; } 3>&1
+        # Without an archive whoever reads would wait for one.
+        [ $code -lt 126 ] || { printf '%s\n' "$said" >&2; exit 4; }
         [ -z "$said" ] || printf '%s\n' "$said" | sed 's/^/or tar /'
         [ "$how" != sums ] || sha256sum -- "$@" 2>/dev/null
     else

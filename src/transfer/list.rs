@@ -2,11 +2,13 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     str::FromStr,
 };
+
+use walkdir::{DirEntry, WalkDir};
 
 use super::{Item, far};
 use crate::connection::{Host, LinkError, escaped_lines};
@@ -37,43 +39,62 @@ pub enum ListError {
 }
 
 /// Items for `sources` and all that lies in them, into the directory `into` on the site. Links are
-/// followed.
+/// followed, but not one into a directory that it lies in; one that leads nowhere is an item that is
+/// missing.
 ///
 /// # Errors
 /// [`ListError::Source`], [`ListError::Nameless`].
 pub fn outward(sources: &[PathBuf], into: &Path) -> Result<Vec<Item>, ListError> {
     let mut items = Vec::new();
     for source in sources {
-        let cannot = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ListError::Source { path, source }
-        };
-        let name = name(source)?;
-        let mut left = vec![(source.clone(), into.join(name))];
-        while let Some((local, remote)) = left.pop() {
-            let metadata = fs::metadata(&local).map_err(cannot(&local))?;
-            if !metadata.is_dir() {
-                items.push(Item {
-                    local,
-                    remote,
-                    size: Some(metadata.len()),
-                    hash: None,
-                });
+        let kept = into.join(name(source)?);
+        let walk = WalkDir::new(source).follow_links(true).sort_by_file_name();
+        for found in walk {
+            let Some((local, size)) = file(found, source)? else {
                 continue;
-            }
-            let mut inside: Vec<_> = fs::read_dir(&local)
-                .and_then(Iterator::collect)
-                .map_err(cannot(&local))?;
-            inside.sort_by_key(fs::DirEntry::file_name);
-            for entry in inside.into_iter().rev() {
-                left.push((entry.path(), remote.join(entry.file_name())));
-            }
+            };
+            let below = local.strip_prefix(source).unwrap_or(&local);
+            let remote = if below.as_os_str().is_empty() {
+                kept.clone()
+            } else {
+                kept.join(below)
+            };
+            items.push(Item {
+                local,
+                remote,
+                size,
+                hash: None,
+            });
         }
     }
     Ok(items)
 }
 
-/// Reads directories and files as lines; prints the files below them, as blocks that end in NUL:
+/// A file that a walk met, with its size if it is there; nothing for a directory.
+fn file(
+    found: walkdir::Result<DirEntry>,
+    source: &Path,
+) -> Result<Option<(PathBuf, Option<u64>)>, ListError> {
+    let error = match found {
+        Ok(entry) if entry.file_type().is_dir() => return Ok(None),
+        Ok(entry) => {
+            let size = entry.metadata().ok().map(|metadata| metadata.len());
+            return Ok(Some((entry.into_path(), size)));
+        },
+        // What lies there is walked already.
+        Err(error) if error.loop_ancestor().is_some() => return Ok(None),
+        Err(error) => error,
+    };
+    let path = error.path().unwrap_or(source).to_owned();
+    if error.depth() > 0 && path.is_symlink() {
+        return Ok(Some((path, None)));
+    }
+    let source = error.into_io_error();
+    let source = source.unwrap_or_else(|| io::ErrorKind::Other.into());
+    Err(ListError::Source { path, source })
+}
+
+/// Reads directories and files as lines; prints the files and dead links below them, as blocks that end in NUL:
 /// `NUMBER SIZE PATH`, or where `find` can, behind `from NUMBER`, `d DEPTH NAME` for a directory and
 /// `f DEPTH SIZE NAME` for a file in it, which is a fraction of the bytes.
 const WALK: &str = r#"
@@ -86,9 +107,13 @@ while IFS= read -r p; do
     if [ ! -e "$p" ]; then printf 'missing %s\000' "$k"
     elif [ $gnu = yes ]; then
         printf 'from %s\000' "$k"
-        find -L "$p" -type d -printf 'd %d %f\0' -o -type f -printf 'f %d %s %f\0'
+        find -L "$p" -type d -printf 'd %d %f\0' -o -type f -printf 'f %d %s %f\0' \
+            -o -type l -printf 'f %d 0 %f\0'
     else
-        find -L "$p" -type f -exec sh -c 'k=$1; shift; for f; do printf "%s %s %s\000" "$k" "$(wc -c <"$f")" "$f"; done' sh "$k" {} +
+        find -L "$p" \( -type f -o -type l \) -exec sh -c 'k=$1; shift; for f; do
+            [ -e "$f" ] && n=$(wc -c <"$f") || n=0
+            printf "%s %s %s\000" "$k" "$n" "$f"
+        done' sh "$k" {} +
     fi
     k=$((k + 1))
 done
@@ -223,6 +248,8 @@ fn name(source: &Path) -> Result<&OsStr, ListError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
     use super::*;
 
     #[test]
@@ -242,7 +269,7 @@ mod tests {
         fs::create_dir_all(top.join("b")).unwrap();
         fs::write(top.join("b/2"), "22").unwrap();
         fs::write(top.join("a"), "1").unwrap();
-        std::os::unix::fs::symlink("a", top.join("link")).unwrap();
+        symlink("a", top.join("link")).unwrap();
         let items = outward(&[top], Path::new("/scratch")).unwrap();
         let seen: Vec<_> = items
             .iter()
@@ -254,6 +281,35 @@ mod tests {
                 ("/scratch/night/a", 1),
                 ("/scratch/night/b/2", 2),
                 ("/scratch/night/link", 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_into_its_own_directory_is_walked_once_and_a_dead_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("night");
+        fs::create_dir(&top).unwrap();
+        fs::write(top.join("a"), "1").unwrap();
+        for (to, link) in [
+            (".", "l1"),
+            (".", "l2"),
+            ("nowhere", "dead"),
+            ("self", "self"),
+        ] {
+            symlink(to, top.join(link)).unwrap();
+        }
+        let items = outward(&[top], Path::new("/scratch")).unwrap();
+        let seen: Vec<_> = items
+            .iter()
+            .map(|item| (item.remote.to_str().unwrap(), item.size))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("/scratch/night/a", Some(1)),
+                ("/scratch/night/dead", None),
+                ("/scratch/night/self", None),
             ]
         );
     }

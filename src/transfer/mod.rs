@@ -198,18 +198,16 @@ pub enum TransferError {
 }
 
 impl TransferError {
-    /// Whether this machine could not take the file; the site still has it.
-    pub fn is_at_home(&self) -> bool {
-        matches!(
-            self,
-            Self::NoSpace {
-                place: Place::Here,
-                ..
-            } | Self::Write {
-                place: Place::Here,
-                ..
-            }
-        )
+    /// The side that could not take the file, if that is why; the other one still has it, and there is
+    /// nothing wrong with it.
+    pub fn untaken(&self) -> Option<Place> {
+        match self {
+            Self::NoSpace { place, .. } | Self::Write { place, .. } => Some(*place),
+            Self::Missing { .. }
+            | Self::Read { .. }
+            | Self::Changed { .. }
+            | Self::Mismatch { .. } => None,
+        }
     }
 }
 

@@ -323,15 +323,13 @@ fn a_disk_that_is_full_on_the_site_fails_with_its_reason() {
     fs::write(raw, vec![b'x'; 200_000]).unwrap();
     let driven = drive(&workspace, "slurm");
     assert_eq!(driven.code, 1, "{driven:?}");
-    let said = ask(
-        &workspace,
-        "SELECT reason FROM runs UNION SELECT reason FROM jobs",
-    );
+    let said = ask(&workspace, "SELECT state || ': ' || reason FROM runs");
     assert!(
-        said.iter()
-            .any(|why| why.contains("no space left on the site")),
+        said[0].starts_with("error:exec: ") && said[0].contains("no space left on the site"),
         "{said:?}"
     );
+    let tried = "SELECT DISTINCT state || ' ' || attempt FROM components";
+    assert_eq!(ask(&workspace, tried), ["prepared 0"], "no fault of a job");
 }
 
 #[rstest]

@@ -95,7 +95,8 @@ async fn our_program_is_not_sent_again_where_it_cannot_run() {
         inodes.push(fs::metadata(&remote).unwrap().ino());
     }
     assert_eq!(inodes[0], inodes[1]);
-    assert_eq!(fs::read_to_string(asked).unwrap(), "--version\n");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.lines().all(|word| word == "--version"), "{asked}");
 }
 
 #[rstest::rstest]
