@@ -11,7 +11,7 @@ mod until;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -335,6 +335,57 @@ fn a_coordinator_that_is_killed_is_replaced_and_nothing_is_run_twice() {
     for job in 0..6 {
         assert_eq!(run.effect(job), "begun\ndone\n", "job {job}: {said}");
     }
+}
+
+#[rstest]
+#[case("tcp")]
+#[case("files")]
+fn a_node_that_was_silent_and_comes_back_gets_jobs_again(#[case] transport: &str) {
+    let twice = "echo begun >>effect.$1\nuntil [ -e go ]; do sleep 0.02; done\n\
+        [ $1 -lt 3 ] || until [ -e on ]; do sleep 0.02; done\necho done >>effect.$1\n";
+    // What the silent node was given goes to the other one first: there must be more.
+    let run = Run::new(40, twice).staged();
+    let mut worker = run.worker(&[
+        "--workers=2",
+        "--cores=1",
+        "--tries=3",
+        "--silence=5",
+        "--transport",
+        transport,
+    ]);
+    run.until_begun(2);
+    let silent = worker.process("serve", None);
+    Worker::signal(silent, Signal::STOP);
+    run.let_go();
+    let mut said = BufReader::new(worker.child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("is silent for") {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    worker.child.stderr = Some(said.into_inner());
+    let begun = || -> usize {
+        (0..40)
+            .map(|job| run.effect(job).matches("begun").count())
+            .sum()
+    };
+    until("the other node has a job that waits", || begun() >= 4);
+    let before = begun();
+    Worker::signal(silent, Signal::CONT);
+    until("the node that comes back has one too", || begun() > before);
+    fs::write(run.scratch().join("on"), "").unwrap();
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(run.ends().iter().all(|(_, code)| *code == 0), "{said}");
+}
+
+#[test]
+fn what_a_job_leaves_behind_may_write_for_ever() {
+    let run = Run::new(1, "yes & exit 0\n").staged();
+    let worker = run.worker(&["--cores=1"]);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(run.ends(), [(1, 0)]);
 }
 
 #[test]

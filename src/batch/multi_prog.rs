@@ -27,11 +27,12 @@ impl MultiProg {
 }
 
 /// The step that runs a command once on each node, with all that the job has there. A worker that
-/// ends must not end the others.
+/// ends, and a node that fails, must not end the others.
 pub(super) fn spread(srun: &str, nodes: u32, command: &[String]) -> Vec<String> {
     let mut argv = [
         srun,
         "--kill-on-bad-exit=0",
+        "--no-kill",
         "--wait=0",
         "--input=none",
         "--cpu-bind=none",
@@ -50,7 +51,7 @@ pub(super) fn spread(srun: &str, nodes: u32, command: &[String]) -> Vec<String> 
 
 /// The step that runs one config. Each option guards against a default of srun or of a site:
 /// a failed rank must not end its neighbours, neither at once (`--kill-on-bad-exit`) nor after
-/// the site's `WaitTime` (`--wait`); srun must not eat the batch script's standard input; more
+/// the site's `WaitTime` (`--wait`), and neither must a failed node (`--no-kill`); srun must not eat the batch script's standard input; more
 /// ranks than cores must not be refused, nor be tied to the same core; neighbouring ranks go to
 /// different nodes, so that jobs in order of length spread evenly; and no MPI library is to be
 /// set up for ranks that know nothing of each other. Where there are several `lanes`, a step must
@@ -59,6 +60,7 @@ pub(super) fn step(srun: &str, conf: &str, tasks: u32, lanes: u32) -> Vec<String
     let mut argv = [
         srun,
         "--kill-on-bad-exit=0",
+        "--no-kill",
         "--wait=0",
         "--input=none",
         "--overcommit",
@@ -101,7 +103,7 @@ mod tests {
     fn a_step_shields_its_ranks_from_each_other() {
         insta::assert_snapshot!(
             step("srun", "steps/7.conf", 96, 1).join(" "),
-            @"srun --kill-on-bad-exit=0 --wait=0 --input=none --overcommit --distribution=cyclic --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
+            @"srun --kill-on-bad-exit=0 --no-kill --wait=0 --input=none --overcommit --distribution=cyclic --cpu-bind=none --mpi=none --ntasks=96 --multi-prog steps/7.conf"
         );
     }
 

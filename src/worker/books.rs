@@ -22,9 +22,7 @@ impl Books {
     /// taken off: it counts as not written.
     pub(super) fn open(directory: &Path, node: &str) -> io::Result<Self> {
         let journal = Appended::open(&directory.join(journal_name(node)), last_line)?;
-        let log = Appended::open(&directory.join(log::name(node)), |file| {
-            log::whole(BufReader::new(file))
-        })?;
+        let log = open_log(&directory.join(log::name(node)))?;
         Ok(Self {
             journal: Mutex::new(journal),
             log: Mutex::new(log),
@@ -117,6 +115,23 @@ impl Appended {
     }
 }
 
+/// A log that a crash of the node has spoilt is set aside: no job hangs on it.
+fn open_log(path: &Path) -> io::Result<Appended> {
+    let open = || Appended::open(path, |file| log::whole(BufReader::new(file)));
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let aside = path.with_extension("spoilt");
+            std::fs::rename(path, &aside)?;
+            eprintln!(
+                "outrigger worker: {error}; it is {} now, and a new one begins",
+                aside.display()
+            );
+            open()
+        },
+        opened => opened,
+    }
+}
+
 /// Bytes up to the end of the last whole line.
 fn last_line(file: &File) -> io::Result<u64> {
     let mut reader = BufReader::new(file);
@@ -180,5 +195,22 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, [1, 2]);
+    }
+
+    #[test]
+    fn a_log_that_a_crash_has_spoilt_is_set_aside_and_the_journal_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut output = Excerpt::default();
+        output.add(b"hello\n");
+        let frame = log::frame(1, 1, 0, &output);
+        let spoilt = [&frame[..], &[0; 5000]].concat();
+        let log = directory.path().join(log::name("n"));
+        fs::write(&log, &spoilt).unwrap();
+
+        let books = Books::open(directory.path(), "n").unwrap();
+        books.log(2, 1, 0, &output).unwrap();
+        assert_eq!(fs::read(&log).unwrap(), log::frame(2, 1, 0, &output));
+        let aside = directory.path().join("output.n.spoilt");
+        assert_eq!(fs::read(aside).unwrap(), spoilt);
     }
 }

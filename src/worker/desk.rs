@@ -420,7 +420,11 @@ impl Desk {
             .collect();
         for seq in lost {
             match self.jobs.remove(&seq) {
-                Some(job) if may_have_begun => self.failed(&job, id),
+                Some(mut job) if may_have_begun => {
+                    // The node may come back and tell of it.
+                    job.task.counted = job.task.counted.max(job.task.attempt);
+                    self.failed(&job, id);
+                },
                 Some(job) => self.wait(job.task, job.failures, None),
                 None => {},
             }

@@ -30,6 +30,8 @@ use crate::{durable, engine::clock::Clock, state::run_dir};
 
 /// How often what ended is brought to the disk, and the coordinator hears of it.
 const BEAT: Duration = Duration::from_secs(1);
+/// A coordinator that is not heard for so long may be another one by now.
+const QUIET: Duration = Duration::from_secs(3);
 /// How long the coordinator may take to hear the last word.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -94,6 +96,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Ending,
         syncing: None,
         coordinator: 0,
         heard: now,
+        joined: now,
     };
     let outcome = worker.work(&mut asked).await;
     if outcome.is_err() {
@@ -179,6 +182,8 @@ struct Worker<'a> {
     coordinator: u64,
     /// When the coordinator was heard last.
     heard: Instant,
+    /// When it was told last that this node is there.
+    joined: Instant,
 }
 
 /// What made the worker stop its work.
@@ -218,8 +223,7 @@ impl Worker<'_> {
                 reached = &mut reaching, if line.is_none() => {
                     match reached {
                         Ok(Reached::Line(reached, incarnation)) => {
-                            self.coordinator = incarnation;
-                            self.join(&reached)?;
+                            self.join(&reached, incarnation)?;
                             line = Some(reached);
                             Turn::On
                         },
@@ -241,7 +245,7 @@ impl Worker<'_> {
                     self.sync();
                     self.beat(line.as_ref());
                     self.fence()?;
-                    if line.is_some() && self.reach.is_replaced(self.coordinator) {
+                    if line.is_some() && self.is_left() {
                         line = None;
                         reaching = self.reach_again();
                     }
@@ -312,8 +316,13 @@ impl Worker<'_> {
         tokio::spawn(self.reach.clone().reached())
     }
 
-    fn join(&mut self, line: &Line<Order, Word>) -> Result<(), WorkerError> {
-        self.heard = self.clock.instant();
+    fn join(&mut self, line: &Line<Order, Word>, coordinator: u64) -> Result<(), WorkerError> {
+        self.joined = self.clock.instant();
+        // Over files one that has died looks like one that has nothing to say.
+        if self.coordinator != coordinator {
+            self.coordinator = coordinator;
+            self.heard = self.joined;
+        }
         let mut going = self.yard.going();
         self.tell(None)?;
         let has_ended = |(seq, attempt): &(u64, u32)| {
@@ -344,11 +353,20 @@ impl Worker<'_> {
 
     /// Begins to bring to the disk what has ended, unless that is under way.
     fn sync(&mut self) {
-        if self.syncing.is_none() && self.synced < self.told {
+        let count = self.ended.len();
+        if self.syncing.is_none() && self.synced < count {
             let books = Arc::clone(&self.books);
             let sync = tokio::task::spawn_blocking(move || books.sync());
-            self.syncing = Some((self.told, sync));
+            self.syncing = Some((count, sync));
         }
+    }
+
+    /// Whether the line leads nowhere: its coordinator has given this node up, or another one is there.
+    /// A file system that stalls keeps who asks it waiting: it is asked only when nothing else is heard.
+    fn is_left(&self) -> bool {
+        let now = self.clock.instant();
+        let since = now.saturating_duration_since(self.heard.max(self.joined));
+        since > self.of.silence || (since > QUIET && self.reach.is_replaced(self.coordinator))
     }
 
     /// Ends what runs while the coordinator is not heard, before that gives it to others.

@@ -117,6 +117,9 @@ impl Step<'_> {
     }
 }
 
+/// Bytes read at most after a child has ended: the most that a pipe holds.
+const REST: usize = 1 << 20;
+
 /// A child that leads its own process group, and the end of the pipe that it writes to.
 struct Running {
     child: Child,
@@ -184,7 +187,11 @@ impl Running {
             // Its number stays taken until it is waited for, so the rest can still be told.
             self.signal(Signal::KILL);
         }
-        while is_open && self.has_output()? {
+        // What it left behind may write for ever.
+        for _ in 0..REST / buffer.len() {
+            if !is_open || !self.has_output()? {
+                break;
+            }
             is_open = self.read(&mut buffer, excerpt)?;
         }
         let used = self.child.wait4()?;

@@ -151,6 +151,8 @@ impl Dialect for Slurm {
             "--exclusive".to_owned(),
             // Its token is taken: a second start of it could only end at once, as if all were well.
             "--no-requeue".to_owned(),
+            // What the other nodes do goes on without one that failed.
+            "--no-kill".to_owned(),
         ];
         options.extend(request.array.map(|array| format!("--array={array}")));
         for (key, value) in request.checked_options()? {
@@ -199,6 +201,7 @@ mod tests {
         #SBATCH --export=ALL
         #SBATCH --exclusive
         #SBATCH --no-requeue
+        #SBATCH --no-kill
         #SBATCH --account=ps1
         #SBATCH --qos=standard
         #SBATCH --reservation=maint_2
@@ -278,6 +281,7 @@ mod tests {
         --export=ALL
         --exclusive
         --no-requeue
+        --no-kill
         --account=ps1
         --qos=standard
         --reservation=maint_2

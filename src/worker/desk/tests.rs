@@ -125,6 +125,20 @@ fn a_job_that_failed_goes_to_another_node_first() {
 }
 
 #[test]
+fn an_attempt_that_was_lost_and_is_told_of_later_counts_once() {
+    let mut desk = desk([task(0, 1, 9)], 2);
+    let (a, _) = desk.join(&join("a", 1, 1));
+    let given = desk.give(a, EVER);
+    desk.lost(a);
+    let (a, _) = desk.join(&Join {
+        ended: vec![ended(&given[0], How::Failed)],
+        ..join("a", 1, 1)
+    });
+    assert_eq!((desk.tally().retried, desk.tally().failed), (1, 0));
+    assert_eq!(numbers(&desk.give(a, EVER)), [(0, 2)]);
+}
+
+#[test]
 fn the_only_node_tries_again_itself() {
     let mut desk = desk([task(0, 1, 9)], 2);
     let (a, _) = desk.join(&join("a", 1, 1));
