@@ -172,3 +172,51 @@ fn the_jobs_of_a_node_that_failed_are_bundled_again() {
     complete(&workspace);
     assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["2"]);
 }
+
+#[rstest]
+#[case::slurm("slurm")]
+#[case::slurmrestd("rest")]
+fn workers_go_on_in_the_same_batch_job_without_a_node_that_failed(#[case] site: &str) {
+    let lab = Lab::get();
+    let master = lab.open_master(Login::Key);
+    let workspace = workspace(&lab, &master, &waiting());
+    let (nodes, two) = (
+        "nodes: {cores: 24, max: 4}",
+        "launcher: worker\n    worker: {silence: 5s}\n    nodes: {cores: 2, min: 2, max: 2}",
+    );
+    let config = workspace.config().replace(nodes, two);
+    fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
+    prepare(&workspace, site);
+    let exec = workspace.outrigger(["remote", "exec"]);
+    assert_eq!(exec.code, 4, "{exec:?}");
+    let submitted = ask(&workspace, "SELECT state || ': ' || reason FROM runs");
+    assert!(submitted[0].starts_with("run"), "{submitted:?}");
+    let job = ask(&workspace, "SELECT job_id FROM runs").remove(0);
+    let begun = format!(
+        "grep -h '^S' {}/outrigger/*/journal.*.tsv",
+        workspace.scratch()
+    );
+    wait_until("both nodes have jobs", || {
+        lab.fe(["sh", "-c", &begun]).stdout.lines().count() == 4
+    });
+    // The batch script and the coordinator are on the first one.
+    let first = lab.fe(["squeue", "-h", "-j", &job, "-o", "%B"]).success();
+    let named = lab.fe(["squeue", "-h", "-j", &job, "-o", "%N"]).success();
+    let all = lab.fe(["scontrol", "show", "hostnames", named.trim()]);
+    let all = all.success();
+    let other = all.lines().find(|node| *node != first.trim()).unwrap();
+    lab.control(["node", "down", other]);
+    wait_until("Slurm misses the node", || {
+        let state = lab.fe(["sinfo", "-h", "-n", other, "-o", "%T"]);
+        state.stdout.contains("down")
+    });
+    lab.fe(["touch", &format!("{}/go", workspace.scratch())])
+        .success();
+    let driven = drive(&workspace, site);
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(&workspace);
+    assert_eq!(
+        ask(&workspace, "SELECT passed || ' of ' || jobs FROM runs"),
+        ["24 of 24"]
+    );
+}

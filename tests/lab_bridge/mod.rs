@@ -329,7 +329,7 @@ fn a_disk_that_is_full_on_the_site_fails_with_its_reason() {
         "{said:?}"
     );
     let tried = "SELECT DISTINCT state || ' ' || attempt FROM components";
-    assert_eq!(ask(&workspace, tried), ["prepared 0"], "no fault of a job");
+    assert_eq!(ask(&workspace, tried), ["prepared 1"], "no fault of a job");
 }
 
 #[rstest]

@@ -37,7 +37,8 @@ pub(super) fn body(
             "open_mode": "append",
             "exclusive": "exclusive",
             "environment": {"PATH": PATH},
-            "no_kill": true,
+            // Described as a boolean, read as this word.
+            "no_kill": "set",
         }),
         Wording::Fields => json!({
             "time_limit": {"set": true, "infinite": false, "number": minutes},
@@ -126,7 +127,7 @@ mod tests {
     fn up_to_v0_0_38_a_job_is_described_by_options() {
         insta::assert_snapshot!(
             described(Wording::Options, &request()),
-            @r##"{"job":{"account":"ps1","current_working_directory":"/scratch3/survey/runs/12","environment":{"PATH":"/usr/local/bin:/usr/bin:/bin"},"exclusive":"exclusive","name":"or-12-1-9f3c01ab","no_kill":true,"nodes":"4-4","open_mode":"append","qos":"standard","requeue":false,"reservation":"maint_2","standard_output":"/scratch3/survey/runs/12/job.out","time_limit":480,"tres_per_node":"gres/gpu:1"},"script":"#!/bin/sh\n"}"##
+            @r##"{"job":{"account":"ps1","current_working_directory":"/scratch3/survey/runs/12","environment":{"PATH":"/usr/local/bin:/usr/bin:/bin"},"exclusive":"exclusive","name":"or-12-1-9f3c01ab","no_kill":"set","nodes":"4-4","open_mode":"append","qos":"standard","requeue":false,"reservation":"maint_2","standard_output":"/scratch3/survey/runs/12/job.out","time_limit":480,"tres_per_node":"gres/gpu:1"},"script":"#!/bin/sh\n"}"##
         );
     }
 
