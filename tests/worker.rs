@@ -2,25 +2,33 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a failed test says where"
 )]
 
+#[expect(dead_code, reason = "not every test uses every part")]
+mod sshd;
 mod until;
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
-use outrigger::state::run_dir::journal::{self, Journal};
+use outrigger::{
+    batch::{Dialect as _, Moab},
+    state::run_dir::journal::{self, Journal},
+};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sshd::Sshd;
 use until::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_outrigger");
@@ -386,6 +394,48 @@ fn what_a_job_leaves_behind_may_write_for_ever() {
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(run.ends(), [(1, 0)]);
+}
+
+#[test]
+fn without_srun_workers_are_started_by_the_list_of_nodes_of_the_batch_job() {
+    let run = Run::new(4, "echo done >>effect.$1\n").staged();
+    let sshd = Sshd::ordinary();
+    let config = fs::read_to_string(sshd.path().join("ssh_config")).unwrap();
+    let config = config.replace("Host site", "Host *");
+    fs::write(sshd.path().join("nodes_config"), config).unwrap();
+    let bin = sshd.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    for tool in ["sh", "sed", "awk"] {
+        symlink(Path::new("/usr/bin").join(tool), bin.join(tool)).unwrap();
+    }
+    let config = sshd.path().join("nodes_config");
+    let ssh = format!(
+        "#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n",
+        config.display()
+    );
+    sshd.script("bin/ssh", &ssh);
+    let nodes = sshd.path().join("nodes");
+    fs::write(&nodes, "node1\nnode1\nnode2\n").unwrap();
+
+    let words = "worker run --workers=2 --cores=1 --tries=2 --transport=files";
+    let words = [PROGRAM].into_iter().chain(words.split(' '));
+    let command: Vec<String> = words.map(str::to_owned).collect();
+    let spread = Moab::new(None).spread(2, &command);
+    let started = Command::new(&spread[0])
+        .args(&spread[1..])
+        .current_dir(run.site())
+        .env("PATH", &bin)
+        .env("PBS_NODEFILE", &nodes)
+        .env("PBS_JOBID", "77.it's")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{}", text(&started));
+    assert_eq!(run.ends(), [(1, 0); 4]);
+    for node in ["node1", "node2"] {
+        let journal = run.site().join(format!("journal.{node}.tsv"));
+        assert!(journal.exists(), "{}", text(&started));
+    }
 }
 
 #[test]

@@ -203,7 +203,9 @@ fn rank() -> u32 {
 
 /// This node's name, as its scheduler has it.
 fn node() -> String {
-    std::env::var("SLURMD_NODENAME").unwrap_or_else(|_| {
+    let named = |name: &&str| std::env::var(name).ok();
+    let of_scheduler = ["SLURMD_NODENAME", "OUTRIGGER_NODE"];
+    of_scheduler.iter().find_map(named).unwrap_or_else(|| {
         let system = rustix::system::uname();
         system.nodename().to_string_lossy().into_owned()
     })

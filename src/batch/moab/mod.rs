@@ -16,7 +16,8 @@ use super::{
 use crate::connection::Output;
 
 /// Moab, as its client commands speak from 6 on. Jobs run their steps with `srun`, as under
-/// Moab over Slurm (spec/remote.md §4).
+/// Moab over Slurm (spec/remote.md §4); workers are started by the job's list of nodes where there is
+/// none.
 #[derive(Debug, Clone, Default)]
 pub struct Moab {
     path: Option<PathBuf>,
@@ -169,7 +170,11 @@ impl Dialect for Moab {
     }
 
     fn spread(&self, nodes: u32, command: &[String]) -> Vec<String> {
-        multi_prog::spread("srun", nodes, command)
+        let srun = multi_prog::spread("srun", nodes, &[]).join(" ");
+        let torque = include_str!("spread.sh");
+        let script = format!("command -v srun >/dev/null 2>&1 && exec {srun} \"$@\"\n{torque}");
+        let words = ["sh", "-c", &script, "sh"].map(str::to_owned);
+        words.into_iter().chain(command.iter().cloned()).collect()
     }
 }
 
