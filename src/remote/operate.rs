@@ -179,8 +179,10 @@ impl Workplace {
     /// Takes the claim of a run's token on the site, or those of an array's tasks; gives the batch job
     /// that came first. A run whose directory is gone here is known by its token alone.
     async fn close_token(&self, run: &Run, host: &Host) -> Result<Option<JobId>, RemoteError> {
-        let Ok(decision) = Decision::read(&self.run_dir(run)) else {
-            return Ok(None);
+        let decision = match Decision::read(&self.run_dir(run)) {
+            Ok(decision) => decision,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
         let once = Once {
             dir: &decision.remote_dir,

@@ -217,7 +217,7 @@ impl Workplace {
         let waited = matches!(run.state, RunState::Auth(_));
         let told = match &executed {
             Executed::Auth { .. } => waited,
-            Executed::Waits { why } => *why == run.reason,
+            Executed::Waits { why } | Executed::InDoubt { why } => *why == run.reason,
             _ => false,
         };
         if !told {

@@ -51,6 +51,55 @@ fn a_driver_killed_at_any_time_is_taken_up_by_the_next() {
     work.sound();
 }
 
+/// When `remote exec` has begun to stage in and to submit, and the scheduler has taken the batch job.
+const TAKEN: &str = "remote exec: commit events+runs#3";
+
+#[test]
+fn a_run_whose_submission_is_in_doubt_is_no_error_and_is_not_submitted_under_another_token() {
+    let command = format!("echo begun >> {{{{ out }}}}.begun; {GOOD}");
+    let work = Work::new(&command);
+    work.run(&["remote", "define", "a", "--label", "t"]);
+    work.run(&["remote", "prepare"]);
+    let killed = work
+        .command(&["remote", "exec"])
+        .env("OUTRIGGER_STEPS", work.path().join("steps"))
+        .env("OUTRIGGER_CRASH_AT", TAKEN)
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None, "{}", text(&killed));
+    assert_eq!(work.ask("SELECT state FROM runs"), ["submitting"]);
+    let jobs = fs::read_dir(work.path().join("scratch/.outrigger-local/jobs")).unwrap();
+    assert_eq!(jobs.count(), 1, "the scheduler has it");
+
+    // For a while what was decided cannot be read.
+    let decided = work.path().join("runs/t/remote_a.1/run.yaml");
+    let aside = decided.with_extension("aside");
+    fs::rename(&decided, &aside).unwrap();
+    fs::create_dir(&decided).unwrap();
+    let said = text(&work.run(&["remote", "exec"]));
+    assert_eq!(work.ask("SELECT state FROM runs"), ["submitting"], "{said}");
+    assert!(
+        said.contains("in doubt") && said.contains("remote cancel 1"),
+        "{said}"
+    );
+    assert!(!work.run(&["remote", "revert", "1"]).status.success());
+    let cancelled = work.run(&["remote", "cancel", "1"]);
+    assert!(!cancelled.status.success(), "its token could not be closed");
+    fs::remove_dir(&decided).unwrap();
+    fs::rename(&aside, &decided).unwrap();
+
+    assert_eq!(work.drive().status.code(), Some(0));
+    for part in ["1.x", "2.y"] {
+        let begun = work.path().join(format!("scratch/work/{part}.begun"));
+        assert_eq!(fs::read_to_string(begun).unwrap(), "begun\n", "{part}");
+    }
+    assert_eq!(
+        work.ask("SELECT attempt || state FROM runs WHERE stage = 'a'"),
+        ["1full"]
+    );
+    work.sound();
+}
+
 #[test]
 fn a_second_copy_of_the_batch_script_does_nothing() {
     let work = Work::new(&format!("echo begun >> {{{{ out }}}}.begun; {GOOD}"));

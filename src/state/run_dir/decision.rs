@@ -164,6 +164,13 @@ pub enum DecisionError {
     },
 }
 
+impl DecisionError {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl Decision {
     /// Reads the decision of a run directory.
     pub fn read(run_dir: &Path) -> Result<Self, DecisionError> {
