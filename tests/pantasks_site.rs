@@ -259,6 +259,84 @@ fn what_a_cancelled_batch_job_had_begun_is_lost_and_the_rest_runs_in_the_next_on
 }
 
 #[test]
+fn of_two_batch_jobs_of_a_bundle_the_one_that_runs_its_jobs_is_waited_for() {
+    let desk = Desk::new("{jobs: 1, wait: 1s}");
+    desk.work(HELD);
+    let child = desk.start(&script(1));
+    until("the job", || !desk.log().is_empty());
+    let bundle =
+        "SELECT token || ' ' || remote_dir || ' ' || job_id FROM bundles WHERE state = 'run'";
+    until("its batch job is known", || !desk.ask(bundle).is_empty());
+    let known = desk.ask(bundle).concat();
+    let [token, dir, first] = known.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    // As if the answer of the first submission had come too late.
+    let spool = desk.path().join("scratch/.outrigger-local");
+    let output = format!("{dir}/second.out");
+    let second = Command::new(env!("CARGO_BIN_EXE_outrigger"))
+        .args(["local", "submit", "--spool"])
+        .arg(&spool)
+        .args(["--name", token, "--walltime", "60", "--jobs", "2"])
+        .args(["--output", &output, &format!("{dir}/job.sh")])
+        .output()
+        .unwrap();
+    assert!(second.status.success(), "{second:?}");
+    let jobs = || {
+        fs::read_dir(spool.join("jobs"))
+            .unwrap()
+            .map(|job| job.unwrap().path())
+    };
+    let second = jobs().find(|job| !job.ends_with(first)).unwrap();
+    until("the second one has given way", || {
+        second.join("ended.json").exists()
+    });
+    let db = rusqlite::Connection::open(desk.path().join("state.db")).unwrap();
+    let second = second.file_name().unwrap().to_str().unwrap();
+    db.execute("UPDATE bundles SET job_id = ?", [second])
+        .unwrap();
+    drop(db);
+    let moved =
+        "SELECT before || ' ' || after FROM events WHERE subject = 'bundle' AND before <> ''";
+    until("what became of the second one is seen", || {
+        desk.ask(moved).len() == 2
+    });
+    assert_eq!(desk.ask(moved), ["submitting run", "run run"]);
+    desk.let_go();
+    let said = ended(child);
+    assert!(said.contains("good 1 done"), "{said}");
+    assert_eq!(desk.log(), ["begin-1", "end-1"], "{said}");
+    assert_eq!(desk.bundles(), ["1 jobs"], "{said}");
+}
+
+#[test]
+fn what_a_controller_that_goes_leaves_in_the_queue_can_never_begin() {
+    let desk = Desk::new("{jobs: 1, wait: 1s}");
+    desk.work(HELD);
+    // One batch job fills the site, so that the second one waits.
+    let config = fs::read_to_string(desk.path().join("outrigger.yaml")).unwrap();
+    let narrow = config.replace("cores: 2", "cores: 1");
+    fs::write(desk.path().join("outrigger.yaml"), narrow).unwrap();
+    let leaving = script(2).replace("persist on\n", "");
+    let leaving = leaving.replace("grep -q begin scratch/log", "test -e leave");
+    let child = desk.start(&leaving.replace("    echo running", "    exit"));
+    let submitted = "SELECT remote_dir FROM bundles WHERE state = 'run'";
+    until("both bundles are submitted", || {
+        desk.ask(submitted).len() == 2
+    });
+    until("a job", || !desk.log().is_empty());
+    let dirs = desk.ask(submitted);
+    fs::write(desk.path().join("leave"), "").unwrap();
+    let said = ended(child);
+    assert_eq!(desk.ask("SELECT token FROM bundles"), [""; 0], "{said}");
+    let claim = |dir: &String| {
+        let token = dir.rsplit_once("bundle.").unwrap().1;
+        let by = Path::new(dir).join(format!("{token}.claim/job_id"));
+        fs::read_to_string(by).unwrap_or_default()
+    };
+    let closed = dirs.iter().filter(|dir| claim(dir) == "closed\n");
+    assert_eq!(closed.count(), 1, "{dirs:?}");
+}
+
+#[test]
 fn a_job_that_is_killed_is_ended_at_the_site() {
     let desk = Desk::new("{jobs: 1, wait: 1s}");
     desk.work("echo $$ >pid; echo begin >>log; exec sleep 600");

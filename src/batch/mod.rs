@@ -7,6 +7,7 @@
 
 mod answer;
 mod commands;
+pub(crate) mod doubt;
 mod foresight;
 mod job_id;
 mod launch;
@@ -19,6 +20,7 @@ mod slurm;
 mod slurmrestd;
 mod status;
 mod token;
+pub(crate) mod trace;
 
 use std::{collections::BTreeMap, fmt, path::Path, pin::Pin};
 

@@ -15,7 +15,7 @@ use std::{fmt, path::Path, time::Duration};
 use scratch::ScratchError;
 
 use crate::{
-    batch::Scheduler,
+    batch::{Scheduler, doubt::Unsettled},
     config::site::Site,
     connection::{Host, LinkError, PROBE_LIMIT},
     engine::clock::Clock,
@@ -144,6 +144,16 @@ impl<E: Into<ExecError>> From<E> for Stop {
 impl From<LinkError> for Stop {
     fn from(error: LinkError) -> Self {
         Self::Link(error)
+    }
+}
+
+impl From<Unsettled> for Stop {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Link(error) => Self::Link(error),
+            Unsettled::Doubt(why) => Self::Doubt(why),
+            Unsettled::Never(why) => Self::Fail(why),
+        }
     }
 }
 

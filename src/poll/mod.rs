@@ -14,7 +14,6 @@ mod report;
 mod status;
 mod stranded;
 mod tally;
-mod trace;
 
 use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
 

@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{
-    ACTOR, Poll, PollError, Polled,
-    tally::Tally,
-    trace::{self, NEVER, Proof, Trace},
-};
+use super::{ACTOR, Poll, PollError, Polled, tally::Tally};
 use crate::{
     batch::{
         AskError, JobId, JobStatus, QueryError,
         once::{self, Fence, Once},
+        trace::{self, NEVER, Proof, Trace},
     },
     config::site::SchedulerKind,
     connection::{LinkError, PROBE_LIMIT},

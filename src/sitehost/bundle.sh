@@ -56,4 +56,4 @@ while [ "$or_rank" -lt "$or_ranks" ]; do
     or_rank=$((or_rank + 1))
 done >workers.conf
 or_step </dev/null
-or_put ended "$? $(date +%s)"
+or_put ended "$? $(date +%s) $or_token"

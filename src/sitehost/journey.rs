@@ -12,8 +12,14 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    batch::{self, AskError, JobId, JobRequest, JobStatus, Submission, SubmitError, SubmitFault},
-    config::site::{Connection, SchedulerKind, Site},
+    batch::{
+        self, AskError, JobRequest, Submission, SubmitError, SubmitFault,
+        doubt::{Found, Unsettled},
+    },
+    config::{
+        site::{Connection, Site},
+        units::Seconds,
+    },
     connection::{Host, LinkError},
     engine::clock::Clock,
     pclient::wire::Start,
@@ -27,27 +33,14 @@ use crate::{
 };
 
 /// Who acts, in the event log.
-const ACTOR: &str = "site-agent";
+pub(super) const ACTOR: &str = "site-agent";
 /// In so many bundles a job may be that end before it begins.
 const TRIES: u32 = 3;
-/// Seconds for which a scheduler may not know a batch job before what it left is taken.
-const PATIENCE: i64 = 600;
-/// The same for the embedded scheduler, which forgets nothing.
-const LOCAL_PATIENCE: i64 = 10;
 /// The script of a bundle.
 const SCRIPT: &str = "job.sh";
 
 /// Writes the script in `$1` from its input, whole or not at all.
 const PUT: &str = r#"mkdir -p "$1" && cd "$1" && cat >job.sh.tmp && mv -f job.sh.tmp job.sh"#;
-/// Prints the batch job that claimed token `$2` in directory `$1`, if one did.
-const CLAIMANT: &str =
-    r#"[ ! -d "$1/$2.claim" ] || cat "$1/$2.claim/job_id" 2>/dev/null || echo unknown"#;
-/// For each directory of its input: prints its number if the batch script there came to its end.
-const ENDED: &str = r#"n=0
-while IFS= read -r dir; do
-  [ ! -e "$dir/ended" ] || echo "or ended $n"
-  n=$((n + 1))
-done"#;
 
 /// Why a round did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +84,15 @@ pub(super) struct Round {
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) seconds: u64,
+}
+
+impl From<Unsettled> for JourneyError {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Link(error) => Self::Link(error),
+            Unsettled::Doubt(why) | Unsettled::Never(why) => Self::Site(why),
+        }
+    }
 }
 
 impl Journey {
@@ -175,19 +177,14 @@ impl Journey {
         round: &mut Round,
     ) -> Result<(), JourneyError> {
         let dir = bundle.remote_dir.to_string_lossy().into_owned();
-        let arguments = [dir.clone(), bundle.token.clone()];
-        let claimant = visit.host.script(CLAIMANT, &arguments).await?.out();
-        let claimant = claimant.trim();
-        let found = visit.scheduler.find(&bundle.token).await?;
-        let known = found
-            .iter()
-            .find(|id| id.as_str() == claimant)
-            .or(found.first());
-        let known = known.map(ToString::to_string);
-        if let Some(id) = known.or_else(|| (!claimant.is_empty()).then(|| claimant.to_owned())) {
-            return self.submitted(bundle, &id, "found under its token");
-        }
         let jobs = self.jobs_of(bundle)?;
+        let anew = match visit.doubtful(bundle).find().await {
+            Ok(Found::Job(id, how)) => return self.submitted(bundle, id.as_str(), how),
+            Ok(Found::Nothing) => false,
+            Ok(Found::Cut) => true,
+            Err(Unsettled::Never(why)) => return self.give_up(bundle, &jobs, &why, round),
+            Err(unsettled) => return Err(unsettled.into()),
+        };
         let request = self.request(bundle);
         let text = match self.text(&request, &dir, &jobs) {
             Ok(text) => text,
@@ -213,8 +210,7 @@ impl Journey {
             script: &bundle.remote_dir.join(SCRIPT),
             copy: copy.path(),
             request: &request,
-            // Of several batch jobs of a bundle the first to begin claims it, the others do nothing.
-            anew: true,
+            anew,
             after: &[],
         };
         match visit.scheduler.submit(job).await {
@@ -224,7 +220,16 @@ impl Journey {
                 let why = format!("the scheduler of the site refused its batch job: {message}");
                 self.give_up(bundle, &jobs, &why, round)
             },
-            Err(SubmitFault::Said(error)) => Err(JourneyError::Site(error.to_string())),
+            Err(SubmitFault::Said(unasked @ SubmitError::Unasked { .. })) => {
+                Err(JourneyError::Site(unasked.to_string()))
+            },
+            Err(SubmitFault::Said(doubt @ SubmitError::Doubt { .. })) => {
+                match visit.doubtful(bundle).settle().await {
+                    Ok(Found::Job(id, how)) => self.submitted(bundle, id.as_str(), how),
+                    Ok(Found::Nothing | Found::Cut) => Err(JourneyError::Site(doubt.to_string())),
+                    Err(unsettled) => Err(unsettled.into()),
+                }
+            },
         }
     }
 
@@ -256,9 +261,14 @@ impl Journey {
     fn request(&self, bundle: &Bundle) -> JobRequest {
         let settings = &self.site.pcontrol;
         let nodes = settings.nodes.unwrap_or(self.site.nodes.min);
-        let walltime = settings.walltime.unwrap_or(self.site.walltime.max);
         let output = bundle.remote_dir.join("job.out");
-        JobRequest::new(&self.site, &bundle.token, nodes, walltime, output)
+        JobRequest::new(&self.site, &bundle.token, nodes, self.walltime(), output)
+    }
+
+    /// How long a batch job may run.
+    pub(super) fn walltime(&self) -> Seconds {
+        let own = self.site.pcontrol.walltime;
+        own.unwrap_or(self.site.walltime.max)
     }
 
     fn text(&self, request: &JobRequest, dir: &str, jobs: &[SiteJob]) -> Result<String, String> {
@@ -365,50 +375,6 @@ impl Journey {
         Ok(())
     }
 
-    /// The bundles whose batch jobs are over, with the reason.
-    async fn over(
-        &mut self,
-        visit: &Visit,
-        bundles: &[Bundle],
-    ) -> Result<BTreeMap<i64, String>, JourneyError> {
-        let id = |bundle: &Bundle| bundle.job_id.as_ref()?.parse::<JobId>().ok();
-        let ids: Vec<JobId> = bundles.iter().filter_map(id).collect();
-        let statuses = visit.scheduler.status(&ids).await?;
-        let dirs = bundles
-            .iter()
-            .map(|b| format!("{}\n", b.remote_dir.display()));
-        let dirs: String = dirs.collect();
-        let answer = visit
-            .host
-            .script_fed(ENDED, &[], Some(dirs.as_bytes()))
-            .await?;
-        let said = answer.out();
-        let patience = match self.site.scheduler {
-            SchedulerKind::Local => LOCAL_PATIENCE,
-            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
-        };
-        let mut over = BTreeMap::new();
-        for (place, bundle) in bundles.iter().enumerate() {
-            let status = id(bundle).and_then(|id| statuses.get(&id).cloned());
-            let status = status.unwrap_or(JobStatus::Unknown);
-            let seen = status != JobStatus::Unknown;
-            let unseen = self
-                .store
-                .bundle_polled(bundle.bundle_id, seen, self.clock.now())?;
-            let has_ended = said.lines().any(|line| line == format!("or ended {place}"));
-            let why = match status {
-                JobStatus::Ended(ending) => format!("its batch job is over: {ending}"),
-                JobStatus::Unknown if has_ended => "its batch job left its end".to_owned(),
-                JobStatus::Unknown if unseen >= patience => {
-                    format!("the scheduler has not known its batch job for {unseen} s")
-                },
-                _ => continue,
-            };
-            over.insert(bundle.bundle_id, why);
-        }
-        Ok(over)
-    }
-
     fn record(&mut self, ends: &[SiteJobEnd], round: &mut Round) -> Result<(), JourneyError> {
         self.store.site_jobs_ended(&self.owner, ends)?;
         round.ended.extend(ends.iter().map(|end| end.run));
@@ -438,9 +404,7 @@ impl Journey {
             };
             for bundle in &bundles {
                 if bundle.state != BundleState::Over {
-                    for id in visit.scheduler.find(&bundle.token).await? {
-                        visit.scheduler.cancel(&id).await?;
-                    }
+                    visit.end(bundle).await?;
                 }
             }
         }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod due;
+mod fate;
 mod harvest;
 mod journey;
 mod script;

@@ -7,7 +7,12 @@ use super::{
     journey::JourneyError,
 };
 use crate::{
-    batch::Scheduler,
+    batch::{
+        AskError, JobId, Scheduler,
+        doubt::Doubtful,
+        once::{self, Fence, Once},
+        trace::{self, Trace},
+    },
     connection::Host,
     state::{bundle::Bundle, site_job::SiteJob},
 };
@@ -19,6 +24,78 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// The token of a bundle, as one that may have been submitted.
+    pub(super) fn doubtful<'v>(&'v self, bundle: &'v Bundle) -> Doubtful<'v> {
+        Doubtful {
+            host: &self.host,
+            scheduler: self.scheduler.as_ref(),
+            once: once_of(bundle),
+        }
+    }
+
+    /// What the batch scripts of bundles have left.
+    pub(super) async fn traces(&self, bundles: &[&Bundle]) -> Result<Vec<Trace>, JourneyError> {
+        if bundles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dirs: Vec<_> = bundles
+            .iter()
+            .map(|b| b.remote_dir.to_string_lossy())
+            .collect();
+        let places = dirs.iter().zip(bundles);
+        let list = trace::list(places.map(|(dir, b)| (dir.as_ref(), b.token.as_str(), None)));
+        let answer = self
+            .host
+            .script_fed(trace::LOOK, &[], Some(list.as_bytes()))
+            .await?;
+        trace::read(&answer.out(), bundles.len()).ok_or_else(|| {
+            let said = answer.err();
+            JourneyError::Site(format!(
+                "the site did not say whether {} batch jobs have ended: {}",
+                bundles.len(),
+                said.trim()
+            ))
+        })
+    }
+
+    /// The batch job that claimed a bundle and left no end, should it be another copy than the one we
+    /// know of: that one runs the jobs.
+    pub(super) async fn other_copy(
+        &self,
+        bundle: &Bundle,
+        trace: &Trace,
+    ) -> Result<Option<JobId>, JourneyError> {
+        let claimant = trace.claimant.as_ref().filter(|id| {
+            let is_ours = bundle.job_id.as_deref() == Some(id.as_str());
+            !is_ours && !trace.has_ended(None)
+        });
+        let Some(claimant) = claimant else {
+            return Ok(None);
+        };
+        let copies = self.scheduler.find(&bundle.token).await?;
+        Ok(copies.contains(claimant).then(|| claimant.clone()))
+    }
+
+    /// Takes the claim of a bundle's token, so that no copy of its batch script can begin any more.
+    pub(super) async fn close(&self, bundle: &Bundle) -> Result<Fence, JourneyError> {
+        let answer = self.host.run(&once_of(bundle).fence(), None).await?;
+        Ok(once::read_fence(&answer).map_err(AskError::from)?)
+    }
+
+    /// Ends the batch job of a bundle. A submission on its way may still arrive: then it must find
+    /// nothing to do.
+    pub(super) async fn end(&self, bundle: &Bundle) -> Result<(), JourneyError> {
+        let fence = self.close(bundle).await?;
+        let mut ids = self.scheduler.find(&bundle.token).await?;
+        if let (Fence::Begun(Some(id)), true) = (fence, ids.is_empty()) {
+            ids.push(id);
+        }
+        for id in ids {
+            self.scheduler.cancel(&id).await?;
+        }
+        Ok(())
+    }
+
     /// Lets the workers know of jobs that nobody wants any more.
     pub(super) async fn tell_of_kills(
         &self,
@@ -65,5 +142,12 @@ impl Visit {
         let argv = ["rm", "-rf", "--", &bundle.remote_dir.to_string_lossy()].map(str::to_owned);
         self.host.run(&argv, None).await?;
         Ok(())
+    }
+}
+
+fn once_of(bundle: &Bundle) -> Once<'_> {
+    Once {
+        dir: &bundle.remote_dir,
+        token: &bundle.token,
     }
 }

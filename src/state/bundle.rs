@@ -28,6 +28,8 @@ pub enum BundleState {
 pub enum BundleEvent {
     /// The scheduler has its batch job.
     Submitted,
+    /// Another copy of its batch job than the one we knew of runs its jobs.
+    Adopted,
     /// Its batch job is over, or there never was one.
     Ended,
 }
@@ -42,12 +44,14 @@ impl BundleState {
     pub fn after(self, event: BundleEvent) -> Result<Self, IllegalMove> {
         match (self, event) {
             (Self::Submitting, BundleEvent::Submitted) => Ok(Self::Run),
+            (Self::Run, BundleEvent::Adopted) => Ok(Self::Run),
             (Self::Submitting | Self::Run, BundleEvent::Ended) => Ok(Self::Over),
             (state, event) => Err(IllegalMove {
                 subject: "bundle",
                 state: state.to_string(),
                 event: match event {
                     BundleEvent::Submitted => "become submitted",
+                    BundleEvent::Adopted => "go on with another copy",
                     BundleEvent::Ended => "end",
                 },
                 mend: "another agent of the same controller moved it meanwhile",
@@ -186,8 +190,31 @@ impl Store {
         job_id: &str,
         act: Act<'_>,
     ) -> Result<(), StateError> {
+        self.bundle_has(bundle_id, BundleEvent::Submitted, job_id, act)
+    }
+
+    /// Another copy of a bundle's batch job than the one we knew of runs its jobs.
+    ///
+    /// # Errors
+    /// If its batch job does not run, or whatever state.db says.
+    pub fn bundle_adopted(
+        &mut self,
+        bundle_id: i64,
+        job_id: &str,
+        act: Act<'_>,
+    ) -> Result<(), StateError> {
+        self.bundle_has(bundle_id, BundleEvent::Adopted, job_id, act)
+    }
+
+    fn bundle_has(
+        &mut self,
+        bundle_id: i64,
+        event: BundleEvent,
+        job_id: &str,
+        act: Act<'_>,
+    ) -> Result<(), StateError> {
         let transaction = self.write()?;
-        advance(&transaction, bundle_id, BundleEvent::Submitted, act)?;
+        advance(&transaction, bundle_id, event, act)?;
         transaction.execute(
             "UPDATE bundles SET job_id = ? WHERE bundle_id = ?",
             params![job_id, bundle_id],
@@ -356,6 +383,7 @@ mod tests {
     fn a_bundle_is_over_once() {
         assert!(BundleState::Over.after(BundleEvent::Ended).is_err());
         assert!(BundleState::Run.after(BundleEvent::Submitted).is_err());
+        assert!(BundleState::Over.after(BundleEvent::Adopted).is_err());
         for state in BundleState::ALL {
             assert_eq!(state.to_string().parse::<BundleState>().unwrap(), state);
         }

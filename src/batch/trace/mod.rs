@@ -1,12 +1,13 @@
-//! What batch scripts leave in their runs' directories, and what that proves of batch jobs.
+//! What batch scripts leave in the directories of runs and of bundles, and what that proves of batch
+//! jobs.
 
-use crate::batch::JobId;
+use super::JobId;
 
 /// Prints what the batch scripts of runs have left; see there.
-pub(super) const LOOK: &str = include_str!("look.sh");
+pub(crate) const LOOK: &str = include_str!("look.sh");
 
 /// Why a batch job whose token we closed in time is over.
-pub(super) const NEVER: &str = "its batch job never began, and now it never will";
+pub(crate) const NEVER: &str = "its batch job never began, and now it never will";
 
 /// Seconds past its walltime after which a batch job that began is certainly over.
 const OVERTIME: i64 = 600;
@@ -14,7 +15,7 @@ const OVERTIME: i64 = 600;
 /// What a batch script has left in its run's directory; the parts of a batch job are the tasks of an
 /// array, or all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     /// Parts that have left their end.
     ended: u32,
     /// Parts that never will begin, since we have closed them.
@@ -26,12 +27,12 @@ pub(super) struct Trace {
     /// Whether the token is claimed.
     is_claimed: bool,
     /// The batch job that did.
-    pub(super) claimant: Option<JobId>,
+    pub(crate) claimant: Option<JobId>,
 }
 
 /// What a trace proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     /// The batch job is over, and why.
     Over(&'static str),
     /// It has not begun.
@@ -43,7 +44,7 @@ pub(super) enum Proof {
 }
 
 /// What is looked for, for [`LOOK`]: directory, token and number of tasks of each run.
-pub(super) fn list<'a>(runs: impl Iterator<Item = (&'a str, &'a str, Option<u32>)>) -> String {
+pub(crate) fn list<'a>(runs: impl Iterator<Item = (&'a str, &'a str, Option<u32>)>) -> String {
     let mut list = String::new();
     for (dir, token, tasks) in runs {
         let tasks = tasks.unwrap_or(0).to_string();
@@ -53,7 +54,7 @@ pub(super) fn list<'a>(runs: impl Iterator<Item = (&'a str, &'a str, Option<u32>
 }
 
 /// Reads the answer of [`LOOK`] for so many runs; `None` if it is not whole.
-pub(super) fn read(answer: &str, runs: usize) -> Option<Vec<Trace>> {
+pub(crate) fn read(answer: &str, runs: usize) -> Option<Vec<Trace>> {
     if !answer.ends_with(&format!("or end {runs}\n")) {
         return None;
     }
@@ -79,12 +80,12 @@ pub(super) fn read(answer: &str, runs: usize) -> Option<Vec<Trace>> {
 
 impl Trace {
     /// Whether all of a batch job of so many tasks have left their end, or never will begin.
-    pub(super) fn has_ended(&self, tasks: Option<u32>) -> bool {
+    pub(crate) fn has_ended(&self, tasks: Option<u32>) -> bool {
         self.open == 0 && self.ended.saturating_add(self.closed) >= tasks.unwrap_or(1)
     }
 
     /// What it proves of a batch job of so many tasks and seconds of walltime.
-    pub(super) fn proof(&self, tasks: Option<u32>, walltime: u64) -> Proof {
+    pub(crate) fn proof(&self, tasks: Option<u32>, walltime: u64) -> Proof {
         if self.has_ended(tasks) {
             return Proof::Over(match self.ended {
                 0 => NEVER,
