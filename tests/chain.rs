@@ -206,3 +206,29 @@ fn a_run_whose_input_is_never_made_goes_back_untried_and_is_bundled_again() {
     let store = outrigger::state::Store::open(&work.path("state.db")).unwrap();
     assert_eq!(store.check().unwrap(), []);
 }
+
+#[test]
+fn a_run_that_waits_for_what_another_made_holds_no_room_on_scratch() {
+    let work = Work::new();
+    work.stage_a("");
+    let config = fs::read_to_string(work.path("outrigger.yaml")).unwrap();
+    work.write(
+        "outrigger.yaml",
+        &format!("{config}    scratch_budget: 1 GB\n"),
+    );
+    work.prepare("a");
+    work.prepare("b");
+    work.run(&["remote", "exec", "1"]);
+    until("its batch job is over", || {
+        let said = work.run(&["remote", "exec", "2"]);
+        said.contains("whose batch job is over, to be brought home")
+    });
+    assert_eq!(work.states(), ["1 run", "2 staging"]);
+    let none: [&str; 0] = [];
+    assert_eq!(
+        work.ask("SELECT 'run ' || run_id FROM scratch_claims"),
+        none
+    );
+    let rows = "SELECT kind || ' of run ' || run_id FROM staged WHERE run_id = 2";
+    assert_eq!(work.ask(rows), ["directory of run 2"]);
+}

@@ -354,6 +354,42 @@ fn two_drivers_who_send_at_once_stay_within_the_budget_together() {
 }
 
 #[test]
+fn what_a_run_that_is_held_had_sent_counts_though_its_stage_in_was_cut() {
+    let work = Work::new("    scratch_budget: 150 kB\n");
+    work.things(2);
+    for _ in 0..2 {
+        work.done(&["remote", "define", "a", "--label", "t", "--limit", "1"]);
+    }
+    work.done(&["remote", "prepare"]);
+    let killed = Command::new(env!("CARGO_BIN_EXE_outrigger"))
+        .current_dir(work.dir.path())
+        .args(["remote", "exec", "1"])
+        .env("OUTRIGGER_STEPS", work.path("steps"))
+        .env("OUTRIGGER_CRASH_AT", "remote exec: rename job.sh#1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(killed.status.code(), None, "{}", text(&killed));
+    assert!(work.has("raw/1"));
+    work.ask("DELETE FROM staged RETURNING 'as if it had died before that'");
+    work.done(&["remote", "hold", "1"]);
+    let second = work.run(&["remote", "exec", "2"]);
+    assert_eq!(
+        work.states(),
+        ["1 hold:staging", "2 error:exec"],
+        "{}",
+        text(&second)
+    );
+    assert!(!work.has("raw/2"));
+
+    // What never arrived counts no longer once the site has been asked.
+    fs::remove_file(work.path("scratch/raw/1")).unwrap();
+    work.done(&["remote", "revert", "2"]);
+    work.run(&["remote", "exec", "2"]);
+    assert_eq!(work.states(), ["1 hold:staging", "2 run"]);
+}
+
+#[test]
 fn a_product_that_is_not_at_home_is_never_cleaned() {
     let work = Work::new("    scratch_budget: 500 kB\n    scratch_clean: oldest-finished\n");
     work.drive_to(2);

@@ -28,6 +28,7 @@ use crate::{
         awaited::Awaited,
         event::Act,
         file::FileKey,
+        room::Claim,
         run::Run,
         run_dir::manifest::{FileKind, ManifestLine},
         staged::{Staged, StagedKind},
@@ -78,7 +79,7 @@ impl Exec<'_> {
         store: &mut Store,
         run: &Run,
         files: &[ManifestLine],
-        besides: (PathBuf, u64),
+        besides: Claim,
     ) -> Result<Staging, Stop> {
         let now = self.clock.now();
         let mut inputs = inputs(store, &run.site, files)?;
@@ -389,11 +390,15 @@ fn here(file: &ManifestLine, hashes: &dyn HashLedger) -> Here {
     }
 }
 
-/// The paths on the site that will be there, with their sizes.
-fn wanted(inputs: &[Input<'_>]) -> Vec<(PathBuf, u64)> {
+/// The room that inputs which are sent from here will take.
+fn wanted(inputs: &[Input<'_>]) -> Vec<Claim> {
     inputs
         .iter()
         .filter(|input| input.item.is_some())
-        .map(|input| (input.file.remote.clone(), input.here.size))
+        .map(|input| Claim {
+            remote: input.file.remote.clone(),
+            size: input.here.size,
+            kind: StagedKind::Input,
+        })
         .collect()
 }

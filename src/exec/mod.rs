@@ -197,6 +197,8 @@ impl Exec<'_> {
                 Ok(Executed::InDoubt { why })
             },
             Err(Stop::Wait(why)) => {
+                // Whom it waits for may need the room; what it has sent counts all the same.
+                store.yield_room(&run.site, run.run_id)?;
                 store.set_fault(run.run_id, 4, &why)?;
                 Ok(Executed::Waits { why })
             },

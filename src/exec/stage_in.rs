@@ -14,6 +14,7 @@ use super::{
 use crate::{
     state::{
         Store, awaited,
+        room::Claim,
         run::Run,
         run_dir::{self, decision::Decision, files, manifest::FileKind},
         staged::{Staged, StagedKind},
@@ -57,7 +58,11 @@ impl Exec<'_> {
             .filter_map(|item| std::fs::metadata(&item.local).ok())
             .map(|metadata| metadata.len())
             .sum();
-        let besides = (decision.remote_dir.clone(), size);
+        let besides = Claim {
+            remote: decision.remote_dir.clone(),
+            size,
+            kind: StagedKind::Directory,
+        };
         let staging = self.bring_inputs(store, run, &files, besides).await?;
 
         self.expect_promised(store, run, &staging.awaited).await?;

@@ -31,7 +31,7 @@ pub const RESERVED: [&str; 21] = [
 ];
 
 /// The schema version that all migrations lead to.
-pub(super) const VERSION: i64 = 13;
+pub(super) const VERSION: i64 = 14;
 
 /// All migrations, oldest first; the database's `user_version` counts those applied.
 pub(super) fn migrations() -> Migrations<'static> {
@@ -49,6 +49,7 @@ pub(super) fn migrations() -> Migrations<'static> {
         M::up(HARVESTED),
         M::up(TRANSFERS),
         M::up(SCRATCH_CLAIMS),
+        M::up(CLAIMED_KINDS),
     ])
 }
 
@@ -351,6 +352,12 @@ CREATE TABLE scratch_claims (
     size   INTEGER NOT NULL,
     PRIMARY KEY (site, run_id, remote)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// Whether a file or the directory of a run is claimed. Claims of which that was not told are no more.
+const CLAIMED_KINDS: &str = "
+DELETE FROM scratch_claims;
+ALTER TABLE scratch_claims ADD COLUMN kind TEXT NOT NULL DEFAULT 'input';
 ";
 
 #[cfg(test)]

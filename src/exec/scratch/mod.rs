@@ -28,6 +28,7 @@ use crate::{
     state::{
         StateError, Store,
         event::Act,
+        room::Claim,
         run::{Run, RunEvent, RunFilter, RunState, Stage, Step},
         run_dir::{self, files},
         staged::{Staged, StagedKind},
@@ -145,8 +146,7 @@ impl Scratch<'_> {
         Ok(files.into_iter().map(|file| file.remote).collect())
     }
 
-    /// Sees to it that what `run` wants to send, paths with their sizes in bytes, fits into the
-    /// budget, and claims the room for it. If it does not fit by the ledger and what others have
+    /// Sees to it that what `run` wants to send fits into the budget, and claims the room for it. If it does not fit by the ledger and what others have
     /// claimed, the site is asked what of the ledger is still there; if it still does not, what may
     /// go is cleaned as `scratch_clean` says, because of `act`. Tells what was cleaned.
     ///
@@ -158,7 +158,7 @@ impl Scratch<'_> {
         store: &mut Store,
         host: &Host,
         run: i64,
-        wanted: &[(PathBuf, u64)],
+        wanted: &[Claim],
         act: Act<'_>,
     ) -> Result<Vec<Candidate>, ScratchError> {
         let Some(budget) = self.site.scratch_budget else {
@@ -206,7 +206,7 @@ impl Scratch<'_> {
                     Err(later(room))
                 };
             }
-            let alone = budget::afterwards(&self.site.scratch, &[], borrowed(wanted));
+            let alone = budget::afterwards(&self.site.scratch, &[], paths(wanted));
             let fits_alone = budget::over(alone, Some(budget)) == 0;
             if fits_alone && (room.has_claims || self.is_busy(store)?) {
                 return Err(later(room));
@@ -237,12 +237,14 @@ impl Scratch<'_> {
         &self,
         store: &mut Store,
         run: i64,
-        wanted: &[(PathBuf, u64)],
+        wanted: &[Claim],
         budget: Bytes,
     ) -> Result<Room, StateError> {
         let mut room = Room::default();
         store.claim_room(self.name, run, wanted, |taken| {
-            let coming = borrowed(&taken.claimed).chain(borrowed(wanted));
+            let claimed = taken.claimed.iter();
+            let claimed = claimed.map(|(path, size)| (path.as_path(), *size));
+            let coming = claimed.chain(paths(wanted));
             room.after = budget::afterwards(&self.site.scratch, &taken.ledger, coming);
             room.over = budget::over(room.after, Some(budget));
             room.has_claims = !taken.claimed.is_empty();
@@ -324,8 +326,10 @@ struct Room {
     has_claims: bool,
 }
 
-fn borrowed(wanted: &[(PathBuf, u64)]) -> impl Iterator<Item = (&Path, u64)> {
-    wanted.iter().map(|(path, size)| (path.as_path(), *size))
+fn paths(wanted: &[Claim]) -> impl Iterator<Item = (&Path, u64)> {
+    wanted
+        .iter()
+        .map(|claim| (claim.remote.as_path(), claim.size))
 }
 
 /// A run that has lost its directory is cleaned.
