@@ -8,8 +8,13 @@ pub(super) const MOST: u64 = 16 << 20;
 pub(super) const LOAD: u64 = 32 << 20;
 
 /// For each line of a directory, a tab and a job's place: prints whether the job has begun, or its
-/// end and what it wrote. `$1` is the most of one output, `$2` about the most of all.
-pub(super) const SCRIPT: &str = r#"left=$2
+/// end and what it wrote, as far as its length was told: what a job left running may write on. `$1` is the most of one output, `$2` about the most of all.
+pub(super) const SCRIPT: &str = r#"part() {
+  most=$2
+  [ "$1" -gt "$most" ] || most=$1
+  [ "$most" -eq 0 ] || head -c "$most" "$3"
+}
+left=$2
 n=0
 tab=$(printf '\t')
 while IFS=$tab read -r dir i; do
@@ -19,8 +24,8 @@ while IFS=$tab read -r dir i; do
     [ ! -e "$dir/$i.out" ] || out=$(($(wc -c <"$dir/$i.out")))
     [ ! -e "$dir/$i.err" ] || err=$(($(wc -c <"$dir/$i.err")))
     printf 'or end %s %s %s %s %s %s\n' "$n" "$code" "$begin" "$end" "$out" "$err"
-    [ "$out" -eq 0 ] || head -c "$1" "$dir/$i.out"
-    [ "$err" -eq 0 ] || head -c "$1" "$dir/$i.err"
+    part "$out" "$1" "$dir/$i.out"
+    part "$err" "$1" "$dir/$i.err"
     left=$((left - out - err))
   elif [ -e "$dir/claim.$i" ]; then
     echo "or begun $n"
@@ -139,14 +144,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("claim.1")).unwrap();
         let shown = dir.path().display();
         let list = [0, 1, 2].map(|i| format!("{shown}\t{i}\n")).concat();
-        let mut child = Command::new("sh")
-            .args(["-c", SCRIPT, "sh", "1000", "1000"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes()).unwrap();
-        let answer = child.wait_with_output().unwrap().stdout;
+        let answer = ask(&list, "1000");
         let ended = Ended {
             outcome: Outcome::Exit(3),
             seconds: 7,
@@ -155,6 +153,40 @@ mod tests {
         };
         let read = read(&answer, 3).unwrap();
         assert_eq!(read, [Left::Ended(ended), Left::Begun, Left::Free]);
+    }
+
+    #[test]
+    fn what_a_child_of_a_job_still_writes_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("0.end"), "0 100 107\n").unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "while :; do echo more; done >>\"$1\"", "sh"])
+            .arg(dir.path().join("0.out"))
+            .spawn()
+            .unwrap();
+        let list = format!("{}\t0\n", dir.path().display());
+        let mut sizes = std::collections::BTreeSet::new();
+        while sizes.len() < 20 {
+            let left = read(&ask(&list, "100000000"), 1).unwrap();
+            let [Left::Ended(ended)] = left.as_slice() else {
+                panic!("{left:?}");
+            };
+            sizes.insert(ended.stdout.len());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// What [`SCRIPT`] prints about the jobs of a list, at most so many bytes of an output.
+    fn ask(list: &str, most: &str) -> Vec<u8> {
+        let mut child = Command::new("sh")
+            .args(["-c", SCRIPT, "sh", most, "100000000"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), list.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().stdout
     }
 
     #[rstest]
