@@ -50,7 +50,9 @@ impl Poll<'_> {
                 why: error.to_string(),
             },
             Err(Stop::Fail(why)) => Polled::NotHarvested { why },
-            Err(Stop::Error(PollError::State(error))) => return Err(error.into()),
+            Err(Stop::Error(PollError::State(error))) if !error.is_of_one_run() => {
+                return Err(error.into());
+            },
             Err(Stop::Error(error)) => Polled::NotHarvested {
                 why: error.to_string(),
             },

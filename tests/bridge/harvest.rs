@@ -1,8 +1,45 @@
-//! What has passed comes home while its batch job runs, where the records are lines of a legacy program.
+//! What has passed comes home while its batch job runs: where the records are lines of a legacy program,
+//! and where they do not fit their table.
 
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+
+#[test]
+fn a_table_that_somebody_changed_holds_up_the_harvest_of_its_run_and_nothing_else() {
+    let work = Work::new(&format!(
+        "case {{{{ out }}}} in *3.y) read -r go < gate;; esac && {GOOD}"
+    ));
+    let gate = work.path().join("scratch/gate");
+    fs::create_dir(work.path().join("scratch")).unwrap();
+    fifo(&gate);
+    for step in ["define a --label t", "prepare", "exec"] {
+        let words: Vec<&str> = ["remote"].into_iter().chain(step.split(' ')).collect();
+        work.run(&words);
+    }
+    let table = |sql: &str| {
+        let db = rusqlite::Connection::open(work.path().join("state.db")).unwrap();
+        db.execute_batch(sql).unwrap();
+    };
+    table("DROP TABLE measured");
+    table(
+        "CREATE TABLE measured (thing TEXT, part TEXT, bytes INTEGER, PRIMARY KEY (thing, part))",
+    );
+    until("what has passed is found not to fit", || {
+        let polled = work.run(&["remote", "poll", "--harvest"]);
+        assert_eq!(polled.status.code(), Some(4), "{}", text(&polled));
+        text(&polled).contains("not harvested: ")
+    });
+    let harvested = "SELECT state FROM runs WHERE harvested_at IS NOT NULL";
+    assert_eq!(work.ask(harvested), ["run"]);
+
+    table("DROP TABLE measured");
+    fs::write(&gate, "go\n").unwrap();
+    let driven = work.drive();
+    assert!(driven.status.success(), "{}", text(&driven));
+    assert_eq!(work.ask("SELECT count(*) || '' FROM measured"), ["6"]);
+    work.sound();
+}
 
 /// Notes its arguments.
 const PROGRAM: &str = "#!/bin/sh\necho \"$*\" >> told\n";
