@@ -68,13 +68,22 @@ impl Count {
         match self.note(&name) {
             Ok(before) if self.death.as_ref().is_some_and(|d| d.is_at(&before, &name)) => {
                 match &self.killer {
-                    None => die(),
+                    None => self.die(&name),
                     Some(killer) => kill(killer),
                 }
             },
             Ok(_) => {},
             Err(error) => eprintln!("outrigger: {}: {error}", self.file.display()),
         }
+    }
+
+    /// Says so, and dies.
+    fn die(&self, name: &str) {
+        if let Err(error) = self.note(&format!("died: {name}")) {
+            eprintln!("outrigger: {}: {error}", self.file.display());
+        }
+        // SIGKILL cannot be caught: the call does not come back.
+        let _gone = kill_process(getpid(), Signal::KILL);
     }
 
     /// Adds a line, one process at a time; gives those before it.
@@ -110,11 +119,6 @@ impl Death {
             },
         }
     }
-}
-
-fn die() {
-    // SIGKILL cannot be caught: the call does not come back.
-    let _gone = kill_process(getpid(), Signal::KILL);
 }
 
 /// Lets `killer` do its work before this process goes on.

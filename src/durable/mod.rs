@@ -4,8 +4,8 @@
 //!
 //! A testing aid, for `tests/crash.rs` and `benches/crash.sh`: with `OUTRIGGER_STEPS=FILE` every
 //! step of every process that inherits it is a line of that file, and with `OUTRIGGER_CRASH_AT=N`
-//! the process that comes to the N-th is killed right before it, as by `kill -9`
-//! (`NAME#K`: to the K-th step of that name). Right before one step is right after the one before,
+//! the process that comes to the N-th is killed right before it, as by `kill -9`, and leaves a line
+//! `died: NAME` (`NAME#K`: to the K-th step of that name). Right before one step is right after the one before,
 //! so each state that a death can leave is met. With `OUTRIGGER_CRASH_BY=PROGRAM` that process lives:
 //! the program is run before the step, and makes something else die, a server or a link. Without
 //! the variables a step costs one load.

@@ -190,6 +190,11 @@ impl<P: Place> Life<P> {
         at_home.chain(self.place.steps()).collect()
     }
 
+    /// Whether anything died at a step that was asked for.
+    pub(crate) fn has_died(&self) -> bool {
+        self.steps().iter().any(|step| step.starts_with("died: "))
+    }
+
     pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
         crate::asked::ask(self.path(), sql)
     }
