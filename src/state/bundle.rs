@@ -43,8 +43,9 @@ impl BundleState {
     /// When the move is not in the table.
     pub fn after(self, event: BundleEvent) -> Result<Self, IllegalMove> {
         match (self, event) {
-            (Self::Submitting, BundleEvent::Submitted) => Ok(Self::Run),
-            (Self::Run, BundleEvent::Adopted) => Ok(Self::Run),
+            (Self::Submitting, BundleEvent::Submitted) | (Self::Run, BundleEvent::Adopted) => {
+                Ok(Self::Run)
+            },
             (Self::Submitting | Self::Run, BundleEvent::Ended) => Ok(Self::Over),
             (state, event) => Err(IllegalMove {
                 subject: "bundle",

@@ -1,7 +1,7 @@
 //! Room on scratch that runs have claimed: for what they are about to send there.
 //!
 //! A claim holds for as long as its run is being staged in, and does not only wait. Before that it has
-//! none; afterwards what was sent is in the ledger of [`staged`](super::staged). Where a stage-in did not
+//! none; afterwards what was sent is in the ledger of [`staged`]. Where a stage-in did not
 //! come to its end, the ledger gets what was claimed: it may be there, and nothing else is known of it.
 
 use std::{os::unix::ffi::OsStrExt, path::PathBuf};
