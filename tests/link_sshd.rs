@@ -7,6 +7,8 @@
 )]
 
 mod fifo;
+#[path = "link_sshd/nested.rs"]
+mod nested;
 mod sshd;
 
 use std::{fs, os::unix::ffi::OsStrExt, process::Command, time::Duration};
@@ -298,20 +300,8 @@ async fn without_a_master_doctor_tries_the_nearest_hop_and_says_how_to_open_one(
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_finds_a_banner_a_missing_scratch_a_skewed_clock_and_too_many_sessions() {
     let sshd = Sshd::start("MaxSessions 4");
-    sshd.script(
-        "noisy",
-        "#!/bin/sh\necho Welcome to LAB\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n",
-    );
-    let noisy = sshd.path().join("noisy");
-    fs::write(
-        sshd.path().join("authorized"),
-        format!(
-            "command=\"{}\" {}",
-            noisy.display(),
-            fs::read_to_string(sshd.path().join("id.pub")).unwrap()
-        ),
-    )
-    .unwrap();
+    let noisy = "#!/bin/sh\necho Welcome to LAB\nexec sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+    sshd.only(&sshd.script("noisy", noisy));
     sshd.open_master();
     let more = "scheduler: slurm\nscheduler_path: /no/such\nresident: [/no/such/file]";
     let mut site = site(&sshd, 6, more);

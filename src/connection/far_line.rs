@@ -2,6 +2,9 @@
 
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
+use super::machine::Machine;
+use crate::config::site::SshConnection;
+
 /// Longest line in bytes: Linux refuses a single argument of 128 KiB, and sshd passes the whole
 /// line as one.
 pub(super) const MOST_BYTES: usize = 120_000;
@@ -24,9 +27,21 @@ pub(crate) fn far_line(argv: &[&[u8]]) -> String {
     line
 }
 
-/// The line that makes a bastion run `line` on `machine`: quoted once for the bastion's own shell.
-pub(super) fn onwards(machine: &str, line: &str) -> String {
-    format!("ssh {machine} '{}'", line.replace('\'', r"'\''"))
+/// The line that makes a bastion run `line` on the front end: quoted once for the bastion's own
+/// shell.
+pub(super) fn onwards(ssh: &SshConnection, line: &str) -> String {
+    let words = Machine::of(&ssh.host).from_bastion(ssh.user.as_deref());
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("{} '{}'", words.join(" "), line.replace('\'', r"'\''"))
+}
+
+/// `word` quoted for a shell, where it needs that.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=@:,+%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_owned();
+    }
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 /// Bytes as text without newline, tab, quote, `!` or backslash of its own, for `printf %b`.
@@ -141,12 +156,14 @@ mod tests {
     #[test]
     fn a_line_for_the_machine_behind_a_bastion_passes_its_shell_unchanged() {
         let line = far_line(&[b"printf", b"%s|", b"it's", b"a\nb"]);
+        let ssh = serde_yaml::from_str("{host: 'fe1:2222', user: survey}").unwrap();
         let out = Command::new("sh")
             .arg("-c")
-            .arg(onwards("fe1", &line).replacen("ssh", "printf %s=%s", 1))
+            .arg(onwards(&ssh, &line).replacen("ssh", "printf '%s\n'", 1))
             .output();
         let said = String::from_utf8(out.unwrap().stdout).unwrap();
-        assert_eq!(said, format!("fe1={line}"));
+        let words = "-o\nBatchMode=yes\n-o\nConnectTimeout=10\n-l\nsurvey\n-p\n2222\nfe1";
+        assert_eq!(said, format!("{words}\n{line}\n"));
     }
 
     proptest! {

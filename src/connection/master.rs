@@ -23,6 +23,11 @@ use super::{
 };
 use crate::config::site::SshConnection;
 
+/// Exit code of an ssh that did not reach its machine, or lost it.
+const SSH_FAILED: i32 = 255;
+/// Exit code of a shell that does not find a program, for which openssh has an error of its own.
+const NOT_FOUND: i32 = 127;
+
 /// How long a master may keep us waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -90,10 +95,11 @@ impl Master {
         }
     }
 
-    /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives.
+    /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives. So
+    /// is any exit code, but for that of a bastion's own ssh, by which alone the front end answers.
     pub(super) async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
         let line = if self.ssh.nested {
-            onwards(&self.ssh.host, "true")
+            onwards(&self.ssh, "true")
         } else {
             "true".to_owned()
         };
@@ -102,12 +108,17 @@ impl Master {
             command
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            let child = command.spawn().await?;
-            child.wait().await.map(|_| ())
+                .stderr(Stdio::piped());
+            let mut child = command.spawn().await?;
+            let said = drain(child.stderr().take()).await.unwrap_or_default();
+            let ended = child.wait().await;
+            Ok((code_of(ended)?, said))
         };
         match timeout(limit, ask).await {
-            Ok(Ok(()) | Err(openssh::Error::Remote(_))) => Ok(()),
+            Ok(Ok((code, said))) if self.ssh.nested && code != 0 => {
+                Err(self.front_end_down(code, &said))
+            },
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if refused(&error) => Ok(()),
             Ok(Err(error)) if ours(&error) => Err(self.other(error)),
             Ok(Err(error)) => Err(self.down(self.why(&error))),
@@ -152,7 +163,7 @@ impl Master {
     pub(super) fn line(&self, argv: &[&[u8]]) -> Result<String, LinkError> {
         let line = far_line(argv);
         let line = if self.ssh.nested {
-            onwards(&self.ssh.host, &line)
+            onwards(&self.ssh, &line)
         } else {
             line
         };
@@ -218,9 +229,14 @@ impl Master {
             take(child.stdout().take()),
             drain(child.stderr().take()),
         );
-        let code = match child.wait().await {
-            Ok(status) => status.code().unwrap_or(-1),
-            Err(openssh::Error::Remote(_)) => 127,
+        let code = match code_of(child.wait().await) {
+            Ok(code) => {
+                // A bastion's ssh that lost the front end, or a command's own exit code.
+                if self.ssh.nested && code == SSH_FAILED {
+                    self.probe(self.patience.limit).await?;
+                }
+                code
+            },
             Err(openssh::Error::RemoteProcessTerminated) => {
                 self.probe(self.patience.limit).await?;
                 // The far sh itself was killed; the protocol does not say by which signal.
@@ -243,7 +259,7 @@ impl Master {
         fed: bool,
     ) -> Result<Child<&'_ Session>, LinkError> {
         for tried in 0..self.patience.tries.max(1) {
-            match self.spawn(line, fed).await {
+                match self.spawn(line, fed).await {
                 Ok(child) => return Ok(child),
                 Err(error) if refused(&error) => sleep(Patience::pause(tried)).await,
                 Err(error) => return Err(self.failed(error).await),
@@ -330,6 +346,19 @@ impl Master {
         }
     }
 
+    /// The bastion answers, and its ssh to the front end ended with `code`, having `said` why.
+    fn front_end_down(&self, code: i32, said: &[u8]) -> LinkError {
+        let said = String::from_utf8_lossy(said);
+        let last = said.lines().rfind(|line| !line.trim().is_empty());
+        let words = last.map_or_else(String::new, |line| format!(": {}", line.trim()));
+        let host = &self.ssh.host;
+        LinkError::Down {
+            site: self.site.clone(),
+            why: format!("the bastion answers, but its `ssh {host}` ends with {code}{words}"),
+            mend: format!("work goes on by itself once `ssh {host} true` works on the bastion"),
+        }
+    }
+
     pub(super) fn down(&self, why: String) -> LinkError {
         LinkError::Down {
             site: self.site.clone(),
@@ -351,6 +380,15 @@ impl Master {
             openssh::Error::SshMux(inner) => format!("control socket {socket}: {inner}"),
             other => format!("control socket {socket}: {other}"),
         }
+    }
+}
+
+/// The exit code of a remote command.
+fn code_of(ended: Result<std::process::ExitStatus, openssh::Error>) -> Result<i32, openssh::Error> {
+    match ended {
+        Ok(status) => Ok(status.code().unwrap_or(-1)),
+        Err(openssh::Error::Remote(_)) => Ok(NOT_FOUND),
+        Err(error) => Err(error),
     }
 }
 

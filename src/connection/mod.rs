@@ -15,6 +15,7 @@ mod host;
 pub mod life;
 mod lines;
 mod local;
+mod machine;
 mod master;
 mod notice;
 mod open;

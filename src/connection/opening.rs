@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::socket::{Sockets, of_generation};
+use super::{
+    far_line::quoted,
+    machine::Machine,
+    socket::{Sockets, of_generation},
+};
 use crate::config::site::SshConnection;
 
 /// One master to open.
@@ -101,7 +105,7 @@ pub(super) fn openings(ssh: &SshConnection, sockets: &Sockets) -> Vec<Opening> {
             all.push(Opening {
                 what: format!("{} at {machine}", of(login)),
                 path: sockets.line(login),
-                target: target(machine),
+                target: Machine::of(machine).target(),
                 jump: None,
                 through: None,
                 user: ssh.user.clone(),
@@ -120,7 +124,7 @@ pub(super) fn openings(ssh: &SshConnection, sockets: &Sockets) -> Vec<Opening> {
         all.push(Opening {
             what: format!("{} at {bastion}", of(login)),
             path: path.clone(),
-            target: target(bastion),
+            target: Machine::of(bastion).target(),
             jump: before,
             through: None,
             user: None,
@@ -134,7 +138,7 @@ pub(super) fn openings(ssh: &SshConnection, sockets: &Sockets) -> Vec<Opening> {
             all.push(Opening {
                 what: format!("{machine} through {bastion}"),
                 path: sockets.line(n),
-                target: target(machine),
+                target: Machine::of(machine).target(),
                 jump: None,
                 through: Some((path.clone(), bastion.to_owned())),
                 user: ssh.user.clone(),
@@ -165,30 +169,10 @@ fn carrier(ssh: &SshConnection, path: &Path, machine: &str) -> String {
     for option in ["ControlMaster=no", "BatchMode=yes", "ProxyCommand=false"] {
         words.extend(["-o".into(), option.into()]);
     }
-    words.push(target(machine));
+    words.push(Machine::of(machine).target());
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     // The ssh that is given this line expands percent signs in it.
     format!("{} -W '[%h]:%p'", words.join(" ").replace('%', "%%"))
-}
-
-/// `user@host:port` in the form that ssh takes as its destination.
-fn target(machine: &str) -> String {
-    let host = machine.rsplit_once('@').map_or(machine, |(_, host)| host);
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') && port.parse::<u16>().is_ok() => {
-            format!("ssh://{machine}")
-        },
-        _ => machine.to_owned(),
-    }
-}
-
-/// `word` quoted for a shell, where it needs that.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=@:,+%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 fn text(path: &Path) -> String {

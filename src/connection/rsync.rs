@@ -7,12 +7,12 @@ use tokio::process::Command;
 use super::{
     LinkError, Output,
     master::Master,
-    scp::{Copied, far_path, granted, rider_options},
+    scp::{Copied, far_path, granted, permit, rider_options},
 };
 
 /// Copies the files of one directory into another by one `rsync`; links as what they lead to.
 pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
-    let _permit = master.permit().await?;
+    let _permit = permit(master, "rsync").await?;
     granted(master, || command(master, copied)).await
 }
 

@@ -1,8 +1,8 @@
 //! `scp` as a rider on a master: it can use the socket, and nothing else.
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::Path, sync::atomic::Ordering};
+use std::{ffi::OsString, io, os::unix::ffi::OsStrExt, path::Path, sync::atomic::Ordering};
 
-use tokio::{process::Command, time::sleep};
+use tokio::{process::Command, sync::SemaphorePermit, time::sleep};
 
 use super::{LinkError, Output, Patience, local, master::Master};
 use crate::config::site::SshConnection;
@@ -49,9 +49,24 @@ pub(super) fn rider_options(socket: &Path, ssh: &SshConnection) -> Vec<String> {
     options
 }
 
+/// The session in which `program` copies files.
+///
+/// # Errors
+/// [`LinkError::Io`] where the files would stay on the bastion.
+pub(super) async fn permit<'m>(
+    master: &'m Master,
+    program: &str,
+) -> Result<SemaphorePermit<'m>, LinkError> {
+    if master.ssh.nested {
+        let what = format!("{program} through a `nested` bastion (use the engine tar)");
+        return Err(LinkError::io(what)(io::ErrorKind::Unsupported.into()));
+    }
+    master.permit().await
+}
+
 /// Runs one `scp`: by sftp, or by the old protocol where the site has no sftp server.
 pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
-    let _permit = master.permit().await?;
+    let _permit = permit(master, "scp").await?;
     if !master.legacy_scp.load(Ordering::Relaxed) {
         let output = granted(master, || command(master, copied, false)).await?;
         // All that a rider sees of a site without an sftp server is a closed connection.

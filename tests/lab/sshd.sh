@@ -63,7 +63,15 @@ bastion_shell() {
 		[ "${words[0]:-}" = ssh ] || deny "only ssh through to fe1 is permitted"
 		options=()
 		i=1
-		while [[ ${words[i]:-} =~ ^-(t|tt|T|n|q)$ ]]; do options+=("${words[i++]}"); done
+		# its own ssh may be told who to be there, and to ask nobody, but not to run anything here
+		while :; do
+			case "${words[i]:-} ${words[i + 1]:-}" in
+			'-o BatchMode='* | '-o ConnectTimeout='* | '-l '* | '-p '*) options+=("${words[i++]}") ;;
+			'-t '* | '-tt '* | '-T '* | '-n '* | '-q '*) ;;
+			*) break ;;
+			esac
+			options+=("${words[i++]}")
+		done
 		[ "${words[i]:-}" = fe1 ] || deny "only ssh through to fe1 is permitted"
 		exec ssh -o LogLevel=ERROR "${options[@]}" fe1 "${words[@]:i+1}"
 	EOF

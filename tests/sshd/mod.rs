@@ -140,6 +140,14 @@ impl Sshd {
         path
     }
 
+    /// Whoever logs in runs `program`, whatever they ask for.
+    #[allow(dead_code, reason = "not every test has a site that commands")]
+    pub(crate) fn only(&self, program: &Path) {
+        let key = fs::read_to_string(self.path().join("id.pub")).unwrap();
+        let line = format!("command=\"{}\" {key}", program.display());
+        fs::write(self.path().join("authorized"), line).unwrap();
+    }
+
     pub(crate) fn logins(&self) -> usize {
         let log = self.log.lock().unwrap();
         log.iter()

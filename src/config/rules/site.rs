@@ -9,7 +9,7 @@ use super::{
 use crate::config::{
     document::KeyPath,
     site::{
-        ChunkLimits, Config, Connection, LauncherKind, SchedulerKind, ScratchClean, Site,
+        ChunkLimits, Config, Connection, Engine, LauncherKind, SchedulerKind, ScratchClean, Site,
         SshConnection, TransferProgram, WorkerSettings,
     },
     units::{Bytes, Seconds},
@@ -215,6 +215,12 @@ fn site(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     }
     if let Connection::Ssh(ssh) = &site.connection {
         connection(ssh, &path.key("connection"), report);
+        report.require(
+            !ssh.nested || site.transfer.engine == Engine::Tar,
+            &path.key("transfer").key("engine"),
+            "`scp` and `rsync` would leave the files on a `nested` bastion",
+            "leave `engine` out: tar streams go on to the front end",
+        );
     }
 }
 

@@ -179,6 +179,10 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:36: error: `nested` says how to get on from a bastion, and there is no `jump` (name the bastion in `jump`)"
 )]
 #[case(
+    "transfer: {engine: scp}\n    connection: {host: fe, jump: b, nested: true}",
+    "4:24: error: `scp` and `rsync` would leave the files on a `nested` bastion (leave `engine` out: tar streams go on to the front end)"
+)]
+#[case(
     "connection: {host: -oProxyCommand=x}",
     "4:24: error: `-oProxyCommand=x` cannot be a `host` for ssh (give one word that does not begin with `-`)"
 )]
