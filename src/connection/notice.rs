@@ -1,23 +1,49 @@
 //! Telling a human about a link: by webhook and by command, each thing once.
 
-use std::{process::Stdio, time::Duration};
+use std::{future::Future, io, process::Stdio, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::time::{sleep, timeout};
 
-use super::life::{Notice, Standing, notices};
+use super::{
+    life::{Notice, Standing, notices},
+    local,
+};
 use crate::{
     config::site::Notify,
     state::{StateError, Store},
 };
 
-/// Longest wait for a webhook.
+/// Longest wait for a webhook or a command.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// Pauses before a notice that was not taken is sent again.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// A notice that did not get through.
+#[derive(Debug, thiserror::Error)]
+enum Unsent {
+    /// It was surely not taken, and may be another time.
+    #[error("{0}")]
+    Refused(String),
+    /// It may have been taken, or never will be.
+    #[error("{0}")]
+    Lost(String),
+}
 
 /// Tells what is new about the link to `site`; the texts are for the log of whoever looked: what
 /// was told, and what went wrong with telling it, which must not stop the work. `needed`: runs
 /// wait for the link.
+///
+/// What is to be told is remembered before it is sent, so that of several programs that look, one
+/// alone sends it; that one sends it again, for a while, where it was not taken.
 ///
 /// # Errors
 /// Only state.db's: what was told is remembered there.
@@ -34,7 +60,7 @@ pub async fn observe(
     let mut log = Vec::new();
     for notice in due {
         log.push(text(site, &notice));
-        log.extend(send(notify, &message(site, &notice)).await);
+        log.extend(send(notify, &message(site, &notice), &PAUSES).await);
     }
     Ok(log)
 }
@@ -67,53 +93,89 @@ fn message(site: &str, notice: &Notice) -> Value {
     }
 }
 
-async fn send(notify: &Notify, message: &Value) -> Vec<String> {
-    let mut failures = Vec::new();
-    if let Some(url) = &notify.webhook
-        && let Err(error) = post(url, message).await
-    {
-        failures.push(format!("notice to {url}: {error}"));
-    }
-    if let Some([program, arguments @ ..]) = notify.command.as_deref()
-        && let Err(error) = pipe(program, arguments, &message.to_string()).await
-    {
-        failures.push(format!("notice by {program}: {error}"));
-    }
-    failures
+/// Sends a message both ways at once; what went wrong.
+async fn send(notify: &Notify, message: &Value, pauses: &[Duration]) -> Vec<String> {
+    let webhook = async {
+        let url = notify.webhook.as_ref()?;
+        let sent = again(pauses, || post(url, message)).await;
+        sent.err().map(|error| format!("notice to {url}: {error}"))
+    };
+    let command = async {
+        let [program, arguments @ ..] = notify.command.as_deref()? else {
+            return None;
+        };
+        let text = format!("{message}\n");
+        let sent = again(pauses, || pipe(program, arguments, &text)).await;
+        let failed = |error| format!("notice by {program}: {error}");
+        sent.err().map(failed)
+    };
+    let (webhook, command) = tokio::join!(webhook, command);
+    webhook.into_iter().chain(command).collect()
 }
 
-async fn post(url: &str, message: &Value) -> Result<(), reqwest::Error> {
+/// Sends once more after each of `pauses`, as long as it is refused.
+async fn again<F>(pauses: &[Duration], send: impl Fn() -> F) -> Result<(), Unsent>
+where
+    F: Future<Output = Result<(), Unsent>>,
+{
+    for pause in pauses {
+        match send().await {
+            Err(Unsent::Refused(_)) => sleep(*pause).await,
+            sent => return sent,
+        }
+    }
+    send().await
+}
+
+async fn post(url: &str, message: &Value) -> Result<(), Unsent> {
     // Installing twice is refused and harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let client = reqwest::Client::builder().timeout(LIMIT).build()?;
-    client
-        .post(url)
-        .json(message)
-        .send()
-        .await?
-        .error_for_status()?;
-    Ok(())
+    let lost = |error: reqwest::Error| Unsent::Lost(error.to_string());
+    let client = reqwest::Client::builder()
+        .timeout(LIMIT)
+        .build()
+        .map_err(lost)?;
+    let answer = match client.post(url).json(message).send().await {
+        Ok(answer) => answer.error_for_status(),
+        Err(error) => Err(error),
+    };
+    answer.map(drop).map_err(|error| {
+        let is_busy = |status: reqwest::StatusCode| {
+            status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS
+        };
+        if error.is_connect() || error.status().is_some_and(is_busy) {
+            Unsent::Refused(error.to_string())
+        } else {
+            lost(error)
+        }
+    })
 }
 
-async fn pipe(program: &str, arguments: &[String], message: &str) -> std::io::Result<()> {
+/// Runs a command with `text` for its input, which it need not read.
+async fn pipe(program: &str, arguments: &[String], text: &str) -> Result<(), Unsent> {
+    let lost = |error: io::Error| Unsent::Lost(error.to_string());
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(message.as_bytes()).await?;
-        stdin.write_all(b"\n").await?;
-    }
-    let status = tokio::time::timeout(LIMIT, child.wait())
-        .await
-        .map_err(|elapsed| std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed))??;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(std::io::Error::other(status.to_string()))
+        .spawn()
+        .map_err(lost)?;
+    let ended = async {
+        local::feed(child.stdin.take(), Some(text.as_bytes())).await?;
+        child.wait().await
+    };
+    match timeout(LIMIT, ended).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        // Its own word that it did not do it.
+        Ok(Ok(status)) if status.code().is_some() => Err(Unsent::Refused(status.to_string())),
+        Ok(Ok(status)) => Err(Unsent::Lost(status.to_string())),
+        Ok(Err(error)) => Err(lost(error)),
+        Err(_) => {
+            let limit = LIMIT.as_secs();
+            Err(Unsent::Lost(format!("it did not end within {limit} s")))
+        },
     }
 }
 
@@ -181,10 +243,33 @@ mod tests {
             command: Some(vec!["/no/such/program".into()]),
             ..Notify::default()
         };
-        let (_dir, mut store) = store();
-        let down = Standing::Down("no master".into());
-        let now = Timestamp::UNIX_EPOCH;
-        let log = observe(&mut store, &notify, "mustang", &down, true, now).await;
-        assert_eq!(log.unwrap().len(), 3);
+        let failures = send(&notify, &json!({}), &[Duration::ZERO]).await;
+        assert_eq!(failures.len(), 2, "{failures:?}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_says_that_it_failed_is_given_the_message_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo x >>\"$1\"; [ $(wc -l <\"$1\") -gt 2 ]";
+        let file = dir.path().join("tries");
+        let words = ["sh", "-c", script, "sh", file.to_str().unwrap()];
+        let notify = Notify {
+            command: Some(words.map(str::to_owned).to_vec()),
+            ..Notify::default()
+        };
+        let pauses = [Duration::ZERO; 5];
+        assert_eq!(send(&notify, &json!({}), &pauses).await, [""; 0]);
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "x\nx\nx\n");
+    }
+
+    #[tokio::test]
+    async fn a_command_need_not_read_what_it_is_given() {
+        let notify = Notify {
+            command: Some(vec!["true".into()]),
+            ..Notify::default()
+        };
+        // More than a pipe holds.
+        let message = json!({"why": "x".repeat(1 << 20)});
+        assert_eq!(send(&notify, &message, &[]).await, [""; 0]);
     }
 }
