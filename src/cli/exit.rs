@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     config::problem::{Look, Problem, render},
-    connection::operator::OperatorError,
+    connection::{LinkError, Remedy, operator::OperatorError},
     exec::scratch::ScratchError,
     remote::RemoteError,
     state::StateError,
@@ -67,16 +67,25 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Remote(RemoteError::Link(_) | RemoteError::Scratch(ScratchError::Link(_))) => {
-                Exit::Login
-            },
+            Self::Remote(
+                RemoteError::Link(error) | RemoteError::Scratch(ScratchError::Link(error)),
+            ) => link(error),
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },
             Self::Remote(error) => error.state().map_or(Exit::Failed, state),
-            Self::Link(OperatorError::Open(_) | OperatorError::Link(_)) => Exit::Login,
+            Self::Link(OperatorError::Open(_)) => Exit::Login,
+            Self::Link(OperatorError::Link(error)) => link(error),
             Self::Failed(_) | Self::Link(_) => Exit::Failed,
         }
+    }
+}
+
+fn link(error: &LinkError) -> Exit {
+    match error.remedy() {
+        Remedy::Login => Exit::Login,
+        Remedy::Time => Exit::Later,
+        Remedy::Change => Exit::Failed,
     }
 }
 

@@ -74,6 +74,14 @@ pub enum LinkError {
         /// The longest in bytes that works.
         most: usize,
     },
+    /// A session broke off on a link that lives.
+    #[error("a session on site `{site}` broke off: {why}")]
+    Session {
+        /// The site.
+        site: String,
+        /// What the master said.
+        why: String,
+    },
     /// A local program could not be run, or its pipes failed.
     #[error("{what}: {source}")]
     Io {
@@ -82,6 +90,18 @@ pub enum LinkError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What it takes until the same succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// A login that a human makes, or a bastion that reaches the front end again: work waits in
+    /// `auth`, and goes on by itself (design §4.4).
+    Login,
+    /// Nothing but time, on a link that lives: work stays where it is and is tried again.
+    Time,
+    /// A change of the configuration, of the site, or of what is asked of it.
+    Change,
 }
 
 fn about(takes: Option<&Duration>) -> String {
@@ -99,8 +119,96 @@ impl LinkError {
         matches!(self, Self::Ending { .. })
     }
 
+    /// What it takes until the same succeeds.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Down { .. } | Self::Ending { .. } => Remedy::Login,
+            Self::Busy { .. } | Self::Session { .. } => Remedy::Time,
+            Self::Io { source, .. } if passes(source) => Remedy::Time,
+            Self::SocketPath { .. }
+            | Self::NoHome { .. }
+            | Self::TooLong { .. }
+            | Self::Io { .. } => Remedy::Change,
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
+    }
+}
+
+/// Whether what the system lacks comes back by itself: descriptors, processes and memory that
+/// other programs hold, and a pipe that broke.
+fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionReset, Interrupted, OutOfMemory, ResourceBusy, TimedOut, WouldBlock,
+    };
+    let held = [
+        rustix::io::Errno::MFILE,
+        rustix::io::Errno::NFILE,
+        rustix::io::Errno::AGAIN,
+    ];
+    let code = error.raw_os_error();
+    code.is_some_and(|code| held.iter().any(|errno| errno.raw_os_error() == code))
+        || matches!(
+            error.kind(),
+            BrokenPipe
+                | ConnectionReset
+                | Interrupted
+                | OutOfMemory
+                | ResourceBusy
+                | TimedOut
+                | WouldBlock
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_link_that_is_down_or_ends_asks_for_a_login() {
+        let io = |source| LinkError::io("x")(source);
+        let errno =
+            |errno: rustix::io::Errno| io(io::Error::from_raw_os_error(errno.raw_os_error()));
+        let site = || "x".to_owned();
+        let down = LinkError::Down {
+            site: site(),
+            why: String::new(),
+            mend: String::new(),
+        };
+        let ending = LinkError::Ending {
+            site: site(),
+            bytes: 1,
+            takes: None,
+        };
+        let busy = LinkError::Busy {
+            site: site(),
+            tries: 1,
+            sessions: 1,
+            socket: PathBuf::new(),
+        };
+        let session = LinkError::Session {
+            site: site(),
+            why: String::new(),
+        };
+        let login = [down, ending];
+        let time = [
+            busy,
+            session,
+            errno(rustix::io::Errno::MFILE),
+            errno(rustix::io::Errno::NFILE),
+            errno(rustix::io::Errno::AGAIN),
+        ];
+        let change = [
+            LinkError::NoHome { site: site() },
+            errno(rustix::io::Errno::NOENT),
+            errno(rustix::io::Errno::NOSPC),
+            io(io::Error::other("exit code 1: it must not")),
+        ];
+        assert!(login.iter().all(|error| error.remedy() == Remedy::Login));
+        assert!(time.iter().all(|error| error.remedy() == Remedy::Time));
+        assert!(change.iter().all(|error| error.remedy() == Remedy::Change));
     }
 }

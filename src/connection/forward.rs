@@ -1,6 +1,9 @@
 //! A socket of the site that is reached from here, over a master.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use openssh::{ForwardType, Socket};
 use tokio::{net::UnixStream, time::timeout};
@@ -17,7 +20,7 @@ impl Master {
         }
         // A master that is gone leaves its sockets.
         match std::fs::remove_file(&here) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(LinkError::io(here.display().to_string())(error));
             },
             _ => {},
@@ -29,10 +32,25 @@ impl Master {
             Ok(Ok(())) => Ok(here),
             // Another program was faster.
             Ok(Err(_)) if UnixStream::connect(&here).await.is_ok() => Ok(here),
+            Ok(Err(error)) if is_refused(&error) => Err(LinkError::io(format!(
+                "site `{}` does not let {} be reached over its master",
+                self.site,
+                remote.display()
+            ))(io::Error::other(error))),
             Ok(Err(error)) => Err(self.failed(error).await),
             Err(_) => Err(self.down("its master does not answer".into())),
         }
     }
+}
+
+/// Whether the master or the site will not forward, now or later.
+fn is_refused(error: &openssh::Error) -> bool {
+    use openssh::Error::SshMux;
+    let said = match error {
+        SshMux(inner) => inner.to_string(),
+        _ => return false,
+    };
+    said.starts_with("Server refused the request")
 }
 
 fn unix(path: &Path) -> Socket<'_> {

@@ -76,12 +76,6 @@ impl Host {
         matches!(self.0, Way::Local)
     }
 
-    /// Whether work that met `error` here waits for the link and goes on by itself: there is a
-    /// link, and the same may succeed later.
-    pub fn waits_after(&self, error: &LinkError) -> bool {
-        !self.is_local() && !matches!(error, LinkError::TooLong { .. })
-    }
-
     /// Sessions that may run at once; `None` where nothing limits them.
     pub fn sessions(&self) -> Option<u32> {
         match &self.0 {

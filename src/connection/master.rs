@@ -90,6 +90,7 @@ impl Master {
     pub(super) async fn check(&self) -> Result<(), LinkError> {
         match timeout(self.patience.limit, self.session.check()).await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if ours(&error) => Err(self.other(&error)),
             Ok(Err(error)) => Err(self.down(self.why(&error))),
             Err(_) => Err(self.down("its master does not answer".into())),
         }
@@ -120,7 +121,7 @@ impl Master {
             },
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if refused(&error) => Ok(()),
-            Ok(Err(error)) if ours(&error) => Err(self.other(error)),
+            Ok(Err(error)) if ours(&error) => Err(self.other(&error)),
             Ok(Err(error)) => Err(self.down(self.why(&error))),
             Err(_) => Err(self.down(format!("no answer within {} s", limit.as_secs_f64()))),
         }
@@ -326,14 +327,19 @@ impl Master {
         }
         match self.probe(self.patience.limit).await {
             Err(down) => down,
-            Ok(()) => self.other(error),
+            Ok(()) => self.other(&error),
         }
     }
 
-    fn other(&self, error: openssh::Error) -> LinkError {
-        LinkError::Io {
-            what: format!("a session on site `{}`", self.site),
-            source: io::Error::other(error),
+    fn other(&self, error: &openssh::Error) -> LinkError {
+        let why = match error {
+            openssh::Error::SshMux(inner) => inner.to_string(),
+            openssh::Error::ChildIo(inner) => inner.to_string(),
+            other => other.to_string(),
+        };
+        LinkError::Session {
+            site: self.site.clone(),
+            why,
         }
     }
 

@@ -31,7 +31,7 @@ pub mod talk;
 mod told;
 
 pub use dial::dial;
-pub use error::LinkError;
+pub use error::{LinkError, Remedy};
 pub(crate) use far_line::{escape_b, escaped_lines, far_line, unescape_b};
 pub use host::Host;
 pub use master::Patience;

@@ -17,7 +17,7 @@ use scratch::ScratchError;
 use crate::{
     batch::{Scheduler, doubt::Unsettled},
     config::site::Site,
-    connection::{Host, LinkError, PROBE_LIMIT},
+    connection::{Host, LinkError, PROBE_LIMIT, Remedy},
     engine::clock::Clock,
     state::{
         StateError, Store,
@@ -84,6 +84,12 @@ pub enum Executed {
         /// For what.
         why: String,
     },
+    /// Something that passes by itself stood in the way, on a link that lives; the next exec tries
+    /// again.
+    Later {
+        /// What.
+        why: String,
+    },
     /// It is in error.
     Failed {
         /// Why.
@@ -99,6 +105,7 @@ impl fmt::Display for Executed {
             Self::Held { why } => write!(f, "held: {why}"),
             Self::InDoubt { why } => write!(f, "in doubt: {why}"),
             Self::Waits { why } => write!(f, "waits for {why}"),
+            Self::Later { why } => write!(f, "tried again later: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -179,7 +186,7 @@ impl Exec<'_> {
     ) -> Result<Executed, ExecError> {
         match self.steps(store, run, run_dir).await {
             Ok(job_id) => Ok(Executed::Submitted { job_id }),
-            Err(Stop::Link(error)) if self.host.waits_after(&error) => {
+            Err(Stop::Link(error)) if error.remedy() == Remedy::Login => {
                 let why = error.to_string();
                 if let RunState::Active(_) = store.run(run.run_id)?.state {
                     self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
@@ -189,6 +196,11 @@ impl Exec<'_> {
                 } else {
                     Executed::Auth { why }
                 })
+            },
+            Err(Stop::Link(error)) if error.remedy() == Remedy::Time => {
+                let why = error.to_string();
+                store.set_fault(run.run_id, 4, &why)?;
+                Ok(Executed::Later { why })
             },
             Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
             Err(Stop::Fail(why)) => self.fail(store, run, why),

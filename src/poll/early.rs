@@ -41,7 +41,7 @@ impl Poll<'_> {
         let answer = match harvested {
             Ok(0) => Polled::Running,
             Ok(jobs) => Polled::Harvested { jobs },
-            Err(Stop::Link(error)) if self.host.waits_after(&error) && !error.is_ending() => {
+            Err(Stop::Link(error)) if error.is_down() => {
                 let why = error.to_string();
                 self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
                 return Ok(Polled::Auth { why });

@@ -24,7 +24,7 @@ pub use status::Watched;
 use crate::{
     batch::Scheduler,
     config::site::{AllowedProgram, Site},
-    connection::{Host, LinkError},
+    connection::{Host, LinkError, Remedy},
     engine::clock::Clock,
     state::{
         StateError, Store,
@@ -104,6 +104,12 @@ pub enum Polled {
         /// Why.
         why: String,
     },
+    /// Something that passes by itself stood in the way, on a link that lives; the next poll goes
+    /// on from the same step.
+    Later {
+        /// What.
+        why: String,
+    },
     /// It is in error.
     Failed {
         /// Why.
@@ -137,6 +143,7 @@ impl fmt::Display for Polled {
             },
             Self::Auth { why } => write!(f, "waits for a login: {why}"),
             Self::Held { why } => write!(f, "held: {why}"),
+            Self::Later { why } => write!(f, "tried again later: {why}"),
             Self::Failed { why } => write!(f, "error: {why}"),
         }
     }
@@ -191,7 +198,7 @@ impl Poll<'_> {
     ) -> Result<Polled, PollError> {
         match self.steps(store, run, run_dir, home).await {
             Ok(counts) => Ok(Polled::Full(counts)),
-            Err(Stop::Link(error)) if self.host.waits_after(&error) => {
+            Err(Stop::Link(error)) if error.remedy() == Remedy::Login => {
                 let why = error.to_string();
                 self.advance(store, run.run_id, RunEvent::LinkDown, &why)?;
                 Ok(if error.is_ending() {
@@ -199,6 +206,11 @@ impl Poll<'_> {
                 } else {
                     Polled::Auth { why }
                 })
+            },
+            Err(Stop::Link(error)) if error.remedy() == Remedy::Time => {
+                let why = error.to_string();
+                store.set_fault(run.run_id, 4, &why)?;
+                Ok(Polled::Later { why })
             },
             Err(Stop::Link(error)) => self.fail(store, run, error.to_string()),
             Err(Stop::Fail(why)) => self.fail(store, run, why),

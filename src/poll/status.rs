@@ -10,7 +10,7 @@ use crate::{
         trace::{self, NEVER, Proof, Trace},
     },
     config::site::SchedulerKind,
-    connection::{LinkError, PROBE_LIMIT},
+    connection::{LinkError, PROBE_LIMIT, Remedy},
     state::{
         Store,
         edit::RunEdit,
@@ -48,7 +48,7 @@ impl Poll<'_> {
     ) -> Result<BTreeMap<i64, Polled>, PollError> {
         let found = match self.look(runs).await {
             Ok(found) => found,
-            Err(Asked::Link(error)) if self.host.waits_after(&error) => {
+            Err(Asked::Link(error)) if error.remedy() == Remedy::Login => {
                 return self.all_auth(store, runs, &error.to_string());
             },
             Err(Asked::Link(error)) => return Err(PollError::Query(error.to_string())),

@@ -14,7 +14,7 @@ use crate::{
     batch::Scheduler,
     config::site::Site,
     connection::{
-        self, Host, LinkError, PROBE_LIMIT,
+        self, Host, LinkError, PROBE_LIMIT, Remedy,
         life::{Link, Standing},
     },
     exec::{Exec, ExecError, Executed},
@@ -103,7 +103,7 @@ impl Workplace {
         let site = self.loaded.site(name)?.clone();
         let host = match Host::open(name, &site).await {
             Ok(host) => host,
-            Err(error) => return self.all_auth(name, &runs, &error, observer).await,
+            Err(error) => return self.turned_away(name, &runs, error, observer).await,
         };
         // Runs that wait for the link cost it one question together.
         if runs
@@ -111,7 +111,7 @@ impl Workplace {
             .any(|run| matches!(run.state, RunState::Auth(_)))
             && let Err(error) = host.probe(PROBE_LIMIT).await
         {
-            return self.all_auth(name, &runs, &error, observer).await;
+            return self.turned_away(name, &runs, error, observer).await;
         }
         let visit = Visit {
             name,
@@ -217,7 +217,9 @@ impl Workplace {
         let waited = matches!(run.state, RunState::Auth(_));
         let told = match &executed {
             Executed::Auth { .. } => waited,
-            Executed::Waits { why } | Executed::InDoubt { why } => *why == run.reason,
+            Executed::Waits { why } | Executed::Later { why } | Executed::InDoubt { why } => {
+                *why == run.reason
+            },
             _ => false,
         };
         if !told {
@@ -225,7 +227,7 @@ impl Workplace {
         }
         match executed {
             Executed::Submitted { .. } | Executed::Failed { .. } => Ok(true),
-            Executed::InDoubt { .. } | Executed::Waits { .. } => Ok(false),
+            Executed::InDoubt { .. } | Executed::Waits { .. } | Executed::Later { .. } => Ok(false),
             Executed::Held { .. } => {
                 self.held.insert(run.run_id, visit.opened_at());
                 Ok(!waited)
@@ -298,7 +300,8 @@ impl Workplace {
                     self.held.insert(run.run_id, visit.opened_at());
                     visit.observer.note(Some(run), &answer.to_string());
                 },
-                Polled::NotHarvested { .. } => {
+                Polled::Later { ref why } if *why == run.reason => {},
+                Polled::Later { .. } | Polled::NotHarvested { .. } => {
                     visit.observer.note(Some(run), &answer.to_string());
                 },
                 Polled::Ended
@@ -332,6 +335,27 @@ impl Workplace {
         self.store.fail(run.run_id, step, act)?;
         visit.observer.note(Some(run), &format!("error: {why}"));
         Ok(())
+    }
+
+    /// The site could not be asked: runs wait for a login, or for nothing but the next visit.
+    ///
+    /// # Errors
+    /// What only a change of the configuration or of this host mends.
+    async fn turned_away(
+        &mut self,
+        site_name: &str,
+        runs: &[Run],
+        error: LinkError,
+        observer: &dyn Observer,
+    ) -> Result<bool, RemoteError> {
+        match error.remedy() {
+            Remedy::Login => self.all_auth(site_name, runs, &error, observer).await,
+            Remedy::Time => {
+                observer.note(None, &format!("tried again later: {error}"));
+                Ok(false)
+            },
+            Remedy::Change => Err(error.into()),
+        }
     }
 
     /// The link is down: every run on the way waits in `auth`, but for those that someone else
