@@ -9,6 +9,8 @@
 mod fifo;
 #[path = "link_sshd/nested.rs"]
 mod nested;
+#[path = "link_sshd/operator.rs"]
+mod operator;
 mod sshd;
 
 use std::{fs, os::unix::ffi::OsStrExt, process::Command, time::Duration};

@@ -58,6 +58,20 @@ pub enum LinkError {
         /// The longest length in bytes that works.
         most: usize,
     },
+    /// Another user's control socket lies where ours should.
+    #[error(
+        "site `{site}`: the control socket {path} belongs to the user with the number {owner}, who \
+         would see all that is sent: nothing is; remove it, and set `connection.socket` to a path \
+         in a directory of your own"
+    )]
+    NotOurs {
+        /// The site.
+        site: String,
+        /// The path.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// The default control socket lies in the home directory, and HOME is not set.
     #[error("site `{site}`: HOME is not set: set it, or set `connection.socket` to a path")]
     NoHome {
@@ -126,6 +140,7 @@ impl LinkError {
             Self::Busy { .. } | Self::Session { .. } => Remedy::Time,
             Self::Io { source, .. } if passes(source) => Remedy::Time,
             Self::SocketPath { .. }
+            | Self::NotOurs { .. }
             | Self::NoHome { .. }
             | Self::TooLong { .. }
             | Self::Io { .. } => Remedy::Change,

@@ -14,6 +14,7 @@ impl Master {
     /// The socket here to which this master listens for `remote` on the front end. One that is
     /// there already is used, whoever asked for it.
     pub(super) async fn forwarded(&self, remote: &Path) -> Result<PathBuf, LinkError> {
+        self.guard()?;
         let here = beside(&self.socket, remote);
         if UnixStream::connect(&here).await.is_ok() {
             return Ok(here);

@@ -20,6 +20,7 @@ use super::{
     LinkError, Output, Streamed,
     far_line::{MOST_BYTES, far_line, onwards},
     local::{drain, feed},
+    socket::stranger,
 };
 use crate::config::site::SshConnection;
 
@@ -86,8 +87,20 @@ impl Master {
         }
     }
 
+    /// Refuses a socket that another user has put in the place of ours.
+    pub(super) fn guard(&self) -> Result<(), LinkError> {
+        stranger(&self.socket).map_or(Ok(()), |owner| {
+            Err(LinkError::NotOurs {
+                site: self.site.clone(),
+                path: self.socket.clone(),
+                owner,
+            })
+        })
+    }
+
     /// Asks the master's own process whether it lives; says nothing about the network behind.
     pub(super) async fn check(&self) -> Result<(), LinkError> {
+        self.guard()?;
         match timeout(self.patience.limit, self.session.check()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if ours(&error) => Err(self.other(&error)),
@@ -99,6 +112,7 @@ impl Master {
     /// Runs `true` on the site within `limit`. A refused session is an answer: the link lives. So
     /// is any exit code, but for that of a bastion's own ssh, by which alone the front end answers.
     pub(super) async fn probe(&self, limit: Duration) -> Result<(), LinkError> {
+        self.guard()?;
         let line = if self.ssh.nested {
             onwards(&self.ssh, "true")
         } else {
@@ -260,7 +274,8 @@ impl Master {
         fed: bool,
     ) -> Result<Child<&'_ Session>, LinkError> {
         for tried in 0..self.patience.tries.max(1) {
-                match self.spawn(line, fed).await {
+            self.guard()?;
+            match self.spawn(line, fed).await {
                 Ok(child) => return Ok(child),
                 Err(error) if refused(&error) => sleep(Patience::pause(tried)).await,
                 Err(error) => return Err(self.failed(error).await),
@@ -280,6 +295,7 @@ impl Master {
 
     /// Opens sessions until the site refuses one or `most` are open; how many were open at once.
     pub(super) async fn count_sessions(&self, most: u32) -> Result<u32, LinkError> {
+        self.guard()?;
         let count = async {
             let mut open = Vec::new();
             let mut opened = 0;

@@ -49,8 +49,8 @@ pub enum OperatorError {
     },
     /// Others could put their own socket in the place of ours.
     #[error(
-        "site `{site}`: every user may write to {directory}, so a socket there would not be \
-         private: `chmod o-w {directory}`, or set `connection.socket` to another place"
+        "site `{site}`: every user may write to {directory}, so another could put a socket there \
+         before us: set `connection.socket` to a path in a directory of your own"
     )]
     NotPrivate {
         /// The site.
@@ -267,6 +267,7 @@ impl<'a> Operator<'a> {
         let generation = self.generation();
         let all = openings(self.ssh, &self.sockets);
         let mut opened: Vec<&Opening> = Vec::new();
+        let mut opened_at = None;
         for (n, opening) in all.iter().enumerate() {
             console.opening(n + 1, all.len(), &opening.what);
             remove(&of_generation(&opening.path, generation));
@@ -277,6 +278,8 @@ impl<'a> Operator<'a> {
                 return Err(error.into());
             }
             opened.push(opening);
+            // Later logins wait for their tokens, while the first grows old.
+            opened_at.get_or_insert_with(now);
             if self.is_line(&opening.path) {
                 let master = self.master(of_generation(&opening.path, generation));
                 if let Err(error) = master.probe(FIRST_ANSWER).await {
@@ -289,21 +292,34 @@ impl<'a> Operator<'a> {
             schema: 1,
             site: self.site.to_owned(),
             generation,
-            opened_at: now(),
+            opened_at: opened_at.unwrap_or_else(now),
             opened_by: person(),
             on_host: this_host(),
             account: self.ssh.user.clone(),
             lifetime: self.ssh.lifetime.map(|time| time.0),
             masters: all.iter().map(|opening| opening.path.clone()).collect(),
         };
-        self.switch(&all, &record).await?;
+        if let Err(error) = self.switch(&all, &record).await {
+            self.abandon(&opened, generation).await;
+            return Err(error);
+        }
         Ok(record)
     }
 
     /// Lets riders follow the new generation, and the old one come to its end.
+    ///
+    /// # Errors
+    /// [`OperatorError::File`]; riders then follow the old one as before, unless it was opened by
+    /// hand.
     async fn switch(&self, all: &[Opening], record: &Record) -> Result<(), OperatorError> {
+        let known = self.known();
+        let path = self.sockets.record();
+        let before = Record::read(&path);
+        record
+            .write(&path)
+            .map_err(|source| self.file(&path, source))?;
         let mut old = Vec::new();
-        for path in self.known().into_iter().rev() {
+        for path in known.into_iter().rev() {
             let Some(socket) = real(&path) else { continue };
             if socket == path {
                 // Opened by hand: when told to stop it removes this path itself.
@@ -313,12 +329,11 @@ impl<'a> Operator<'a> {
                 old.push((path, socket));
             }
         }
-        let path = self.sockets.record();
-        record
-            .write(&path)
-            .map_err(|source| self.file(&path, source))?;
         for opening in all {
-            self.lead(&opening.path, record.generation)?;
+            if let Err(error) = self.lead(&opening.path, record.generation) {
+                self.switch_back(all, &old, before.as_ref());
+                return Err(error);
+            }
         }
         for (path, socket) in old {
             tell(self.ssh, &socket, "stop").await;
@@ -328,6 +343,25 @@ impl<'a> Operator<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Undoes a switch that failed half-way, as far as that can be done.
+    fn switch_back(&self, all: &[Opening], old: &[(PathBuf, PathBuf)], before: Option<&Record>) {
+        for path in all.iter().map(|opening| &opening.path) {
+            match old.iter().find(|(of, _)| of == path) {
+                Some((_, socket)) if real(path).as_ref() != Some(socket) => {
+                    remove(path);
+                    drop(symlink(socket.file_name().unwrap_or_default(), path));
+                },
+                Some(_) => {},
+                None => remove(path),
+            }
+        }
+        let path = self.sockets.record();
+        match before {
+            Some(record) => drop(record.write(&path)),
+            None => remove(&path),
+        }
     }
 
     /// Ends masters that were opened for nothing.
@@ -377,7 +411,7 @@ impl<'a> Operator<'a> {
             .map_err(cannot)?
             .permissions()
             .mode();
-        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+        if mode & 0o002 != 0 {
             return Err(OperatorError::NotPrivate {
                 site: self.site.to_owned(),
                 directory: directory.to_owned(),

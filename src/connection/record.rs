@@ -19,7 +19,7 @@ pub struct Record {
     pub site: String,
     /// Counts the openings; part of the sockets' names.
     pub generation: u32,
-    /// When the last login succeeded.
+    /// When the first login succeeded: it is the first that the site cuts.
     pub opened_at: Timestamp,
     /// The person, where it can be told: who called `sudo`, else the user.
     pub opened_by: String,

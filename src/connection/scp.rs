@@ -88,6 +88,7 @@ pub(super) async fn granted(
     command: impl Fn() -> Command,
 ) -> Result<Output, LinkError> {
     for tried in 0..master.patience.tries.max(1) {
+        master.guard()?;
         let command = command();
         let program = command.as_std().get_program().to_string_lossy();
         let what = format!("cannot run {program}");

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::OsString,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -97,6 +98,15 @@ impl Sockets {
     pub fn directory(&self) -> &Path {
         self.base.parent().unwrap_or(Path::new("/"))
     }
+}
+
+/// The user, neither this one nor root, to whom the socket at `path` belongs, or the link that leads
+/// to it: whoever owns it reads and answers all that rides on it.
+pub(super) fn stranger(path: &Path) -> Option<u32> {
+    let own = rustix::process::geteuid().as_raw();
+    let there = [path.symlink_metadata(), path.metadata()];
+    let mut owners = there.iter().flatten().map(MetadataExt::uid);
+    owners.find(|owner| *owner != own && *owner != 0)
 }
 
 /// `path` in its `generation`, from 1 to 99.
