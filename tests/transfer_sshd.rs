@@ -7,6 +7,8 @@
 
 #[path = "transfer_sshd/program.rs"]
 mod program;
+#[path = "transfer_sshd/programs.rs"]
+mod programs;
 #[path = "transfer_sshd/sources.rs"]
 mod sources;
 #[expect(dead_code, reason = "not every test uses every part")]

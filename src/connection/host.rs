@@ -229,7 +229,8 @@ impl Host {
     }
 
     /// Copies `names` of the local directory `from` into the directory `into` on the site, by
-    /// one `scp` on one session. Names must be plain (letters, digits, dots).
+    /// one `scp` on one session, at most `limit` bytes a second. Names must be plain (letters,
+    /// digits, dots).
     ///
     /// # Errors
     /// As [`Host::run`]; what `scp` itself met is in its [`Output`].
@@ -238,56 +239,72 @@ impl Host {
         from: &Path,
         names: &[String],
         into: &Path,
+        limit: Option<u64>,
     ) -> Result<Output, LinkError> {
-        self.scp(Copied::To { from, names, into }).await
+        self.scp(Copied::To { from, names, into }, limit).await
     }
 
     /// Copies all files of the directory `from` on the site into the local directory `into`,
-    /// by one `scp` on one session.
+    /// by one `scp` on one session, at most `limit` bytes a second.
     ///
     /// # Errors
     /// As [`Host::scp_to`].
-    pub(crate) async fn scp_from(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
-        self.scp(Copied::From { from, into }).await
+    pub(crate) async fn scp_from(
+        &self,
+        from: &Path,
+        into: &Path,
+        limit: Option<u64>,
+    ) -> Result<Output, LinkError> {
+        self.scp(Copied::From { from, into }, limit).await
     }
 
     /// Copies all files of the local directory `from` into the directory `into` on the site, by
-    /// one `rsync` on one session.
+    /// one `rsync` on one session, at most `limit` bytes a second.
     ///
     /// # Errors
     /// As [`Host::scp_to`].
-    pub(crate) async fn rsync_to(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
+    pub(crate) async fn rsync_to(
+        &self,
+        from: &Path,
+        into: &Path,
+        limit: Option<u64>,
+    ) -> Result<Output, LinkError> {
         let names = &[];
-        self.rsync(Copied::To { from, names, into }).await
+        self.rsync(Copied::To { from, names, into }, limit).await
     }
 
     /// The same from the site.
     ///
     /// # Errors
     /// As [`Host::scp_to`].
-    pub(crate) async fn rsync_from(&self, from: &Path, into: &Path) -> Result<Output, LinkError> {
-        self.rsync(Copied::From { from, into }).await
+    pub(crate) async fn rsync_from(
+        &self,
+        from: &Path,
+        into: &Path,
+        limit: Option<u64>,
+    ) -> Result<Output, LinkError> {
+        self.rsync(Copied::From { from, into }, limit).await
     }
 
-    async fn rsync(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+    async fn rsync(&self, copied: Copied<'_>, limit: Option<u64>) -> Result<Output, LinkError> {
         durable::step("rsync");
         match &self.0 {
             Way::Local => Err(LinkError::Io {
                 what: "rsync to this host".into(),
                 source: std::io::ErrorKind::Unsupported.into(),
             }),
-            Way::Ssh(lines) => rsync::copy(lines.freest(), copied).await,
+            Way::Ssh(lines) => rsync::copy(lines.freest(), copied, limit).await,
         }
     }
 
-    async fn scp(&self, copied: Copied<'_>) -> Result<Output, LinkError> {
+    async fn scp(&self, copied: Copied<'_>, limit: Option<u64>) -> Result<Output, LinkError> {
         durable::step("scp");
         match &self.0 {
             Way::Local => Err(LinkError::Io {
                 what: "scp to this host".into(),
                 source: std::io::ErrorKind::Unsupported.into(),
             }),
-            Way::Ssh(lines) => scp::copy(lines.freest(), copied).await,
+            Way::Ssh(lines) => scp::copy(lines.freest(), copied, limit).await,
         }
     }
 }

@@ -11,12 +11,16 @@ use super::{
 };
 
 /// Copies the files of one directory into another by one `rsync`; links as what they lead to.
-pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
+pub(super) async fn copy(
+    master: &Master,
+    copied: Copied<'_>,
+    limit: Option<u64>,
+) -> Result<Output, LinkError> {
     let _permit = permit(master, "rsync").await?;
-    granted(master, || command(master, copied)).await
+    granted(master, || command(master, copied, limit)).await
 }
 
-fn command(master: &Master, copied: Copied<'_>) -> Command {
+fn command(master: &Master, copied: Copied<'_>, limit: Option<u64>) -> Command {
     let ssh = &master.ssh;
     let mut shell = vec![ssh.ssh.to_string_lossy().into_owned()];
     shell.extend(rider_options(&master.socket, ssh));
@@ -37,6 +41,8 @@ fn command(master: &Master, copied: Copied<'_>) -> Command {
                 .collect::<Vec<_>>()
                 .join(" "),
         )
+        // It counts in KiB a second, and 0 is no limit.
+        .args(limit.map(|limit| format!("--bwlimit={}", (limit / 1024).max(1))))
         .arg("--");
     let inside = |path: &Path| {
         let mut path = path.as_os_str().to_owned();

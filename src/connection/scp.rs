@@ -65,16 +65,20 @@ pub(super) async fn permit<'m>(
 }
 
 /// Runs one `scp`: by sftp, or by the old protocol where the site has no sftp server.
-pub(super) async fn copy(master: &Master, copied: Copied<'_>) -> Result<Output, LinkError> {
+pub(super) async fn copy(
+    master: &Master,
+    copied: Copied<'_>,
+    limit: Option<u64>,
+) -> Result<Output, LinkError> {
     let _permit = permit(master, "scp").await?;
     if !master.legacy_scp.load(Ordering::Relaxed) {
-        let output = granted(master, || command(master, copied, false)).await?;
+        let output = granted(master, || command(master, copied, limit, false)).await?;
         // All that a rider sees of a site without an sftp server is a closed connection.
         if output.ok() || !output.err().contains("Connection closed") {
             return Ok(output);
         }
     }
-    let output = granted(master, || command(master, copied, true)).await?;
+    let output = granted(master, || command(master, copied, limit, true)).await?;
     if output.ok() {
         master.legacy_scp.store(true, Ordering::Relaxed);
     }
@@ -109,13 +113,17 @@ pub(super) async fn granted(
     Err(master.busy())
 }
 
-fn command(master: &Master, copied: Copied<'_>, legacy: bool) -> Command {
+fn command(master: &Master, copied: Copied<'_>, limit: Option<u64>, legacy: bool) -> Command {
     let ssh = &master.ssh;
     let mut command = Command::new(&ssh.scp);
     command.env("LC_ALL", "C").arg("-S").arg(&ssh.ssh);
     command.args(rider_options(&master.socket, ssh));
     if legacy {
         command.arg("-O");
+    }
+    if let Some(limit) = limit {
+        // It counts in 1024 bits a second.
+        command.args(["-l", &(limit / 128).max(1).to_string()]);
     }
     command.arg("--");
     match copied {

@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions, carrier, copy,
+    Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions,
+    carrier::Carrier,
+    copy,
     drive::{How, Job, Ledgered, Piece, bundled, drive, enough, jobs},
     facts::{self, Ask, Fact},
     far::{self, Stage},
@@ -244,12 +246,12 @@ async fn carried(
         }
         return Ok(outcomes.finish());
     }
-    let engine = opts.engine;
+    let carrier = Carrier::of(opts, how.streams);
     let work = |turn, job| {
         let (host, stage) = (host.clone(), stage.clone());
         async move {
             match job {
-                Job::Bundle(pieces) => carrier::fetch(engine, host, stage, turn, pieces).await,
+                Job::Bundle(pieces) => carrier.fetch(host, stage, turn, pieces).await,
                 Job::Part(..) | Job::Assemble(..) | Job::Discard(..) => Ok(Vec::new()),
             }
         }

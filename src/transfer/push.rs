@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle, carrier,
+    Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle,
+    carrier::Carrier,
     drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
     facts::{self, Ask, Fact},
     far::{self, Begun, Stage},
@@ -87,6 +88,7 @@ pub(super) async fn push(
     };
     let engine = opts.engine;
     let streams = how.streams;
+    let carrier = Carrier::of(opts, streams);
     let expander = program.filter(|_| begun.expands).map(Expander::new);
     let work = |turn, job| {
         let (host, stage, governor) = (host.clone(), stage.clone(), Arc::clone(&governor));
@@ -101,7 +103,7 @@ pub(super) async fn push(
             match job {
                 Job::Bundle(pieces) => match engine {
                     Engine::Tar => bundle::send(ferries, turn, pieces, spread, pace).await,
-                    other => carrier::send(other, host, stage, turn, pieces).await,
+                    Engine::Scp | Engine::Rsync => carrier.send(host, stage, turn, pieces).await,
                 },
                 Job::Part(piece, of) => {
                     let road = Road {
