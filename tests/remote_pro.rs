@@ -275,6 +275,41 @@ fn our_remote_pro_waits_for_the_link_and_goes_on_by_itself() {
 }
 
 #[test]
+fn our_remote_pro_tells_of_the_end_of_a_link_though_there_is_no_work() {
+    let sshd = Sshd::ordinary();
+    let survey = behind_a_link(&sshd);
+    let config = survey.path().join("outrigger.yaml");
+    let told = survey.path().join("told");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("connection: {", "connection: {lifetime: 20m, ");
+    let notify = format!(
+        "notify: {{command: [cp, /dev/stdin, {}]}}\n",
+        told.display()
+    );
+    fs::write(&config, text + &notify).unwrap();
+    sshd.open_master();
+    let said = survey.play(&format!(
+        "set REMOTE_LINK = 0.5
+        module pantasks.pro
+        module remote.pro
+        task watch
+          periods -exec 0.3 -timeout 60
+          npending 1
+          command test -s {}
+          task.exit 0
+            exit
+          end
+        end
+        run",
+        told.display()
+    ));
+    let notice = fs::read_to_string(told).unwrap();
+    assert!(notice.contains("link-ending"), "{notice} {said}");
+    assert_eq!(survey.run_states(), [""; 0], "{said}");
+    assert_eq!(sshd.logins(), 1);
+}
+
+#[test]
 fn the_originals_remote_pro_goes_through_auth_and_back() {
     let Some(scripts) = original() else { return };
     let sshd = Sshd::ordinary();
