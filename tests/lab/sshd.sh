@@ -45,7 +45,7 @@ sshd_config() { # sshd_config MACHINE PORT
 	esac
 }
 
-# what the bastion lets a login do besides forwarding: `ssh fe1 [COMMAND]`
+# what the bastion lets a login do besides forwarding: `ssh [-l USER] [-p PORT] fe1 [COMMAND]`
 bastion_shell() {
 	install -d -m 700 -o "$REMOTE_USER" -g "$REMOTE_USER" "/home/$REMOTE_USER/.ssh"
 	install -m 600 -o "$REMOTE_USER" -g "$REMOTE_USER" /opt/lab/keys/jump "/home/$REMOTE_USER/.ssh/id_ed25519"

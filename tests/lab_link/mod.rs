@@ -260,11 +260,12 @@ fn a_dead_link_whose_sockets_are_still_there_is_found_within_seconds() {
 #[test]
 fn a_bastion_that_forwards_nothing_is_passed_by_a_command_on_it() {
     let lab = Lab::get();
-    let desk = Desk::new(&lab, "nested: true", "");
+    let account = "nested: true\n      user: lanluser";
+    let desk = Desk::new(&lab, account, "");
     let yaml = fs::read_to_string(desk.path().join("outrigger.yaml")).unwrap();
     desk.write(
         "outrigger.yaml",
-        yaml.replace("host: fe\n", "host: fe1\n").as_bytes(),
+        yaml.replace("host: fe\n", "host: fe1:22\n").as_bytes(),
     );
     lab.expect(1, 0);
     let opened = desk.at_terminal(&[&lab.token()], &["connection", "start"]);
