@@ -23,10 +23,11 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output, Stdio},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use fifo::fifo;
+use outrigger::engine::clock::{Clock, SystemClock};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sshd::Sshd;
 use until::until;
@@ -119,10 +120,9 @@ notify: {{command: [sh, -c, 'cat >>\"$1\"', sh, {told}]}}
 
     /// Lets the link that was opened by hand look as if that had been so long ago.
     fn age(&self, age: Duration) {
-        let opened_at = SystemTime::now() - age;
-        let since = opened_at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let age = i64::try_from(age.as_secs()).unwrap();
         let time = Timespec {
-            tv_sec: since.as_secs().try_into().unwrap(),
+            tv_sec: SystemClock.now().as_second() - age,
             tv_nsec: 0,
         };
         let times = Timestamps {

@@ -69,13 +69,13 @@ impl CliError {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
             Self::Remote(
                 RemoteError::Link(error) | RemoteError::Scratch(ScratchError::Link(error)),
-            ) => link(error),
+            )
+            | Self::Link(OperatorError::Link(error)) => link(error),
             Self::Remote(RemoteError::Name(_) | RemoteError::Label(_) | RemoteError::NoSite) => {
                 Exit::Usage
             },
             Self::Remote(error) => error.state().map_or(Exit::Failed, state),
             Self::Link(OperatorError::Open(_)) => Exit::Login,
-            Self::Link(OperatorError::Link(error)) => link(error),
             Self::Failed(_) | Self::Link(_) => Exit::Failed,
         }
     }

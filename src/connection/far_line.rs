@@ -30,7 +30,7 @@ pub(crate) fn far_line(argv: &[&[u8]]) -> String {
 /// The line that makes a bastion run `line` on the front end: quoted once for the bastion's own
 /// shell.
 pub(super) fn onwards(ssh: &SshConnection, line: &str) -> String {
-    let words = Machine::of(&ssh.host).from_bastion(ssh.user.as_deref());
+    let words = Machine::of(&ssh.host).onwards(ssh.user.as_deref());
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     format!("{} '{}'", words.join(" "), line.replace('\'', r"'\''"))
 }

@@ -45,7 +45,7 @@ impl<'a> Machine<'a> {
 
     /// The words by which a bastion reaches it, as `user` if one is named. Nobody is there to
     /// answer a question, and no word is one that an old ssh would not know.
-    pub(super) fn from_bastion(self, user: Option<&str>) -> Vec<String> {
+    pub(super) fn onwards(self, user: Option<&str>) -> Vec<String> {
         let mut words = vec!["ssh".to_owned()];
         words.extend(["-o".into(), "BatchMode=yes".into()]);
         words.extend(["-o".into(), format!("ConnectTimeout={CONNECT}")]);
@@ -74,7 +74,7 @@ mod tests {
     fn a_port_is_told_from_a_name(#[case] text: &str, #[case] target: &str, #[case] onwards: &str) {
         let machine = Machine::of(text);
         assert_eq!(machine.target(), target);
-        let line = machine.from_bastion(Some("survey")).join(" ");
+        let line = machine.onwards(Some("survey")).join(" ");
         assert_eq!(
             line,
             format!("ssh -o BatchMode=yes -o ConnectTimeout=10 -l survey {onwards}")

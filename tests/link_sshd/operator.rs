@@ -28,7 +28,7 @@ fn named_in(sshd: &Sshd, name: &str, lines: &str) -> SshConnection {
     let text = format!("Host {name}\nBindAddress 127.0.0.1\n{lines}\n{config}");
     fs::write(&path, text).unwrap();
     let mut ssh = sshd.connection(5);
-    ssh.host = name.to_owned();
+    name.clone_into(&mut ssh.host);
     ssh
 }
 
