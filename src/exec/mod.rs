@@ -251,25 +251,7 @@ impl Exec<'_> {
             .into());
         }
         let submitted = self.submit(store, run, run_dir, fresh).await;
-        submitted.map_err(|stop| self.in_doubt(run, stop))
-    }
-
-    /// What stands in the way of a run that is `submitting` proves nothing of its batch job, so that
-    /// it stays in doubt and is asked for again: from an error it could be reverted, and be submitted
-    /// under a new token beside a batch job of the old one.
-    fn in_doubt(&self, run: &Run, stop: Stop) -> Stop {
-        let doubt = |error: &dyn fmt::Display| {
-            Stop::Doubt(format!(
-                "{error}; its batch job may be in the queue, so it is asked for again, or `outrigger remote cancel {}` gives it up",
-                run.run_id
-            ))
-        };
-        match stop {
-            Stop::Link(error) if !self.host.waits_after(&error) => doubt(&error),
-            Stop::Error(ExecError::Decision(error)) => doubt(&error),
-            Stop::Error(ExecError::Files(error)) => doubt(&error),
-            stop => stop,
-        }
+        submitted.map_err(|stop| in_doubt(run, stop))
     }
 
     fn advance(
@@ -280,5 +262,23 @@ impl Exec<'_> {
         why: &str,
     ) -> Result<RunState, StateError> {
         store.advance(run_id, event, Act::new(self.clock.now(), ACTOR, why))
+    }
+}
+
+/// What stands in the way of a run that is `submitting` proves nothing of its batch job, so that
+/// it stays in doubt and is asked for again: from an error it could be reverted, and be submitted
+/// under a new token beside a batch job of the old one.
+fn in_doubt(run: &Run, stop: Stop) -> Stop {
+    let doubt = |error: &dyn fmt::Display| {
+        Stop::Doubt(format!(
+            "{error}; its batch job may be in the queue, so it is asked for again, or `outrigger remote cancel {}` gives it up",
+            run.run_id
+        ))
+    };
+    match stop {
+        Stop::Link(error) if error.remedy() == Remedy::Change => doubt(&error),
+        Stop::Error(ExecError::Decision(error)) => doubt(&error),
+        Stop::Error(ExecError::Files(error)) => doubt(&error),
+        stop => stop,
     }
 }
