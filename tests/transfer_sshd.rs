@@ -5,6 +5,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "transfer_sshd/parts.rs"]
+mod parts;
 #[path = "transfer_sshd/program.rs"]
 mod program;
 #[path = "transfer_sshd/programs.rs"]

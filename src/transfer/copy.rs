@@ -7,6 +7,7 @@ use super::{
     drive::{BatchResult, How, Job, Ledgered, Piece, Settled, drive, jobs},
     far,
     land::Berth,
+    plan::Cutting,
     source,
 };
 use crate::connection::LinkError;
@@ -64,7 +65,6 @@ pub(super) async fn copy(
         streams: usize::try_from(opts.streams).unwrap_or(1),
         ahead: 1,
         bundle: opts.bundle,
-        cut: false,
         until: None,
         governor: opts.governor(),
     };
@@ -74,7 +74,13 @@ pub(super) async fn copy(
             Job::Part(..) | Job::Assemble(..) | Job::Discard(..) => Ok(Vec::new()),
         }
     };
-    drive(jobs(&pieces, &how), &how, &mut outcomes, work).await?;
+    drive(
+        jobs(&pieces, &how, |_| Cutting::Never),
+        &how,
+        &mut outcomes,
+        work,
+    )
+    .await?;
     Ok(outcomes.finish())
 }
 

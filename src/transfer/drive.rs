@@ -1,18 +1,14 @@
 //! Loads over streams: who takes the next one, and what is tried again.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    future::Future,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    FileKey, Hash, HashLedger, Outcome, Progress, TransferError, far,
-    plan::{self, Load, Part},
+    FileKey, Hash, HashLedger, Outcome, Progress, TransferError,
+    cut::{Cut, Missed, Rest, again},
+    far,
+    plan::{self, Cutting, Load, Part},
     rate::Governor,
     streams::Streams,
 };
@@ -85,8 +81,6 @@ pub(super) struct How {
     pub(super) ahead: usize,
     /// Most bytes of one job.
     pub(super) bundle: u64,
-    /// Whether large files may be cut.
-    pub(super) cut: bool,
     /// When the link ends: no job begins that would not be done by then.
     pub(super) until: Option<Instant>,
     /// What is known of the rate.
@@ -159,9 +153,14 @@ pub(super) fn bundled(pieces: &[Piece]) -> u64 {
     sizes.filter(|size| *size <= plan::FEW_BYTES).sum()
 }
 
-/// Jobs that move `pieces`.
-pub(super) fn jobs(pieces: &[Piece], how: &How) -> VecDeque<Job> {
-    let sizes: Vec<u64> = pieces.iter().map(|piece| piece.size).collect();
+/// Jobs that move `pieces`, in parts where `cutting` says so.
+pub(super) fn jobs(
+    pieces: &[Piece],
+    how: &How,
+    cutting: impl Fn(&Piece) -> Cutting,
+) -> VecDeque<Job> {
+    let files = pieces.iter().map(|piece| (piece.size, cutting(piece)));
+    let files: Vec<(u64, Cutting)> = files.collect();
     let job = |load| match load {
         Load::Bundle(files) => Job::Bundle(
             files
@@ -174,7 +173,7 @@ pub(super) fn jobs(pieces: &[Piece], how: &How) -> VecDeque<Job> {
             None => Job::Bundle(Vec::new()),
         },
     };
-    plan::loads(&sizes, how.streams, how.bundle, how.cut)
+    plan::loads(&files, how.streams, how.bundle)
         .into_iter()
         .map(job)
         .collect()
@@ -184,8 +183,9 @@ pub(super) fn jobs(pieces: &[Piece], how: &How) -> VecDeque<Job> {
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
 
 /// Does all `jobs` by `work`, which is told which of the streams it is. What comes back as
-/// [`Settled::Again`] is tried again after all others, with a growing pause; what found no space,
-/// smallest first and one at a time, so that a file that fills the disk costs no other its place.
+/// [`Settled::Again`] is tried again after all others, with a growing pause, and of a file in parts
+/// only what has not arrived; what found no space, smallest first and one at a time, so that a file
+/// that fills the disk costs no other its place.
 ///
 /// # Errors
 /// The first link error; [`LinkError::Ending`] if jobs were left undone since the link ends.
@@ -199,40 +199,29 @@ where
     F: Future<Output = BatchResult> + Send + 'static,
 {
     let all = || Streams::new(how.streams, how.ahead);
-    let mut again = wave(jobs, how, all(), outcomes, &mut work).await?;
+    let mut missed = wave(jobs, how, all(), outcomes, &mut work).await?;
     for pause in PAUSES {
-        if again.is_empty() {
+        if missed.is_empty() {
             break;
         }
         tokio::time::sleep(pause).await;
-        let is_full = |error: &TransferError| matches!(error, TransferError::NoSpace { .. });
-        let (full, others): (Vec<_>, Vec<_>) =
-            again.into_iter().partition(|(_, error)| is_full(error));
-        let others: Vec<Piece> = others.into_iter().map(|(piece, _)| piece).collect();
-        again = wave(self::jobs(&others, how), how, all(), outcomes, &mut work).await?;
-        let mut full: Vec<Piece> = full.into_iter().map(|(piece, _)| piece).collect();
+        let is_full = |one: &Missed| matches!(one.error, TransferError::NoSpace { .. });
+        let (full, others): (Vec<_>, Vec<_>) = missed.into_iter().partition(is_full);
+        missed = wave(again(others, how), how, all(), outcomes, &mut work).await?;
+        let mut full: Vec<Piece> = full.into_iter().map(|one| one.piece).collect();
         full.sort_by_key(|piece| piece.size);
         let alone = full
             .into_iter()
             .map(|piece| Job::Bundle(vec![piece]))
             .collect();
-        for (piece, error) in wave(alone, how, Streams::new(1, 1), outcomes, &mut work).await? {
-            outcomes.set(piece.index, Outcome::Failed(error));
+        for one in wave(alone, how, Streams::new(1, 1), outcomes, &mut work).await? {
+            outcomes.set(one.piece.index, Outcome::Failed(one.error));
         }
     }
-    for (piece, error) in again {
-        outcomes.set(piece.index, Outcome::Failed(error));
+    for one in missed {
+        outcomes.set(one.piece.index, Outcome::Failed(one.error));
     }
     Ok(())
-}
-
-/// Files that are moved in parts.
-#[derive(Debug, Default)]
-struct Cut {
-    /// Parts that have not arrived, by file.
-    left: HashMap<usize, u64>,
-    /// Files given up for this wave.
-    lost: HashSet<usize>,
 }
 
 /// Does each job once, on the streams of `busy`; what may be tried again comes back.
@@ -242,24 +231,18 @@ async fn wave<F>(
     mut busy: Streams,
     outcomes: &mut Ledgered<'_>,
     work: &mut impl FnMut(usize, Job) -> F,
-) -> Result<Vec<(Piece, TransferError)>, LinkError>
+) -> Result<Vec<Missed>, LinkError>
 where
     F: Future<Output = BatchResult> + Send + 'static,
 {
-    let mut cut = Cut::default();
-    for job in &queue {
-        if let Job::Part(piece, _) = job {
-            *cut.left.entry(piece.index).or_default() += 1;
-        }
-    }
-    let mut again = Vec::new();
-    let mut useless = Vec::new();
+    let mut cut = Cut::of(&queue);
+    let mut missed = Vec::new();
     let mut held = false;
     let mut running = JoinSet::new();
     loop {
         while !held && let Some(job) = queue.pop_front() {
             if let Job::Part(piece, _) = &job
-                && cut.lost.contains(&piece.index)
+                && cut.has_lost(piece)
             {
                 continue;
             }
@@ -282,43 +265,34 @@ where
             running.spawn(async move { (stream, part, moving.await) });
         }
         let Some(joined) = running.join_next().await else {
-            for (piece, part) in useless {
+            for (piece, part) in cut.useless() {
                 work(0, Job::Discard(piece, part)).await?;
             }
-            return if held {
-                Err(how.ending(&queue))
-            } else {
-                Ok(again)
-            };
+            if held {
+                return Err(how.ending(&queue));
+            }
+            missed.extend(cut.rest(how.bundle));
+            return Ok(missed);
         };
         let (stream, part, done) = joined.map_err(far::stopped("a transfer stream"))?;
         busy.give_back(stream);
         for (piece, settled) in done? {
             match (settled, part) {
                 (Settled::Part, Some(part)) => {
-                    let left = cut.left.entry(piece.index).or_default();
-                    *left = left.saturating_sub(1);
-                    if *left == 0 && !cut.lost.contains(&piece.index) {
+                    if cut.arrived(&piece, part) {
                         queue.push_front(Job::Assemble(piece, part));
                     }
                 },
-                // The first bad end of a part is that of its file.
-                (_, Some(_)) if cut.lost.contains(&piece.index) => {},
-                (Settled::Again(error), part) => {
-                    if let Some(part) = part {
-                        cut.lost.insert(piece.index);
-                        if matches!(error, TransferError::NoSpace { .. }) {
-                            useless.push((piece.clone(), part));
-                        }
-                    }
-                    again.push((piece, error));
-                },
+                (_, Some(_)) if cut.has_lost(&piece) => {},
+                (Settled::Again(error), Some(part)) => cut.missed(piece, part, error),
+                (Settled::Again(error), None) => missed.push(Missed {
+                    piece,
+                    error,
+                    rest: Rest::Whole,
+                }),
                 (settled, part) => {
-                    if let Some(part) = part {
-                        cut.lost.insert(piece.index);
-                        if matches!(settled, Settled::Failed(_)) {
-                            useless.push((piece.clone(), part));
-                        }
+                    if let (Settled::Failed(_), Some(part)) = (&settled, part) {
+                        cut.lose(&piece, part);
                     }
                     outcomes.settle(&piece, settled);
                 },

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -99,7 +99,8 @@ pub(super) struct Stage {
 /// What was found where a transfer begins.
 #[derive(Debug)]
 pub(super) struct Begun {
-    arrived: HashSet<(String, u64)>,
+    /// By directory: the parts that are in it.
+    arrived: HashMap<OsString, HashSet<u64>>,
     /// Whether large files can be cut there.
     pub(super) cuts: bool,
     /// Whether our program is there, to expand what comes compressed.
@@ -244,20 +245,29 @@ impl Begun {
     /// Whether an earlier transfer has brought this part of the file that is gathered there.
     pub(super) fn has_arrived(&self, directory: &Path, part: u64) -> bool {
         let name = directory.file_name().unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
-        self.arrived.contains(&(name, part))
+        let parts = self.arrived.get(name);
+        parts.is_some_and(|parts| parts.contains(&part))
+    }
+
+    /// Whether an earlier transfer has brought any part of that file.
+    pub(super) fn gathers(&self, directory: &Path) -> bool {
+        let name = directory.file_name().unwrap_or_default();
+        self.arrived.contains_key(name)
     }
 }
 
-/// Parts of large files that are there: the directory's name and the part's number.
-fn parts(said: &str) -> HashSet<(String, u64)> {
+/// Parts of large files that are there, by the name of their directory.
+fn parts(said: &str) -> HashMap<OsString, HashSet<u64>> {
+    let mut arrived: HashMap<OsString, HashSet<u64>> = HashMap::new();
     let lines = said
         .lines()
         .filter_map(|line| line.strip_prefix("or part "));
-    let pairs = lines.filter_map(|line| line.split_once(' '));
-    pairs
-        .filter_map(|(number, name)| Some((name.to_owned(), number.parse().ok()?)))
-        .collect()
+    for (number, name) in lines.filter_map(|line| line.split_once(' ')) {
+        if let Ok(number) = number.parse() {
+            arrived.entry(name.into()).or_default().insert(number);
+        }
+    }
+    arrived
 }
 
 fn settled(piece: &Piece, answer: Option<(&str, &str)>, said: &str, free: u64) -> Settled {

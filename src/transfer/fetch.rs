@@ -10,12 +10,13 @@ use std::{
 };
 
 use super::{
-    Place, TransferError,
+    Hash, Place, TransferError,
     counted::Counted,
     drive::{BatchResult, Piece, Settled},
     facts::{self, Ask, Fact},
     far,
     freight::Freights,
+    gathering::Gathering,
     land::{Arrived, Berth},
     plan::{BLOCK, Part},
     program::{self, ours},
@@ -198,12 +199,12 @@ async fn absent(
     Ok((kept, arrived))
 }
 
-/// Brings one part of a file into its place in the berth's file. `program` is ours at the far end, if
+/// Brings one part of a file into its place where it is gathered. `program` is ours at the far end, if
 /// it may compress.
 pub(super) async fn part(
     host: Host,
     turn: usize,
-    berth: Arc<Berth>,
+    gathering: Arc<Gathering>,
     piece: Piece,
     part: Part,
     governor: Arc<Governor>,
@@ -220,9 +221,12 @@ pub(super) async fn part(
         version,
     ];
     let (out, outlet) = sluice::outward();
-    let path = berth.path().join(piece.name());
+    let path = gathering.file(&piece);
     let target = path.clone();
+    let held = Arc::clone(&gathering);
     let writing = tokio::task::spawn_blocking(move || {
+        // Nobody else may take it up before this thread is done, though the transfer has ended.
+        let _held = held;
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -254,6 +258,12 @@ pub(super) async fn part(
     if let (Ok(_), Some(mode)) = (&wrote, listed_mode(&streamed.stderr)) {
         wrote = permit(&target, mode).and(wrote);
     }
+    if matches!(wrote, Ok(n) if n == part.bytes) && streamed.code == 0 {
+        let held = Arc::clone(&gathering);
+        let marking = tokio::task::spawn_blocking(move || held.mark(&target, &part));
+        let marked = marking.await.map_err(far::stopped("keeping a part"))?;
+        wrote = marked.and(wrote);
+    }
     let settled = match wrote {
         Ok(n) if n == part.bytes && streamed.code == 0 => Settled::Part,
         Ok(_) => Settled::Again(TransferError::Read {
@@ -261,9 +271,33 @@ pub(super) async fn part(
             place: Place::Site,
             why: "a part of it did not come".to_owned(),
         }),
-        Err(error) => Settled::Again(berth.refused(&piece, &error)),
+        Err(error) => Settled::Again(gathering.refused(&piece, &error)),
     };
     Ok((piece, settled))
+}
+
+/// Verifies a file whose parts have all arrived, and renames it into place.
+pub(super) async fn assemble(host: Host, gathering: Arc<Gathering>, piece: Piece) -> BatchResult {
+    let (held, read) = (Arc::clone(&gathering), piece.clone());
+    let reading = tokio::task::spawn_blocking(move || held.read(&read));
+    // Both sides read the file at the same time.
+    let there = match piece.hash {
+        Some(_) => None,
+        None => hash_there(&host, &piece).await?,
+    };
+    let mut arrived = reading.await.map_err(far::stopped("reading a file"))?;
+    arrived.there = there;
+    let landing = tokio::task::spawn_blocking(move || gathering.land(piece, arrived));
+    landing.await.map_err(far::stopped("landing a file"))
+}
+
+async fn hash_there(host: &Host, piece: &Piece) -> Result<Option<Hash>, LinkError> {
+    let asked = [(piece.index, piece.from.as_path())];
+    let facts = facts::facts(host, &asked, Ask::Hash).await?;
+    Ok(match facts.get(&piece.index) {
+        Some(Fact::File { hash, .. }) => *hash,
+        _ => None,
+    })
 }
 
 /// What is cut short just ends.

@@ -12,11 +12,15 @@ use tempfile::{NamedTempFile, TempDir};
 use super::{
     FileKey, Hash, Place, TransferError,
     drive::{Piece, Settled},
+    gathering,
 };
 use crate::durable;
 
 pub(super) const PREFIX: &str = ".or-part-";
-const LOCK: &str = ".lock";
+/// In a berth: held by the transfer that uses it.
+pub(super) const LOCK: &str = ".lock";
+/// In a berth that lasts: its file.
+const WHOLE: &str = "whole";
 
 /// What came of one file on its way here.
 #[derive(Debug)]
@@ -40,8 +44,16 @@ type Verdict = Result<(u64, Hash), Settled>;
 /// one that a killed process left, which the next transfer there removes.
 #[derive(Debug)]
 pub(super) struct Berth {
-    dir: TempDir,
+    dir: Dir,
     _lock: File,
+}
+
+#[derive(Debug)]
+enum Dir {
+    /// It goes with the berth.
+    Passing(TempDir),
+    /// It stays; whoever made it removes it.
+    Lasting(PathBuf),
 }
 
 impl Berth {
@@ -57,7 +69,16 @@ impl Berth {
             .map_err(cannot)?;
         let lock = File::create(dir.path().join(LOCK)).map_err(cannot)?;
         lock.lock().map_err(cannot)?;
+        let dir = Dir::Passing(dir);
         Ok(Self { dir, _lock: lock })
+    }
+
+    /// The directory `path` of one file, whose `lock` is held.
+    pub(super) fn lasting(path: PathBuf, lock: File) -> Self {
+        Self {
+            dir: Dir::Lasting(path),
+            _lock: lock,
+        }
     }
 
     /// Beside the first of `pieces` that can have one; those before it have failed and are
@@ -76,7 +97,24 @@ impl Berth {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.dir.path()
+        match &self.dir {
+            Dir::Passing(dir) => dir.path(),
+            Dir::Lasting(path) => path,
+        }
+    }
+
+    /// Where a file lies in it until it lands. The name of one that lasts says nothing of this
+    /// transfer.
+    pub(super) fn file(&self, piece: &Piece) -> PathBuf {
+        match &self.dir {
+            Dir::Passing(dir) => dir.path().join(piece.name()),
+            Dir::Lasting(path) => path.join(WHOLE),
+        }
+    }
+
+    /// Whether it stays when it is no longer used.
+    pub(super) fn lasts(&self) -> bool {
+        matches!(self.dir, Dir::Lasting(_))
     }
 
     /// Makes those that arrived right durable with one sync of the file system, and renames them
@@ -122,19 +160,19 @@ impl Berth {
 
     /// [`Berth::land`] for files that lie in the berth and were not hashed on the way.
     pub(super) fn land_unhashed(&self, pieces: Vec<Piece>, said: &str) -> Vec<(Piece, Settled)> {
-        let found = |piece: &Piece| {
-            let arrived = self.path().join(piece.name());
-            let size = fs::metadata(&arrived)?.len();
-            Ok((size, Hash::of_file(&arrived)?))
-        };
-        let arrived = pieces.iter().map(|piece| Arrived::from(found(piece)));
-        let arrived = (0..).zip(arrived).collect();
+        let arrived = (0..).zip(pieces.iter().map(|piece| self.read(piece)));
+        let arrived = arrived.collect();
         self.land(pieces, arrived, said)
     }
 
-    /// Removes what has arrived of a file.
-    pub(super) fn forget(&self, piece: &Piece) {
-        drop(fs::remove_file(self.path().join(piece.name())));
+    /// Reads a file that lies in the berth.
+    pub(super) fn read(&self, piece: &Piece) -> Arrived {
+        let path = self.file(piece);
+        let found = fs::metadata(&path).and_then(|metadata| {
+            let hash = Hash::of_file(&path)?;
+            Ok((metadata.len(), hash))
+        });
+        Arrived::from(found)
     }
 
     /// Why a file could not be written here.
@@ -195,7 +233,7 @@ impl Berth {
     }
 
     fn rename(&self, piece: &Piece, (size, hash): (u64, Hash)) -> Result<Settled, Settled> {
-        let arrived = self.path().join(piece.name());
+        let arrived = self.file(piece);
         let failed = |error: io::Error| Settled::Failed(write_error(&piece.to, &error));
         if let Some(parent) = piece.to.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -243,18 +281,24 @@ fn across(arrived: &Path, piece: &Piece, hash: Hash) -> io::Result<()> {
     durable::persist(temporary, &piece.to)
 }
 
-/// Removes berths whose process is gone.
-fn sweep(parent: &Path) {
+/// Removes berths whose process is gone, and those that last once nobody has come for them for long.
+pub(super) fn sweep(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
-    for entry in entries.filter(|e| {
-        e.file_name()
-            .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes())
-    }) {
-        let lock = File::open(entry.path().join(LOCK));
-        if lock.is_ok_and(|file| file.try_lock().is_ok()) {
+    for entry in entries {
+        let (name, path) = (entry.file_name(), entry.path());
+        let passing = name.as_encoded_bytes().starts_with(PREFIX.as_bytes());
+        if !passing && !gathering::is_given_up(&path) {
+            continue;
+        }
+        let lock = File::open(path.join(LOCK));
+        if !lock.as_ref().is_ok_and(|file| file.try_lock().is_ok()) {
+            continue;
+        }
+        if passing {
             // What cannot be removed now is in nobody's way.
-            drop(fs::remove_dir_all(entry.path()));
+            drop(fs::remove_dir_all(path));
+        } else {
+            gathering::remove(&path);
         }
     }
 }

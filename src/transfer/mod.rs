@@ -10,12 +10,14 @@ mod bundle;
 mod carrier;
 mod copy;
 mod counted;
+mod cut;
 mod drive;
 mod facts;
 mod far;
 mod ferry;
 mod fetch;
 mod freight;
+mod gathering;
 mod hash;
 mod land;
 mod layout;
@@ -384,5 +386,10 @@ pub fn plan(sizes: &[u64], lines: usize, opts: &TransferOptions<'_>) -> Vec<Load
     let most = opts.streams_over(lines.max(1));
     let bytes = sizes.iter().sum();
     let streams = plan::streams(bytes, most, lines);
-    plan::loads(sizes, streams, opts.bundle, opts.engine == Engine::Tar)
+    let cutting = match opts.engine {
+        Engine::Tar => plan::Cutting::IfLarge,
+        Engine::Scp | Engine::Rsync => plan::Cutting::Never,
+    };
+    let files: Vec<_> = sizes.iter().map(|size| (*size, cutting)).collect();
+    plan::loads(&files, streams, opts.bundle)
 }

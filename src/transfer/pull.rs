@@ -11,12 +11,14 @@ use super::{
     Engine, Hash, Item, Outcome, Place, Progress, TransferError, TransferOptions,
     carrier::Carrier,
     copy,
+    cut::go_on,
     drive::{How, Job, Ledgered, Piece, bundled, drive, enough, jobs},
     facts::{self, Ask, Fact},
     far::{self, Stage},
     fetch,
     freight::Freights,
-    land::Berth,
+    gathering::Gathering,
+    plan::{self, Cutting},
     program,
     rate::Governor,
     source,
@@ -133,52 +135,46 @@ impl<'a> Pull<'a> {
             return Ok(outcomes.finish());
         }
         let streams = opts.streams_on(host);
-        let mut how = How {
+        let how = How {
             site: opts.site.clone(),
             streams: enough(&pieces, streams, host.lines()),
             ahead: opts.ahead(),
             bundle: opts.bundle,
-            cut: false,
             until: opts.until,
             governor: Arc::clone(&governor),
         };
         if opts.engine != Engine::Tar {
             return carried(host, pieces, opts, &how, outcomes).await;
         }
-        // A file that comes in parts must be known by its hash.
-        how.cut = pieces.iter().all(|piece| piece.hash.is_some());
-        let (planned, berths) = berths(jobs(&pieces, &how), &mut outcomes);
+        let planned = jobs(&pieces, &how, |piece| cutting(piece, how.bundle));
+        let (planned, gatherings) = gathered(planned, &mut outcomes);
         let work = |turn, job| {
-            let (host, governor, berths) =
-                (host.clone(), Arc::clone(&governor), Arc::clone(&berths));
+            let (host, governor) = (host.clone(), Arc::clone(&governor));
+            let gatherings = Arc::clone(&gatherings);
             let freights = Arc::clone(&freights);
             let program = opts.far_program().filter(|_| opts.compress);
             async move {
                 if !matches!(job, Job::Bundle(_)) {
                     freights.leave(turn).await;
                 }
-                let berth = |piece: &Piece| {
-                    let berth = berths.get(&piece.index).cloned();
-                    berth
+                let gathering = |piece: &Piece| {
+                    let gathering = gatherings.get(&piece.index).cloned();
+                    gathering
                         .ok_or_else(|| LinkError::io("a part")(std::io::ErrorKind::NotFound.into()))
                 };
                 match job {
                     Job::Bundle(pieces) => fetch::bundle(freights, host, turn, pieces).await,
                     Job::Part(piece, of) => {
-                        let berth = berth(&piece)?;
+                        let into = gathering(&piece)?;
                         let one =
-                            fetch::part(host, turn, berth, piece, of, governor, program).await?;
+                            fetch::part(host, turn, into, piece, of, governor, program).await?;
                         Ok(vec![one])
                     },
                     Job::Assemble(piece, _) => {
-                        let berth = berth(&piece)?;
-                        let landing = tokio::task::spawn_blocking(move || {
-                            berth.land_unhashed(vec![piece], "")
-                        });
-                        landing.await.map_err(far::stopped("landing a file"))
+                        fetch::assemble(host, gathering(&piece)?, piece).await
                     },
                     Job::Discard(piece, _) => {
-                        berth(&piece)?.forget(&piece);
+                        gathering(&piece)?.clear(&piece);
                         Ok(Vec::new())
                     },
                 }
@@ -201,24 +197,48 @@ impl fmt::Debug for Pull<'_> {
     }
 }
 
-/// A place for each file that comes in parts. A file that can have none has failed, and its parts
-/// are no longer among the jobs.
-fn berths(
+/// Bundles that a file must be worth to come in parts if its hash is not known: the site reads it
+/// once more for that.
+const UNKNOWN: u64 = 4;
+
+/// Whether a file may come in parts.
+fn cutting(piece: &Piece, bundle: u64) -> Cutting {
+    let least = match piece.hash {
+        Some(_) => plan::FEW_BYTES,
+        None => bundle.max(plan::FEW_BYTES).saturating_mul(UNKNOWN),
+    };
+    if piece.size <= least {
+        return Cutting::Never;
+    }
+    let first = plan::parts(piece.size, bundle).next();
+    if first.is_some_and(|part| Gathering::is_begun(piece, &part)) {
+        Cutting::Begun
+    } else {
+        Cutting::IfLarge
+    }
+}
+
+/// By item.
+type Gatherings = HashMap<usize, Arc<Gathering>>;
+
+/// A place for each file that comes in parts, and the jobs without the parts that are there. A file
+/// that can have no place has failed, and its parts are no longer among the jobs.
+fn gathered(
     planned: VecDeque<Job>,
     outcomes: &mut Ledgered<'_>,
-) -> (VecDeque<Job>, Arc<HashMap<usize, Arc<Berth>>>) {
-    let mut berths: HashMap<usize, Arc<Berth>> = HashMap::new();
+) -> (VecDeque<Job>, Arc<Gatherings>) {
+    let mut gatherings = Gatherings::new();
     let mut refused = HashSet::new();
     let mut possible = VecDeque::new();
     for job in planned {
-        if let Job::Part(piece, _) = &job
-            && !berths.contains_key(&piece.index)
+        if let Job::Part(piece, part) = &job
+            && !gatherings.contains_key(&piece.index)
         {
             if refused.contains(&piece.index) {
                 continue;
             }
-            match Berth::beside(&piece.to) {
-                Ok(berth) => drop(berths.insert(piece.index, Arc::new(berth))),
+            match Gathering::of(piece, part) {
+                Ok(gathering) => drop(gatherings.insert(piece.index, Arc::new(gathering))),
                 Err(error) => {
                     refused.insert(piece.index);
                     outcomes.set(piece.index, Outcome::Failed(error));
@@ -228,7 +248,11 @@ fn berths(
         }
         possible.push_back(job);
     }
-    (possible, Arc::new(berths))
+    let rest = go_on(possible, |piece, part| {
+        let gathering = gatherings.get(&piece.index);
+        gathering.is_some_and(|gathering| gathering.has_arrived(piece, part))
+    });
+    (rest, Arc::new(gatherings))
 }
 
 /// By a program that does not hash on the way.
@@ -256,7 +280,13 @@ async fn carried(
             }
         }
     };
-    drive(jobs(&pieces, how), how, &mut outcomes, work).await?;
+    drive(
+        jobs(&pieces, how, |_| Cutting::Never),
+        how,
+        &mut outcomes,
+        work,
+    )
+    .await?;
     // All has landed; what is left in the staging directory is swept by a later transfer.
     drop(stage.end().await);
     Ok(outcomes.finish())

@@ -9,12 +9,14 @@ use std::{
 use super::{
     Engine, Item, Outcome, Progress, TransferError, TransferOptions, bundle,
     carrier::Carrier,
+    cut::go_on,
     drive::{How, Job, Ledgered, Piece, Settled, bundled, drive, enough, jobs},
     facts::{self, Ask, Fact},
     far::{self, Begun, Stage},
     ferry::Ferries,
     part::{self, Expander, Road},
-    plan, program,
+    plan::{self, Cutting},
+    program,
     rate::Pace,
     source,
     spread::Spread,
@@ -77,14 +79,22 @@ pub(super) async fn push(
         streams: enough(&lacking, streams, host.lines()),
         ahead: opts.ahead(),
         bundle: opts.bundle,
-        cut: begun.cuts && opts.engine == Engine::Tar,
         until: opts.until,
         governor: Arc::clone(&governor),
     };
     let bytes = bundled(&lacking);
     let planned = match opts.engine {
-        Engine::Tar => go_on(&stage, &begun, by_source(lacking, &opts.spread, &how)),
-        Engine::Scp | Engine::Rsync => jobs(&hashed(lacking, opts, &mut outcomes).await, &how),
+        Engine::Tar => {
+            let cutting = |piece: &Piece| cutting(&stage, &begun, piece, how.bundle);
+            let all = by_source(lacking, &opts.spread, &how, cutting);
+            go_on(all, |piece, part| {
+                begun.has_arrived(&part::directory(&stage, piece, part), part.number)
+            })
+        },
+        Engine::Scp | Engine::Rsync => {
+            let pieces = hashed(lacking, opts, &mut outcomes).await;
+            jobs(&pieces, &how, |_| Cutting::Never)
+        },
     };
     let engine = opts.engine;
     let streams = how.streams;
@@ -139,14 +149,35 @@ pub(super) async fn push(
     Ok(outcomes.finish())
 }
 
+/// Whether a file may be cut, as the site is found.
+fn cutting(stage: &Stage, begun: &Begun, piece: &Piece, bundle: u64) -> Cutting {
+    if !begun.cuts || piece.size <= plan::FEW_BYTES {
+        return Cutting::Never;
+    }
+    let first = plan::parts(piece.size, bundle).next();
+    if first.is_some_and(|part| begun.gathers(&part::directory(stage, piece, &part))) {
+        Cutting::Begun
+    } else {
+        Cutting::IfLarge
+    }
+}
+
 /// Jobs that move `pieces`, such that the hosts here that have them are read at the same time.
-fn by_source(pieces: Vec<Piece>, spread: &Spread, how: &How) -> VecDeque<Job> {
+fn by_source(
+    pieces: Vec<Piece>,
+    spread: &Spread,
+    how: &How,
+    cutting: impl Fn(&Piece) -> Cutting,
+) -> VecDeque<Job> {
     let mut sources: BTreeMap<Option<usize>, Vec<Piece>> = BTreeMap::new();
     for piece in pieces {
         let host = spread.host_of(&piece.from);
         sources.entry(host).or_default().push(piece);
     }
-    let mut queues: Vec<VecDeque<Job>> = sources.values().map(|all| jobs(all, how)).collect();
+    let mut queues: Vec<VecDeque<Job>> = sources
+        .values()
+        .map(|all| jobs(all, how, &cutting))
+        .collect();
     let mut planned = VecDeque::new();
     while !queues.is_empty() {
         planned.extend(queues.iter_mut().filter_map(VecDeque::pop_front));
@@ -286,29 +317,6 @@ async fn hashed(
         }
     }
     hashed
-}
-
-/// `jobs` without the parts that an earlier transfer has brought.
-fn go_on(stage: &Stage, begun: &Begun, jobs: VecDeque<Job>) -> VecDeque<Job> {
-    let mut left: HashMap<usize, u64> = HashMap::new();
-    let mut rest = VecDeque::new();
-    for job in jobs {
-        let Job::Part(piece, of) = &job else {
-            rest.push_back(job);
-            continue;
-        };
-        let left = left.entry(piece.index).or_insert(of.of);
-        let directory = part::directory(stage, piece, of);
-        if !begun.has_arrived(&directory, of.number) {
-            rest.push_back(job);
-            continue;
-        }
-        *left -= 1;
-        if *left == 0 {
-            rest.push_front(Job::Assemble(piece.clone(), *of));
-        }
-    }
-    rest
 }
 
 /// A source that can no longer be read is a better reason than that nothing arrived.
