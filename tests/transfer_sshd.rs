@@ -5,6 +5,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "transfer_sshd/cuts.rs"]
+mod cuts;
 #[path = "transfer_sshd/parts.rs"]
 mod parts;
 #[path = "transfer_sshd/program.rs"]
