@@ -219,10 +219,17 @@ fn a_run_that_waits_for_what_another_made_holds_no_room_on_scratch() {
     work.prepare("a");
     work.prepare("b");
     work.run(&["remote", "exec", "1"]);
+    // Before that, the second one would be submitted to begin after it.
     until("its batch job is over", || {
-        let said = work.run(&["remote", "exec", "2"]);
-        said.contains("whose batch job is over, to be brought home")
+        let jobs = fs::read_dir(work.path("scratch/.outrigger-local/jobs")).unwrap();
+        let mut jobs = jobs.map(|job| job.unwrap().path());
+        jobs.any(|job| job.join("ended.json").exists())
     });
+    let said = work.run(&["remote", "exec", "2"]);
+    assert!(
+        said.contains("whose batch job is over, to be brought home"),
+        "{said}"
+    );
     assert_eq!(work.states(), ["1 run", "2 staging"]);
     let none: [&str; 0] = [];
     assert_eq!(
