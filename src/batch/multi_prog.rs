@@ -49,13 +49,14 @@ pub(super) fn spread(srun: &str, nodes: u32, command: &[String]) -> Vec<String> 
     argv
 }
 
-/// The step that runs one config. Each option guards against a default of srun or of a site:
-/// a failed rank must not end its neighbours, neither at once (`--kill-on-bad-exit`) nor after
-/// the site's `WaitTime` (`--wait`), and neither must a failed node (`--no-kill`); srun must not eat the batch script's standard input; more
-/// ranks than cores must not be refused, nor be tied to the same core; neighbouring ranks go to
-/// different nodes, so that jobs in order of length spread evenly; and no MPI library is to be
-/// set up for ranks that know nothing of each other. Where there are several `lanes`, a step must
-/// not wait until the cores and the memory of the one before it are free (`--overlap`, Slurm 20.11).
+/// The step that runs one config. Each option guards against a default of srun or of a site: a failed
+/// rank must not end its neighbours, neither at once (`--kill-on-bad-exit`) nor after the site's
+/// `WaitTime` (`--wait`), and neither must a failed node (`--no-kill`); srun must not eat the batch
+/// script's standard input; more ranks than cores must not be refused, nor be tied to the same core;
+/// neighbouring ranks go to different nodes, so that jobs in order of length spread evenly; and no MPI
+/// library is to be set up for ranks that know nothing of each other. Where there are several `lanes`,
+/// a step must not wait until the cores and the memory of the one before it are free (`--overlap`,
+/// Slurm 20.11).
 pub(super) fn step(srun: &str, conf: &str, tasks: u32, lanes: u32) -> Vec<String> {
     let mut argv = [
         srun,

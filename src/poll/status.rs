@@ -9,7 +9,6 @@ use crate::{
         once::{self, Fence, Once},
         trace::{self, NEVER, Proof, Trace},
     },
-    config::site::SchedulerKind,
     connection::{LinkError, PROBE_LIMIT, Remedy},
     state::{
         Store,
@@ -19,11 +18,6 @@ use crate::{
     },
 };
 
-/// Seconds for which a cluster's scheduler may not know a batch job before other evidence of its end
-/// is looked for: "not in the queue" alone is no end.
-const PATIENCE: i64 = 600;
-/// The same for the embedded scheduler, which forgets nothing.
-const LOCAL_PATIENCE: i64 = 10;
 /// A run and the directory that it has on the site.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -127,13 +121,11 @@ impl Poll<'_> {
                 },
                 Proof::NotBegun | Proof::RestNotBegun | Proof::None => None,
             };
-            if !trace.has_ended(watched.tasks)
-                && let Some(claimant) = trace.claimant
-                && id(&watched.run).as_ref() != Some(&claimant)
-                && let Some(status) = self.alive(&watched.run, &claimant).await?
+            if let Some(claimant) = trace.other_copy(id(&watched.run).as_ref(), watched.tasks)
+                && let Some(status) = self.alive(&watched.run, claimant).await?
             {
                 found.status = status;
-                found.claimant = Some(claimant);
+                found.claimant = Some(claimant.clone());
             }
         }
         Ok(found)
@@ -159,14 +151,7 @@ impl Poll<'_> {
         let since = run
             .unseen_since
             .map(|since| self.clock.now().duration_since(since));
-        since.is_some_and(|unseen| unseen.as_secs() >= self.patience())
-    }
-
-    fn patience(&self) -> i64 {
-        match self.site.scheduler {
-            SchedulerKind::Local => LOCAL_PATIENCE,
-            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
-        }
+        since.is_some_and(|unseen| unseen.as_secs() >= trace::patience(self.site.scheduler))
     }
 
     /// Takes the claim of a run's token, so that no batch job of it can begin any more; tells
@@ -243,30 +228,11 @@ impl Poll<'_> {
 
     /// What each run's batch script has left in its directory.
     async fn traces(&self, runs: &[&Watched]) -> Result<Vec<Trace>, Asked> {
-        if runs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let list = trace::list(runs.iter().map(|watched| {
-            let Watched {
-                run,
-                remote_dir,
-                tasks,
-                ..
-            } = *watched;
-            (remote_dir.as_str(), run.token.as_str(), *tasks)
-        }));
-        let answer = self
-            .host
-            .script_fed(trace::LOOK, &[], Some(list.as_bytes()))
-            .await?;
-        trace::read(&answer.out(), runs.len()).ok_or_else(|| {
-            let said = answer.err();
-            Asked::Query(format!(
-                "the site did not say whether {} batch jobs have ended: {}",
-                runs.len(),
-                said.trim()
-            ))
-        })
+        let jobs: Vec<_> = runs
+            .iter()
+            .map(|w| (w.remote_dir.as_str(), w.run.token.as_str(), w.tasks))
+            .collect();
+        trace::ask(self.host, &jobs).await?.map_err(Asked::Query)
     }
 
     fn all_auth(

@@ -5,22 +5,16 @@ use std::collections::BTreeMap;
 
 use super::{
     journey::{ACTOR, Journey, JourneyError},
-    visit::Visit,
+    visit::{Visit, job_id},
 };
 use crate::{
     batch::{
         JobId, JobStatus,
         once::Fence,
-        trace::{NEVER, Proof, Trace},
+        trace::{self, NEVER, Proof, Trace},
     },
-    config::site::SchedulerKind,
     state::{StateError, bundle::Bundle, event::Act},
 };
-
-/// Seconds for which a scheduler may not know a batch job before one that has not begun is closed.
-const PATIENCE: i64 = 600;
-/// The same for the embedded scheduler, which forgets nothing.
-const LOCAL_PATIENCE: i64 = 10;
 
 /// What is known of a bundle's batch job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +61,11 @@ impl Journey {
         visit: &Visit,
         bundles: &[Bundle],
     ) -> Result<BTreeMap<i64, String>, JourneyError> {
-        let ids: Vec<JobId> = bundles.iter().filter_map(id).collect();
+        let ids: Vec<JobId> = bundles.iter().filter_map(job_id).collect();
         let mut statuses = visit.scheduler.status(&ids).await?;
         let mut silent = Vec::new();
         for bundle in bundles {
-            let status = id(bundle).and_then(|id| statuses.remove(&id));
+            let status = job_id(bundle).and_then(|id| statuses.remove(&id));
             match status.unwrap_or(JobStatus::Unknown) {
                 status @ (JobStatus::Unknown | JobStatus::Ended(_)) => {
                     silent.push((bundle, status));
@@ -96,7 +90,12 @@ impl Journey {
             }
             let unseen = self.seen(bundle, status != JobStatus::Unknown)?;
             let walltime = self.walltime().0;
-            let why = match Fate::of(&status, (unseen, self.patience()), &trace, walltime) {
+            let why = match Fate::of(
+                &status,
+                (unseen, trace::patience(self.site.scheduler)),
+                &trace,
+                walltime,
+            ) {
                 Fate::GoesOn => continue,
                 Fate::OverIfClosed(_) if visit.close(bundle).await? != Fence::Closed => continue,
                 Fate::Over(why) | Fate::OverIfClosed(why) => why,
@@ -111,17 +110,6 @@ impl Journey {
         let now = self.clock.now();
         self.store.bundle_polled(bundle.bundle_id, seen, now)
     }
-
-    fn patience(&self) -> i64 {
-        match self.site.scheduler {
-            SchedulerKind::Local => LOCAL_PATIENCE,
-            SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
-        }
-    }
-}
-
-fn id(bundle: &Bundle) -> Option<JobId> {
-    bundle.job_id.as_ref()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -129,7 +117,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::batch::{Ending, trace};
+    use crate::batch::Ending;
 
     #[rstest]
     #[case::silence_after_it_began_proves_nothing("0 0 1 60 claimed 17", 9_999, "goes on")]

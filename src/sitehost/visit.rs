@@ -35,27 +35,17 @@ impl Visit {
 
     /// What the batch scripts of bundles have left.
     pub(super) async fn traces(&self, bundles: &[&Bundle]) -> Result<Vec<Trace>, JourneyError> {
-        if bundles.is_empty() {
-            return Ok(Vec::new());
-        }
         let dirs: Vec<_> = bundles
             .iter()
             .map(|b| b.remote_dir.to_string_lossy())
             .collect();
         let places = dirs.iter().zip(bundles);
-        let list = trace::list(places.map(|(dir, b)| (dir.as_ref(), b.token.as_str(), None)));
-        let answer = self
-            .host
-            .script_fed(trace::LOOK, &[], Some(list.as_bytes()))
-            .await?;
-        trace::read(&answer.out(), bundles.len()).ok_or_else(|| {
-            let said = answer.err();
-            JourneyError::Site(format!(
-                "the site did not say whether {} batch jobs have ended: {}",
-                bundles.len(),
-                said.trim()
-            ))
-        })
+        let jobs: Vec<_> = places
+            .map(|(dir, b)| (dir.as_ref(), b.token.as_str(), None))
+            .collect();
+        trace::ask(&self.host, &jobs)
+            .await?
+            .map_err(JourneyError::Site)
     }
 
     /// The batch job that claimed a bundle and left no end, should it be another copy than the one we
@@ -65,11 +55,7 @@ impl Visit {
         bundle: &Bundle,
         trace: &Trace,
     ) -> Result<Option<JobId>, JourneyError> {
-        let claimant = trace.claimant.as_ref().filter(|id| {
-            let is_ours = bundle.job_id.as_deref() == Some(id.as_str());
-            !is_ours && !trace.has_ended(None)
-        });
-        let Some(claimant) = claimant else {
+        let Some(claimant) = trace.other_copy(job_id(bundle).as_ref(), None) else {
             return Ok(None);
         };
         let copies = self.scheduler.find(&bundle.token).await?;
@@ -143,6 +129,11 @@ impl Visit {
         self.host.run(&argv, None).await?;
         Ok(())
     }
+}
+
+/// The batch job of a bundle, once the scheduler has one.
+pub(super) fn job_id(bundle: &Bundle) -> Option<JobId> {
+    bundle.job_id.as_ref()?.parse().ok()
 }
 
 fn once_of(bundle: &Bundle) -> Once<'_> {

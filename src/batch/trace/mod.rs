@@ -2,15 +2,53 @@
 //! jobs.
 
 use super::JobId;
+use crate::{
+    config::site::SchedulerKind,
+    connection::{Host, LinkError},
+};
 
 /// Prints what the batch scripts of runs have left; see there.
-pub(crate) const LOOK: &str = include_str!("look.sh");
+const LOOK: &str = include_str!("look.sh");
 
 /// Why a batch job whose token we closed in time is over.
 pub(crate) const NEVER: &str = "its batch job never began, and now it never will";
 
 /// Seconds past its walltime after which a batch job that began is certainly over.
 const OVERTIME: i64 = 600;
+
+/// Seconds for which a cluster's scheduler may not know a batch job before other evidence of its end
+/// is looked for: "not in the queue" alone is no end.
+const PATIENCE: i64 = 600;
+/// The same for the embedded scheduler, which forgets nothing.
+const LOCAL_PATIENCE: i64 = 10;
+
+/// Seconds for which a scheduler may not know a batch job before one that has not begun is closed.
+pub(crate) fn patience(scheduler: SchedulerKind) -> i64 {
+    match scheduler {
+        SchedulerKind::Local => LOCAL_PATIENCE,
+        SchedulerKind::Slurm | SchedulerKind::Moab | SchedulerKind::Slurmrestd => PATIENCE,
+    }
+}
+
+/// What batch jobs have left, which are given by directory, token and number of tasks. The inner error
+/// is that the site did not say.
+pub(crate) async fn ask(
+    host: &Host,
+    jobs: &[(&str, &str, Option<u32>)],
+) -> Result<Result<Vec<Trace>, String>, LinkError> {
+    if jobs.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let list = list(jobs.iter().copied());
+    let answer = host.script_fed(LOOK, &[], Some(list.as_bytes())).await?;
+    Ok(read(&answer.out(), jobs.len()).ok_or_else(|| {
+        format!(
+            "the site did not say whether {} batch jobs have ended: {}",
+            jobs.len(),
+            answer.err().trim()
+        )
+    }))
+}
 
 /// What a batch script has left in its run's directory; the parts of a batch job are the tasks of an
 /// array, or all of it.
@@ -27,7 +65,7 @@ pub(crate) struct Trace {
     /// Whether the token is claimed.
     is_claimed: bool,
     /// The batch job that did.
-    pub(crate) claimant: Option<JobId>,
+    claimant: Option<JobId>,
 }
 
 /// What a trace proves.
@@ -44,7 +82,7 @@ pub(crate) enum Proof {
 }
 
 /// What is looked for, for [`LOOK`]: directory, token and number of tasks of each run.
-pub(crate) fn list<'a>(runs: impl Iterator<Item = (&'a str, &'a str, Option<u32>)>) -> String {
+fn list<'a>(runs: impl Iterator<Item = (&'a str, &'a str, Option<u32>)>) -> String {
     let mut list = String::new();
     for (dir, token, tasks) in runs {
         let tasks = tasks.unwrap_or(0).to_string();
@@ -80,8 +118,14 @@ pub(crate) fn read(answer: &str, runs: usize) -> Option<Vec<Trace>> {
 
 impl Trace {
     /// Whether all of a batch job of so many tasks have left their end, or never will begin.
-    pub(crate) fn has_ended(&self, tasks: Option<u32>) -> bool {
+    fn has_ended(&self, tasks: Option<u32>) -> bool {
         self.open == 0 && self.ended.saturating_add(self.closed) >= tasks.unwrap_or(1)
+    }
+
+    /// The batch job that claimed the token and left no end, should it be another one than `ours`.
+    pub(crate) fn other_copy(&self, ours: Option<&JobId>, tasks: Option<u32>) -> Option<&JobId> {
+        let claimant = self.claimant.as_ref();
+        claimant.filter(|id| ours != Some(*id) && !self.has_ended(tasks))
     }
 
     /// What it proves of a batch job of so many tasks and seconds of walltime.
