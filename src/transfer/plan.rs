@@ -48,6 +48,25 @@ pub(super) enum Cutting {
     Begun,
 }
 
+impl Cutting {
+    /// Of a file of `size` bytes, which is not cut up to `least`; `is_begun` tells of its first part
+    /// whether any of its parts have arrived.
+    pub(super) fn of(
+        size: u64,
+        least: u64,
+        bundle: u64,
+        is_begun: impl FnOnce(&Part) -> bool,
+    ) -> Self {
+        if size <= least {
+            return Self::Never;
+        }
+        match parts(size, bundle).next() {
+            Some(first) if is_begun(&first) => Self::Begun,
+            _ => Self::IfLarge,
+        }
+    }
+}
+
 /// Streams that so many `bytes` are worth, of the `most` that there may be: each should have a few
 /// loads, so that one lands while another travels.
 pub(super) fn streams(bytes: u64, most: usize, lines: usize) -> usize {

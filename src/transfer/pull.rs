@@ -207,15 +207,9 @@ fn cutting(piece: &Piece, bundle: u64) -> Cutting {
         Some(_) => plan::FEW_BYTES,
         None => bundle.max(plan::FEW_BYTES).saturating_mul(UNKNOWN),
     };
-    if piece.size <= least {
-        return Cutting::Never;
-    }
-    let first = plan::parts(piece.size, bundle).next();
-    if first.is_some_and(|part| Gathering::is_begun(piece, &part)) {
-        Cutting::Begun
-    } else {
-        Cutting::IfLarge
-    }
+    Cutting::of(piece.size, least, bundle, |first| {
+        Gathering::is_begun(piece, first)
+    })
 }
 
 /// By item.

@@ -151,15 +151,12 @@ pub(super) async fn push(
 
 /// Whether a file may be cut, as the site is found.
 fn cutting(stage: &Stage, begun: &Begun, piece: &Piece, bundle: u64) -> Cutting {
-    if !begun.cuts || piece.size <= plan::FEW_BYTES {
+    if !begun.cuts {
         return Cutting::Never;
     }
-    let first = plan::parts(piece.size, bundle).next();
-    if first.is_some_and(|part| begun.gathers(&part::directory(stage, piece, &part))) {
-        Cutting::Begun
-    } else {
-        Cutting::IfLarge
-    }
+    Cutting::of(piece.size, plan::FEW_BYTES, bundle, |first| {
+        begun.gathers(&part::directory(stage, piece, first))
+    })
 }
 
 /// Jobs that move `pieces`, such that the hosts here that have them are read at the same time.
