@@ -177,7 +177,8 @@ impl From<ScratchError> for Stop {
 
 impl Exec<'_> {
     /// Takes a run that is `pending`, `staging` or `submitting` (or waits in `auth` there) as far
-    /// as `run`. Only state.db refusing is an error here; all else is told of the run. The caller holds the claim on it. `run_dir` is its directory here.
+    /// as `run`. Only state.db refusing is an error here; all else is told of the run. The caller holds
+    /// the claim on it. `run_dir` is its directory here.
     pub async fn execute(
         &self,
         store: &mut Store,

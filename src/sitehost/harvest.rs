@@ -8,7 +8,8 @@ pub(super) const MOST: u64 = 16 << 20;
 pub(super) const LOAD: u64 = 32 << 20;
 
 /// For each line of a directory, a tab and a job's place: prints whether the job has begun, or its
-/// end and what it wrote, as far as its length was told: what a job left running may write on. `$1` is the most of one output, `$2` about the most of all.
+/// end and what it wrote, as far as its length was told: what a job left running may write on. `$1` is
+/// the most of one output, `$2` about the most of all.
 pub(super) const SCRIPT: &str = r#"part() {
   most=$2
   [ "$1" -gt "$most" ] || most=$1

@@ -58,9 +58,7 @@ fn a_driver_that_dies_at_each_step_of_exec_submits_one_job() {
     }
     assert!(deaths > 5, "{deaths} deaths");
     assert_eq!(state(&workspace), ["run"]);
-    let driven = drive(&workspace, "slurm");
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, "slurm");
     assert_eq!(submitted(&lab, &token(&workspace)), 1);
 }
 
@@ -106,9 +104,7 @@ fn a_submission_under_way_when_its_driver_died_is_waited_for() {
     assert_eq!(submitted(&lab, &token(&workspace)), 0);
 
     lab.fe(["touch", &go]).success();
-    let driven = drive(&workspace, "slurm");
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, "slurm");
     assert_eq!(submitted(&lab, &token(&workspace)), 1);
 }
 
@@ -134,9 +130,7 @@ fn a_batch_job_that_somebody_else_cancels_is_bundled_again(#[case] site: &str) {
     lab.fe(["touch", &format!("{}/go", workspace.scratch())])
         .success();
     lab.wait_for_job(&job);
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     let passed = ask(
         &workspace,
         "SELECT (passed > 0) || '' FROM runs ORDER BY run_id",
@@ -167,9 +161,7 @@ fn the_jobs_of_a_node_that_failed_are_bundled_again() {
     lab.control(["node", "down", &node]);
     lab.fe(["touch", &format!("{}/go", workspace.scratch())])
         .success();
-    let driven = drive(&workspace, "slurm");
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, "slurm");
     assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["2"]);
 }
 
@@ -212,9 +204,7 @@ fn workers_go_on_in_the_same_batch_job_without_a_node_that_failed(#[case] site: 
     });
     lab.fe(["touch", &format!("{}/go", workspace.scratch())])
         .success();
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     assert_eq!(
         ask(&workspace, "SELECT passed || ' of ' || jobs FROM runs"),
         ["24 of 24"]

@@ -76,6 +76,13 @@ fn drive(workspace: &Workspace<'_>, site: &str) -> Answer {
     workspace.outrigger(["remote", "run", "--label", "t", "--site", site])
 }
 
+/// Drives until everything is home.
+fn drive_home(workspace: &Workspace<'_>, site: &str) {
+    let driven = drive(workspace, site);
+    assert_eq!(driven.code, 0, "{driven:?}");
+    complete(workspace);
+}
+
 /// A job that waits for the file `go`, unless that is there from the beginning.
 fn waiting() -> String {
     format!("while [ ! -e go ]; do sleep 0.1; done; {GOOD}")
@@ -115,9 +122,7 @@ fn a_run_goes_there_and_comes_back(#[case] site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = workspace(&lab, &master, GOOD);
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     let nodes = ask(&workspace, "SELECT DISTINCT node FROM summed");
     assert!(
         nodes.iter().all(|node| node.starts_with("node")),
@@ -144,9 +149,7 @@ fn workers_on_two_nodes_share_the_jobs_and_their_program_goes_there_once(#[case]
         "launcher: worker\n    nodes: {cores: 2, min: 2, max: 2}",
     );
     fs::write(workspace.path().join("outrigger.yaml"), config).unwrap();
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     let nodes = ask(&workspace, "SELECT DISTINCT node FROM summed");
     assert_eq!(nodes.len(), 2, "{nodes:?}");
     let programs = format!("{}/outrigger/bin", workspace.scratch());
@@ -205,9 +208,7 @@ fn without_a_link_runs_wait_and_go_on_when_it_is_back(#[case] site: &str) {
     assert_eq!(driven.code, 3, "{driven:?}");
 
     lab.reopen(&master);
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
 }
 
 #[rstest]
@@ -227,9 +228,7 @@ fn a_link_cut_while_the_job_runs_changes_nothing_for_the_job(#[case] site: &str)
     lab.fe(["touch", &format!("{}/go", workspace.scratch())])
         .success();
     lab.reopen(&master);
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     assert_eq!(ask(&workspace, "SELECT count(*) || '' FROM runs"), ["1"]);
 }
 
@@ -251,9 +250,7 @@ fn a_network_that_falls_silent_is_a_lost_link_too() {
     if !master.answers() {
         lab.reopen(&master);
     }
-    let driven = drive(&workspace, "slurm");
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, "slurm");
 }
 
 #[test]
@@ -271,9 +268,7 @@ fn a_submission_without_an_answer_is_not_made_twice() {
         "{exec:?}"
     );
     lab.control(["moab"]);
-    let driven = drive(&workspace, "moab");
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, "moab");
     let jobs = lab
         .fe(["squeue", "-h", "--states=all", "--name", &token, "-o", "%i"])
         .success();
@@ -301,9 +296,7 @@ fn a_driver_killed_during_exec_submits_no_second_job(#[case] site: &str) {
             }
         }
     }
-    let driven = drive(&workspace, site);
-    assert_eq!(driven.code, 0, "{driven:?}");
-    complete(&workspace);
+    drive_home(&workspace, site);
     let jobs = lab
         .fe(["squeue", "-h", "--states=all", "--name", &token, "-o", "%i"])
         .success();

@@ -29,6 +29,20 @@ async fn our_program_at_the_far_end_lands_files_if_it_is_of_this_version(#[case]
     assert_eq!(asked.lines().any(|word| word == "receive"), same, "{asked}");
 }
 
+/// With the program `local`, which lies at `remote` once it was sent.
+fn sent_to(remote: &Path, local: PathBuf, sshd: &Sshd) -> TransferOptions<'static> {
+    let hash = Hash::of_file(&local).unwrap();
+    let sent = Some(SentProgram { local, hash });
+    TransferOptions {
+        program: Some(FarProgram {
+            sent,
+            ..far(remote)
+        }),
+        streams: 1,
+        ..options(sshd.path())
+    }
+}
+
 #[rstest::rstest]
 #[case::by_files_that_go(false)]
 #[case::by_files_that_come(true)]
@@ -38,16 +52,7 @@ async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[ca
     let real = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_outrigger"));
     let (local, asked) = listened_to(&sshd, &real);
     let remote = sshd.path().join("site/bin/sent");
-    let hash = Hash::of_file(&local).unwrap();
-    let sent = Some(SentProgram { local, hash });
-    let opts = TransferOptions {
-        program: Some(FarProgram {
-            remote: remote.clone(),
-            sent,
-        }),
-        streams: 1,
-        ..options(sshd.path())
-    };
+    let opts = sent_to(&remote, local, &sshd);
     for (name, bytes, is_there) in [
         ("few", 10, false),
         ("many", 10_000, false),
@@ -75,16 +80,7 @@ async fn our_program_is_not_sent_again_where_it_cannot_run() {
     let (sshd, host) = linked().await;
     let (local, asked) = listened_to(&sshd, "exit 127");
     let remote = sshd.path().join("site/bin/sent");
-    let hash = Hash::of_file(&local).unwrap();
-    let sent = Some(SentProgram { local, hash });
-    let opts = TransferOptions {
-        program: Some(FarProgram {
-            remote: remote.clone(),
-            sent,
-        }),
-        streams: 1,
-        ..options(sshd.path())
-    };
+    let opts = sent_to(&remote, local, &sshd);
     let source = sshd.path().join("source");
     fs::write(&source, vec![7; 10_000]).unwrap();
     let mut inodes = Vec::new();
