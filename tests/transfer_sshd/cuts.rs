@@ -2,6 +2,25 @@
 
 use super::*;
 
+/// The program at the far end, whose word is `receive` or `send`, lets only `bytes` through and then
+/// ends the link, the first time.
+fn program_cut_off(sshd: &Sshd, pulling: bool, bytes: u32) -> PathBuf {
+    let cut = sshd.cutter().display().to_string();
+    let once = sshd.path().join("once").display().to_string();
+    let ours = env!("CARGO_BIN_EXE_outrigger");
+    let (word, carried) = if pulling {
+        // Having sent all, it waits to be asked for more: the cut does not wait for it.
+        let then_cut = format!("{{ head -c {bytes}; exec {cut}; }}");
+        ("send", format!("{ours} \"$@\" | {then_cut}"))
+    } else {
+        let until_then = format!("head -c {bytes} | {ours} \"$@\"");
+        ("receive", format!("{until_then}\nexec {cut}"))
+    };
+    let first = format!("[ \"$1\" = {word} ] && mkdir {once} 2>/dev/null");
+    let real = format!("{first} || exec {ours} \"$@\"\n{carried}");
+    listened_to(sshd, &real).0
+}
+
 /// The site's `tar` lets only `bytes` of a bundle through and then ends the link, the first time.
 fn cut_off(sshd: &Sshd, pulling: bool, bytes: u32) {
     let cut = sshd.cutter();
@@ -24,12 +43,20 @@ fn cut_off(sshd: &Sshd, pulling: bool, bytes: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_ends_within_a_bundle_leaves_nothing_half_written_and_the_next_brings_all(
     #[values(false, true)] pulling: bool,
+    #[values(false, true)] program: bool,
     // Two files of 3000 bytes: a header of 512 and six blocks of data each, then the trailer.
     #[values(0, 100, 700, 3600, 4000, 7300)] bytes: u32,
 ) {
     let (sshd, host) = linked().await;
-    cut_off(&sshd, pulling, bytes);
+    let program = if program {
+        Some(far(program_cut_off(&sshd, pulling, bytes)))
+    } else {
+        cut_off(&sshd, pulling, bytes);
+        None
+    };
     let opts = TransferOptions {
+        program,
+        compress: false,
         streams: 1,
         ..options(sshd.path())
     };
