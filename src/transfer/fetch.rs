@@ -37,17 +37,28 @@ pub(super) const SEND: &str = concat!(
 export LC_ALL=C
 ! ours "$1" "$2" || exec "$1" send
 cd / || exit 3
+nl='
+'
 while read -r k n how _; do
     echo "or begin $k"
     set --
-    quoted=
+    quoted= few= all=
     while [ "$n" -gt 0 ] && IFS= read -r p; do
         n=$((n - 1))
         case $p in /*) d=${p%/*} ;; *) p=$d/$p ;; esac
         case $p in *\\*) p=$(printf '%b.' "$p"); p=${p%.} ;; esac
         case $p in *\\*) quoted=yes ;; esac
-        [ -f "$p" ] && [ -r "$p" ] && set -- "$@" ".$p"
+        [ -f "$p" ] && [ -r "$p" ] || continue
+        case $p in *"$nl"*) set -- "$@" ".$p"; continue ;; esac
+        # A list that grew by each would be copied as often.
+        few=$few$nl.$p
+        case $n in *00) all=$all$few few= ;; esac
     done
+    set -f
+    IFS=$nl
+    set -- "$@" $all$few
+    unset IFS
+    set +f
     # GNU tar reads backslashes in names as its own escapes unless told not to.
     [ -z "$quoted" ] || ! tar --no-unquote --version >/dev/null 2>&1 || quoted=--no-unquote
     [ "$quoted" != yes ] || quoted=
