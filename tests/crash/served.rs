@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a life may take.
-const LONGEST: Duration = Duration::from_secs(100);
+const LONGEST: Duration = Duration::from_mins(4);
 
 const SCRIPT: &str = "
 set REMOTE_DEFINE = 0.8; set REMOTE_PREP = 0.4; set REMOTE_EXEC = 0.4; set REMOTE_POLL = 0.4
@@ -32,7 +32,7 @@ run
 
 /// A life with a server.
 pub(crate) struct Served<P = Here> {
-    life: Life<P>,
+    pub(crate) life: Life<P>,
     killer: PathBuf,
 }
 

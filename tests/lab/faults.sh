@@ -18,26 +18,40 @@ cmd_moab() {
 	[ $# = 0 ] || printf '%s\n' "$@" >"$RUN/ctl/moab.conf"
 }
 
-# node down|up NODE: crash or revive one compute node
+# node down|up|slurmd|slurmd-off NODE...: crash or revive compute nodes, or the slurmd of each alone
 cmd_node() {
-	local action=${1:-} node=${2:-}
-	[[ $node =~ ^node[0-9][0-9]$ ]] || die "lab node down|up nodeNN"
+	local action=${1:-} node known=' '
+	local usage="lab node down|up|slurmd|slurmd-off NODE..."
+	[ $# -gt 1 ] || die "$usage"
+	shift
+	for node in $(node_names); do known+="$node "; done
+	for node; do [[ $known == *" $node "* ]] || die "$usage: there is no $node"; done
 	case $action in
 	down) # every process of a node shares its UTS namespace
-		inside cluster root bash -c 'uts=$(readlink "/proc/$(cat "/run/slurmd-$1.pid")/ns/uts") || exit 1
-			rm -f "/run/slurmd-$1.pid"
-			found=1
-			# what is being started meanwhile is found by the next round
-			until [ -z "$found" ]; do
-				found=
-				for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/uts")" != "$uts" ] || { kill -9 "${p#/proc/}"; found=1; }; done
-			done' bash "$node"
+		inside cluster root bash -c 'for node; do
+				uts=$(readlink "/proc/$(cat "/run/slurmd-$node.pid")/ns/uts") || exit 1
+				rm -f "/run/slurmd-$node.pid"
+				found=1
+				# what is being started meanwhile is found by the next round
+				until [ -z "$found" ]; do
+					found=
+					for p in /proc/[0-9]*; do [ "$(readlink "$p/ns/uts")" != "$uts" ] || { kill -9 "${p#/proc/}"; found=1; }; done
+				done
+			done' bash "$@"
 		;;
 	up)
-		inside cluster root bash -c '. /opt/lab/slurm.sh; slurmd_start "$1"; scontrol update nodename="$1" state=resume 2>/dev/null; true' \
-			bash "$node"
+		inside cluster root bash -c '. /opt/lab/slurm.sh
+			for node; do slurmd_start "$node"; scontrol update nodename="$node" state=resume 2>/dev/null; done; true' bash "$@"
 		;;
-	*) die "lab node down|up nodeNN" ;;
+	slurmd) # what runs there lives on
+		inside cluster root bash -c '. /opt/lab/slurm.sh
+			for node; do slurmd_anew "$node" & all+=($!); done
+			for one in "${all[@]}"; do wait "$one" || exit; done' bash "$@"
+		;;
+	slurmd-off)
+		inside cluster root bash -c '. /opt/lab/slurm.sh; for node; do slurmd_kill "$node" || exit; done' bash "$@"
+		;;
+	*) die "$usage" ;;
 	esac
 }
 

@@ -89,6 +89,18 @@ slurmd_start() { # slurmd_start NODE: its own host name, so that tasks see nodeN
 	unshare --uts sh -c 'hostname "$1"; exec /usr/sbin/slurmd -N "$1"' sh "$1"
 }
 
+slurmd_kill() { # slurmd_kill NODE: what runs there lives on; tells the PID
+	local pid
+	pid=$(cat "/run/slurmd-$1.pid") && kill -9 "$pid" && rm "/run/slurmd-$1.pid" && echo "$pid"
+}
+
+slurmd_anew() { # slurmd_anew NODE: tells the PID of the one that was killed and of the one in its place
+	local old
+	old=$(slurmd_kill "$1") && slurmd_start "$1" || return
+	until [ -s "/run/slurmd-$1.pid" ]; do sleep 0.05; done
+	echo "$1 $old $(cat "/run/slurmd-$1.pid")"
+}
+
 login_environment() {
 	# shellcheck disable=SC2016  # expands at the login; bash reads the file for `ssh fe COMMAND` too
 	echo 'export PATH=/opt/moab/bin:$PATH' >"/home/$REMOTE_USER/.bashrc"

@@ -21,6 +21,12 @@ pub(super) struct Far<'lab> {
     scratch: String,
 }
 
+/// What is to be struck at says so here, and waits until it was.
+const STRIKER: &str = "#!/bin/sh
+echo now >SCRATCH/strike
+until [ -e SCRATCH/struck ]; do sleep 0.05; done
+";
+
 impl<'lab> Far<'lab> {
     pub(super) fn new(lab: &'lab Lab) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -35,6 +41,50 @@ impl<'lab> Far<'lab> {
             lab,
             master: lab.open_master(Login::Key),
             scratch,
+        }
+    }
+
+    /// Whoever comes there to the step of a death lives, and waits until [`Self::is_asked`] has let
+    /// something else be struck; so does a job that runs `./striker`.
+    pub(super) fn asking(self) -> Self {
+        let (lab, scratch) = (self.lab, &self.scratch);
+        let striker = STRIKER.replace("SCRATCH", scratch);
+        lab.write(&format!("{scratch}/striker"), &striker);
+        let more = r#"cd "$1" && chmod 755 striker && mkfifo strike &&
+            echo "export OUTRIGGER_CRASH_BY=$1/striker" >>counts"#;
+        lab.fe(["sh", "-c", more, "sh", scratch]).success();
+        self
+    }
+
+    /// Strikes when somebody asks for it there; returns when that is done, or [`Self::is_over`].
+    pub(super) fn is_asked(&self, strike: impl FnOnce()) {
+        let asked = format!("{}/strike", self.scratch);
+        if self.lab.fe(["head", "-n1", &asked]).success() == "now\n" {
+            strike();
+            let struck = format!("{}/struck", self.scratch);
+            self.lab.fe(["touch", &struck]).success();
+        }
+    }
+
+    /// Nobody will ask any more.
+    pub(super) fn is_over(&self) {
+        // Opened for both ways a FIFO waits for nobody.
+        let tell = r#"echo over 1<>"$1""#;
+        let strike = format!("{}/strike", self.scratch);
+        self.lab.fe(["sh", "-c", tell, "sh", &strike]).success();
+    }
+
+    /// Kills a process of a batch job; `choose` takes one of so many.
+    pub(super) fn strike(&self, choose: impl FnOnce(usize) -> usize) {
+        let list = r#"for one in /proc/[0-9]*; do
+            if grep -qsz "^OUTRIGGER_STEPS=$1/" "$one/environ"; then echo "${one#/proc/}"; fi
+        done"#;
+        let ours = self.lab.fe(["sh", "-c", list, "sh", &self.scratch]);
+        let ours = ours.success();
+        let pids: Vec<_> = ours.lines().collect();
+        if !pids.is_empty() {
+            // It may have ended by itself meanwhile.
+            self.lab.fe(["kill", "-9", pids[choose(pids.len())]]);
         }
     }
 }

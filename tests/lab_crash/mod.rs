@@ -1,7 +1,8 @@
 //! The crash matrix at a real Slurm: of the steps of a life there, some, at which who drives, the server,
-//! the link, a worker or its coordinator dies. `OUTRIGGER_CRASH_FULL=1` tries each.
+//! the link, a worker, its coordinator or a node's slurmd (`slurmd`) dies. `OUTRIGGER_CRASH_FULL=1` tries each.
 
 mod far;
+mod slurmd;
 
 use std::path::Path;
 
@@ -25,6 +26,13 @@ fn sample(deaths: Vec<String>, count: usize) -> Vec<String> {
     assert!(deaths.len() >= count, "{deaths:#?}");
     let step = if is_full() { 1 } else { deaths.len() / count };
     deaths.into_iter().step_by(step).collect()
+}
+
+/// Sends the program that works there, which lives of any test find there; tells where it is.
+fn send_worker(lab: &Lab) -> &'static str {
+    let program = "/scratch/lanluser/crash/outrigger";
+    lab.send(Path::new(env!("CARGO_BIN_EXE_outrigger")), program);
+    program
 }
 
 #[test]
@@ -65,8 +73,7 @@ fn whenever_the_link_is_cut_the_life_goes_on_and_nothing_is_run_twice() {
 #[test]
 fn whenever_a_worker_or_the_coordinator_dies_the_end_is_the_same() {
     let lab = Lab::get();
-    let program = "/scratch/lanluser/crash/outrigger";
-    lab.send(Path::new(env!("CARGO_BIN_EXE_outrigger")), program);
+    let program = send_worker(&lab);
     let site = format!(
         "launcher: worker\nworker: {{binary: {program}, silence: 5s}}\nnodes: {{cores: 2, min: 2, max: 2}}\n\
          retries: 2"
@@ -80,5 +87,4 @@ fn whenever_a_worker_or_the_coordinator_dies_the_end_is_the_same() {
     let coordinator = ("worker coordinate", |life: &Life<Far<'_>>| life.way().begun);
     let deaths = sample(deaths(&steps, 1), 10);
     all_come_to_the_end(&deaths, AT_ONCE, life, &model, coordinator);
-    lab.fe(["rm", "-rf", "/scratch/lanluser/crash"]).success();
 }

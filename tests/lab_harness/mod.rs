@@ -157,6 +157,25 @@ impl Lab {
         lab(&self.run, argv).success();
     }
 
+    /// The program that has the lab's commands.
+    pub(crate) fn command(&self) -> PathBuf {
+        self.run.join("lab")
+    }
+
+    /// Kills the slurmd of each node with SIGKILL, and another takes its place: what runs there lives on.
+    pub(crate) fn slurmds_anew(&self, nodes: &[&str]) {
+        let told = lab(&self.run, ["node", "slurmd"].iter().chain(nodes)).success();
+        let changed = |line: &str| {
+            let words: Vec<_> = line.split(' ').collect();
+            words.len() == 3 && words[1] != words[2]
+        };
+        assert_eq!(
+            told.lines().filter(|line| changed(line)).count(),
+            nodes.len(),
+            "{told}"
+        );
+    }
+
     /// So many more logins are meant to be: not all are masters.
     pub(crate) fn expect_logins(&self, count: u32) {
         self.expect(count, count);
