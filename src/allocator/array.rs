@@ -1,7 +1,7 @@
 //! Requests that are cut into the tasks of a job array, which the scheduler begins one by one.
 
 use super::{Allocation, Limits};
-use crate::config::site::{LauncherKind, Site};
+use crate::config::site::Site;
 
 /// The tasks into which a request is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,10 +13,9 @@ pub struct TaskLimits {
 }
 
 impl TaskLimits {
-    /// Those that `site` states, if it wants arrays. Workers share the jobs of one allocation.
+    /// Those that `site` states, if it wants arrays.
     pub fn of(site: &Site) -> Option<Self> {
-        let array = site.array.as_ref()?;
-        (site.launcher == LauncherKind::Chunks).then(|| Self {
+        site.array.as_ref().map(|array| Self {
             nodes: array.nodes.max(1),
             most: array.max_tasks.max(1),
         })

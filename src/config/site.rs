@@ -118,8 +118,8 @@ pub struct Site {
     /// Limits of one `srun --multi-prog` step.
     #[serde(default)]
     pub chunk: ChunkLimits,
-    /// Job arrays in place of one wide job, so that the scheduler can begin the tasks one by one;
-    /// not with `launcher: worker`, whose jobs go to whichever node of one allocation is free.
+    /// Job arrays in place of one wide job, so that the scheduler can begin the tasks one by one.
+    /// Each task is an allocation of its own, with a launcher for its share of the jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<ArrayTasks>,
     /// The worker launcher.

@@ -171,6 +171,7 @@ fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
         Some(_) => run_dir::JOBS,
         None => run_dir::WRAPPER,
     };
+    let has_shares = decision.worker.is_some() && decision.allocation.tasks.is_some();
     let names = [
         run_dir::COMMANDS,
         list,
@@ -188,6 +189,7 @@ fn run_files(run_dir: &Path, decision: &Decision) -> Vec<Item> {
     });
     names
         .into_iter()
+        .chain(has_shares.then_some(run_dir::SHARES))
         .map(str::to_owned)
         .chain((0..chunks).map(run_dir::chunk_name))
         .map(|name| Item {

@@ -26,6 +26,7 @@ use crate::{
         self,
         decision::{Allocation, Decision, FarProgram},
         jobs::JobLine,
+        shares,
     },
 };
 
@@ -56,8 +57,8 @@ pub enum Starter<'a> {
     Worker {
         /// Where their program is.
         program: &'a FarProgram,
-        /// The command.
-        command: &'a [String],
+        /// The command of the batch job, or of a task of the array that it is.
+        command: &'a dyn Fn(Option<u32>) -> Vec<String>,
     },
 }
 
@@ -65,7 +66,10 @@ impl std::fmt::Debug for Starter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Chunks(_) => f.debug_tuple("Chunks").finish_non_exhaustive(),
-            Self::Worker { command, .. } => f.debug_tuple("Worker").field(command).finish(),
+            Self::Worker { program, .. } => f
+                .debug_struct("Worker")
+                .field("program", program)
+                .finish_non_exhaustive(),
         }
     }
 }
@@ -150,7 +154,14 @@ pub fn write(
             }
         },
         Starter::Worker { command, .. } => Steps {
-            commands: Commands::Job(vec![command.to_vec()]),
+            commands: match launch.allocation.tasks {
+                None => Commands::Job(vec![command(None)]),
+                Some(tasks) => {
+                    write_shares(dir, tasks)?;
+                    let each = (0..tasks).map(|task| vec![command(Some(task))]);
+                    Commands::Array(each.collect())
+                },
+            },
             lanes: 1,
         },
     };
@@ -285,6 +296,23 @@ fn write_chunks(
         parts.push(part);
     }
     Ok(parts)
+}
+
+/// Writes which of so many tasks has which job.
+fn write_shares(dir: &Path, tasks: u32) -> Result<(), PrepareError> {
+    let hands = deal(read_jobs(&dir.join(run_dir::JOBS))?, tasks);
+    let path = dir.join(run_dir::SHARES);
+    let write = || {
+        let mut out = BufWriter::new(File::create(&path)?);
+        out.write_all(shares::HEADER.as_bytes())?;
+        for (task, jobs) in (0..).zip(&hands) {
+            for job in jobs {
+                out.write_all(shares::line(job.seq, task).as_bytes())?;
+            }
+        }
+        out.flush()
+    };
+    write().map_err(PrepareError::io(&path))
 }
 
 fn write_chunk(path: &Path, members: &[ChunkJob]) -> Result<(), PrepareError> {

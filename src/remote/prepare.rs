@@ -374,18 +374,21 @@ impl Preparation {
             .map_err(|error| RemoteError::Site(error.to_string()))
     }
 
-    /// Where the workers' program is, and the command that starts them; `None` where configs are
-    /// launched.
-    fn workers(
-        &self,
-        allocation: &Allocation,
-    ) -> Result<Option<(FarProgram, Vec<String>)>, RemoteError> {
+    /// Where the workers' program is, and the command that starts them, those of a task of an array
+    /// if it gets its number; `None` where configs are launched.
+    fn workers<'a>(
+        &'a self,
+        allocation: &'a Allocation,
+    ) -> Result<Option<(FarProgram, impl Fn(Option<u32>) -> Vec<String> + 'a)>, RemoteError> {
         match self.site.launcher {
             LauncherKind::Chunks => Ok(None),
             LauncherKind::Worker => {
                 let program = worker::program(&self.site, &self.home, &self.own_program)?;
-                let command = worker::command(&self.site, &program, allocation);
-                let command = self.dialect.spread(allocation.nodes, &command);
+                let started = program.clone();
+                let command = move |task| {
+                    let command = worker::command(&self.site, &started, allocation, task);
+                    self.dialect.spread(allocation.nodes, &command)
+                };
                 Ok(Some((program, command)))
             },
         }

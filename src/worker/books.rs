@@ -18,11 +18,11 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Opens both files, made where they are not there. What a kill cut short at their ends is
+    /// Opens both files of this name, made where they are not there. What a kill cut short at their ends is
     /// taken off: it counts as not written.
-    pub(super) fn open(directory: &Path, node: &str) -> io::Result<Self> {
-        let journal = Appended::open(&directory.join(journal_name(node)), last_line)?;
-        let log = open_log(&directory.join(log::name(node)))?;
+    pub(super) fn open(directory: &Path, name: &str) -> io::Result<Self> {
+        let journal = Appended::open(&directory.join(journal_name(name)), last_line)?;
+        let log = open_log(&directory.join(log::name(name)))?;
         Ok(Self {
             journal: Mutex::new(journal),
             log: Mutex::new(log),

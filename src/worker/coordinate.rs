@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -18,7 +17,7 @@ use super::{
     incarnation,
     message::{How, Order, Word},
     pace::Pace,
-    place::{self, Address, Way},
+    place::{Address, Place, Way},
     tasks,
 };
 use crate::{config::site::Transport, durable, engine::clock::Clock};
@@ -36,8 +35,8 @@ const AHEAD_OVER_FILES: Duration = Duration::from_secs(2);
 /// What a coordinator is to do.
 #[derive(Debug, Clone)]
 pub(super) struct Coordination {
-    /// The run's directory: absolute.
-    pub(super) directory: PathBuf,
+    /// Its files.
+    pub(super) place: Place,
     /// The allocation's name.
     pub(super) allocation: String,
     /// This node's name.
@@ -66,7 +65,7 @@ pub(super) async fn coordinate(
     clock: &dyn Clock,
 ) -> Result<Ending, WorkerError> {
     let mut asked = Asked::new().map_err(WorkerError::system("signals"))?;
-    let tasks = tasks::left(&of.directory)?;
+    let tasks = tasks::left(&of.place)?;
     let ahead = match of.transport {
         Transport::Tcp => AHEAD_OVER_TCP,
         Transport::Files => AHEAD_OVER_FILES,
@@ -96,8 +95,8 @@ pub(super) async fn coordinate(
     eprintln!("outrigger worker: {}", coordinator.desk.tally());
     // Workers that come late need not look for it.
     address.way = Way::Over;
-    let over = address.publish(&of.directory);
-    over.map_err(WorkerError::io(&of.directory))?;
+    let over = address.publish(&of.place);
+    over.map_err(WorkerError::io(&of.place.directory))?;
     outcome
 }
 
@@ -106,10 +105,10 @@ async fn open(of: &Coordination, events: UnboundedSender<Event>) -> Result<Addre
     let door = Door::new(events);
     let way = match of.transport {
         Transport::Tcp => {
-            let secret = place::key(&of.directory)?;
+            let secret = of.place.key()?;
             door.open_tcp(of.only_here, &of.node, secret).await
         },
-        Transport::Files => door.open_files(&of.directory, incarnation),
+        Transport::Files => door.open_files(of.place.mail(), incarnation),
     };
     let way = way.map_err(WorkerError::system("a door for workers"))?;
     let address = Address {
@@ -117,8 +116,8 @@ async fn open(of: &Coordination, events: UnboundedSender<Event>) -> Result<Addre
         incarnation,
         way,
     };
-    let publish = address.publish(&of.directory);
-    publish.map_err(WorkerError::io(&of.directory))?;
+    let publish = address.publish(&of.place);
+    publish.map_err(WorkerError::io(&of.place.directory))?;
     Ok(address)
 }
 
@@ -352,10 +351,10 @@ impl Coordinator<'_> {
     }
 }
 
-/// When the allocation began: what its batch script wrote into `started`, else now.
-pub(super) fn begun(directory: &std::path::Path, clock: &dyn Clock) -> i64 {
+/// When the allocation began: what its batch script says, else now.
+pub(super) fn begun(place: &Place, clock: &dyn Clock) -> i64 {
     let marked = || -> io::Result<i64> {
-        let text = std::fs::read_to_string(directory.join("started"))?;
+        let text = std::fs::read_to_string(place.started())?;
         let first = text.split_whitespace().next().unwrap_or_default();
         first.parse().map_err(io::Error::other)
     };

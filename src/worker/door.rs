@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     message::{Order, Word},
-    place::{self, Way},
+    place::Way,
     talk::{Line, PROTOCOL, over_files, over_tcp},
 };
 use crate::connection::talk::{hello, secret::Secret};
@@ -84,9 +84,8 @@ impl Door {
         Ok(Way::Tcp { hosts, port })
     }
 
-    /// Opens the directory of messages.
-    pub(super) fn open_files(&self, directory: &Path, incarnation: u64) -> io::Result<Way> {
-        let mail = place::mail(directory);
+    /// Opens the directory of messages `mail`.
+    pub(super) fn open_files(&self, mail: PathBuf, incarnation: u64) -> io::Result<Way> {
         match fs::DirBuilder::new().mode(0o700).create(&mail) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {},

@@ -1,9 +1,6 @@
 //! Where a coordinator is found: files in the run's directory on the site, which every node sees.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +9,67 @@ use crate::{
     durable,
 };
 
-/// Name of the file with the secret that the workers of a run share; only its owner can read it.
-const KEY: &str = "worker.key";
-/// Name of the file that says where the coordinator is.
-const ADDRESS: &str = "worker.addr";
-/// Name of the directory of messages, where nodes cannot connect to each other.
-const MAIL: &str = "worker.mail";
+/// The file with the secret that the workers of an allocation share; only its owner can read it.
+const KEY: &str = "key";
+/// The file that says where the coordinator is.
+const ADDRESS: &str = "addr";
+/// The directory of messages, where nodes cannot connect to each other.
+const MAIL: &str = "mail";
+
+/// What an allocation has of its run's directory. The tasks of an array are allocations beside each
+/// other, so the files of each bear its number.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The run's directory: absolute.
+    pub(super) directory: PathBuf,
+    /// The task of an array that the allocation is, if it is one.
+    pub(super) task: Option<u32>,
+}
+
+impl Place {
+    /// The allocation's secret; made if it is not there.
+    pub(super) fn key(&self) -> Result<Secret, SecretError> {
+        let path = self.file(KEY);
+        if path.exists() {
+            Secret::read(&path)
+        } else {
+            Secret::create(&path)
+        }
+    }
+
+    /// The allocation's secret, made by its coordinator.
+    pub(super) fn existing_key(&self) -> Result<Secret, SecretError> {
+        Secret::read(&self.file(KEY))
+    }
+
+    /// The directory of messages.
+    pub(super) fn mail(&self) -> PathBuf {
+        self.file(MAIL)
+    }
+
+    /// What journal and log of a node are named after: one node may have several tasks of an array.
+    pub(super) fn books(&self, node: &str) -> String {
+        match self.task {
+            None => node.to_owned(),
+            Some(task) => format!("{node}.task{task}"),
+        }
+    }
+
+    /// The file in which the batch script says when the allocation began.
+    pub(super) fn started(&self) -> PathBuf {
+        self.directory.join(match self.task {
+            None => "started".to_owned(),
+            Some(task) => format!("started.{task}"),
+        })
+    }
+
+    fn file(&self, what: &str) -> PathBuf {
+        self.directory.join(match self.task {
+            None => format!("worker.{what}"),
+            Some(task) => format!("worker.{task}.{what}"),
+        })
+    }
+}
 
 /// Where a coordinator is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,14 +99,14 @@ pub(super) enum Way {
 }
 
 impl Address {
-    /// Makes this the address of the run's coordinator.
-    pub(super) fn publish(&self, directory: &Path) -> io::Result<()> {
-        durable::write(&directory.join(ADDRESS), &serde_json::to_vec(self)?)
+    /// Makes this the address of the allocation's coordinator.
+    pub(super) fn publish(&self, place: &Place) -> io::Result<()> {
+        durable::write(&place.file(ADDRESS), &serde_json::to_vec(self)?)
     }
 
     /// The address of an allocation's coordinator; `None` as long as there is none.
-    pub(super) fn read(directory: &Path, allocation: &str) -> io::Result<Option<Self>> {
-        match fs::read(directory.join(ADDRESS)) {
+    pub(super) fn read(place: &Place, allocation: &str) -> io::Result<Option<Self>> {
+        match fs::read(place.file(ADDRESS)) {
             Ok(text) => {
                 let address: Self = serde_json::from_slice(&text)?;
                 Ok((address.allocation == allocation).then_some(address))
@@ -65,22 +117,27 @@ impl Address {
     }
 }
 
-/// The run's secret; made if it is not there.
-pub(super) fn key(directory: &Path) -> Result<Secret, SecretError> {
-    let path = directory.join(KEY);
-    if path.exists() {
-        Secret::read(&path)
-    } else {
-        Secret::create(&path)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_of_an_array_on_one_node_have_files_of_their_own() {
+        let place = |task| Place {
+            directory: "/d".into(),
+            task,
+        };
+        let files = |task| {
+            let place = place(task);
+            let mail = place.mail().display().to_string();
+            (place.books("c1"), place.started(), mail)
+        };
+        let own =
+            |books: &str, started: &str, mail: &str| (books.into(), started.into(), mail.into());
+        assert_eq!(files(None), own("c1", "/d/started", "/d/worker.mail"));
+        assert_eq!(
+            files(Some(3)),
+            own("c1.task3", "/d/started.3", "/d/worker.3.mail")
+        );
     }
-}
-
-/// The run's secret, made by its coordinator.
-pub(super) fn existing_key(directory: &Path) -> Result<Secret, SecretError> {
-    Secret::read(&directory.join(KEY))
-}
-
-/// The directory of messages.
-pub(super) fn mail(directory: &Path) -> PathBuf {
-    directory.join(MAIL)
 }

@@ -6,6 +6,7 @@ use super::{
     coordinate::{self, Coordination, coordinate},
     error::WorkerError,
     keeper::{Kept, keep},
+    place::Place,
     room::Need,
     serve::{Service, serve},
 };
@@ -26,6 +27,9 @@ pub struct AllocationArgs {
     /// The allocation; the scheduler's name for the job if absent
     #[arg(long, value_name = "NAME")]
     pub allocation: Option<String>,
+    /// The task of an array that the allocation is: it has the jobs that shares.tsv gives it
+    #[arg(long, value_name = "NUMBER")]
+    pub task: Option<u32>,
     /// Workers of the allocation: one a node
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub workers: u32,
@@ -117,7 +121,7 @@ pub fn coordinate_main(args: &ProcessArgs) -> ExitCode {
         let of = &args.allocation;
         let clock = SystemClock;
         let coordination = Coordination {
-            directory: of.run_dir.clone(),
+            place: place(of),
             allocation: allocation(of),
             node: args.node.clone(),
             workers: usize::try_from(of.workers).unwrap_or(usize::MAX),
@@ -125,7 +129,7 @@ pub fn coordinate_main(args: &ProcessArgs) -> ExitCode {
             transport: of.transport,
             tries: of.tries,
             walltime: of.walltime.map(|walltime| walltime.0),
-            begun: coordinate::begun(&of.run_dir, &clock),
+            begun: coordinate::begun(&place(of), &clock),
             silence: Duration::from_secs(of.silence.0),
             again: args.again,
         };
@@ -138,7 +142,7 @@ pub fn serve_main(args: &ProcessArgs) -> ExitCode {
     with_runtime(|| async {
         let of = &args.allocation;
         let service = Service {
-            directory: of.run_dir.clone(),
+            place: place(of),
             allocation: allocation(of),
             node: args.node.clone(),
             whole: Need {
@@ -170,6 +174,7 @@ impl AllocationArgs {
         let memory = self.memory;
         words.extend(memory.map(|memory| format!("--memory={}", memory.0)));
         words.extend(self.here.then(|| "--here".into()));
+        words.extend(self.task.map(|task| format!("--task={task}")));
         words
     }
 }
@@ -180,6 +185,14 @@ fn shared(args: &AllocationArgs, directory: &std::path::Path) -> Vec<String> {
     arguments.extend(args.words());
     arguments.push(directory.to_string_lossy().into_owned());
     arguments
+}
+
+/// What the allocation has of its run's directory.
+fn place(args: &AllocationArgs) -> Place {
+    Place {
+        directory: args.run_dir.clone(),
+        task: args.task,
+    }
 }
 
 /// The name that all processes of an allocation know it by.

@@ -1,7 +1,6 @@
 //! A worker's way to its coordinator.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +11,7 @@ use super::{
     door::upload,
     incarnation,
     message::{Order, Word},
-    place::{self, Address, Way},
+    place::{Address, Place, Way},
     talk::{Line, PROTOCOL, over_files, over_tcp},
 };
 use crate::connection::talk::hello;
@@ -34,17 +33,17 @@ pub(super) enum Reached {
 /// How a worker reaches its coordinator. Clones share what the last try said.
 #[derive(Debug, Clone)]
 pub(super) struct Reach {
-    directory: PathBuf,
+    place: Place,
     allocation: String,
     node: String,
     last_error: Arc<Mutex<String>>,
 }
 
 impl Reach {
-    /// A way for the worker of a node to the coordinator of a run.
-    pub(super) fn new(directory: PathBuf, allocation: String, node: String) -> Self {
+    /// A way for the worker of a node to its coordinator.
+    pub(super) fn new(place: Place, allocation: String, node: String) -> Self {
         Self {
-            directory,
+            place,
             allocation,
             node,
             last_error: Arc::new(Mutex::new("it has not said yet where it is".into())),
@@ -68,7 +67,7 @@ impl Reach {
 
     /// Whether another coordinator has taken the place of this one.
     pub(super) fn is_replaced(&self, incarnation: u64) -> bool {
-        Address::read(&self.directory, &self.allocation)
+        Address::read(&self.place, &self.allocation)
             .ok()
             .flatten()
             .is_some_and(|address| address.incarnation != incarnation)
@@ -77,7 +76,7 @@ impl Reach {
     /// Waits until the coordinator has said that it is over.
     pub(super) async fn over(&self) {
         let is_over = || {
-            let address = Address::read(&self.directory, &self.allocation);
+            let address = Address::read(&self.place, &self.allocation);
             matches!(address, Ok(Some(Address { way: Way::Over, .. })))
         };
         while !is_over() {
@@ -97,7 +96,7 @@ impl Reach {
     }
 
     async fn once(&self) -> Result<Reached, String> {
-        let address = Address::read(&self.directory, &self.allocation)
+        let address = Address::read(&self.place, &self.allocation)
             .map_err(|error| format!("where the coordinator is cannot be read: {error}"))?
             .ok_or("it has not said yet where it is")?;
         let line = match address.way {
@@ -106,7 +105,7 @@ impl Reach {
             Way::Files => {
                 let line = incarnation().map_err(|error| error.to_string())?;
                 let name = upload(address.incarnation, &self.node, line);
-                let up = place::mail(&self.directory).join(name);
+                let up = self.place.mail().join(name);
                 over_files(up.with_extension("down"), up, |why| told(&why))
             },
         };
@@ -114,7 +113,10 @@ impl Reach {
     }
 
     async fn connect(&self, hosts: &[String], port: u16) -> Result<Line<Order, Word>, String> {
-        let secret = place::existing_key(&self.directory).map_err(|error| error.to_string())?;
+        let secret = self
+            .place
+            .existing_key()
+            .map_err(|error| error.to_string())?;
         let mut why = "it names no address".to_owned();
         for host in hosts {
             let failed = |error: &dyn std::fmt::Display| format!("{host} port {port}: {error}");

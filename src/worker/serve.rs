@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use super::{
     incarnation,
     job::Shop,
     message::{Ended, Join, Order, Word},
+    place::Place,
     programs::Programs,
     reach::{Reach, Reached},
     room::Need,
@@ -38,8 +38,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What a worker is to do.
 #[derive(Debug, Clone)]
 pub(super) struct Service {
-    /// The run's directory: absolute.
-    pub(super) directory: PathBuf,
+    /// Its files.
+    pub(super) place: Place,
     /// The allocation's name.
     pub(super) allocation: String,
     /// This node's name.
@@ -55,19 +55,21 @@ pub(super) struct Service {
 /// Runs what the coordinator orders until there is no more.
 pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Ending, WorkerError> {
     let mut asked = Asked::new().map_err(WorkerError::system("signals"))?;
-    let books = Books::open(&of.directory, &of.node).map_err(WorkerError::io(&of.directory))?;
-    let journal = of.directory.join(books::journal_name(&of.node));
+    let directory = &of.place.directory;
+    let name = of.place.books(&of.node);
+    let books = Books::open(directory, &name).map_err(WorkerError::io(directory))?;
+    let journal = directory.join(books::journal_name(&name));
     let ended = if of.again {
         tasks::passed(&journal)?
     } else {
         Vec::new()
     };
-    let commands = of.directory.join(run_dir::COMMANDS);
+    let commands = directory.join(run_dir::COMMANDS);
     let shop = Shop {
         node: of.node.clone(),
-        directory: of.directory.clone(),
+        directory: directory.clone(),
         commands: File::open(&commands).map_err(WorkerError::io(&commands))?,
-        refused: tasks::refused(&of.directory)?,
+        refused: tasks::refused(directory)?,
         programs: Programs::new(&std::env::var_os("PATH").unwrap_or_default()),
         clock: Arc::clone(&clock),
     };
@@ -83,7 +85,7 @@ pub(super) async fn serve(of: &Service, clock: Arc<dyn Clock>) -> Result<Ending,
     let incarnation = incarnation().map_err(WorkerError::system("random numbers"))?;
     let now = clock.instant();
     let mut worker = Worker {
-        reach: Reach::new(of.directory.clone(), of.allocation.clone(), of.node.clone()),
+        reach: Reach::new(of.place.clone(), of.allocation.clone(), of.node.clone()),
         of,
         clock,
         incarnation,

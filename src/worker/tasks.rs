@@ -12,17 +12,23 @@ use super::{
     desk::Task,
     error::WorkerError,
     message::{Ended, How},
+    place::Place,
     room::Need,
 };
 use crate::state::run_dir::{
     JOBS, REFUSED,
     jobs::JobLine,
     journal::{Standing, standings},
-    tsv,
+    shares, tsv,
 };
 
-/// The jobs of a run that have not passed, in their order.
-pub(super) fn left(directory: &Path) -> Result<Vec<Task>, WorkerError> {
+/// The jobs of a run that have not passed, in their order; of a task of an array those of its share.
+pub(super) fn left(place: &Place) -> Result<Vec<Task>, WorkerError> {
+    let directory = &place.directory;
+    let share = place
+        .task
+        .map(|task| shares::of_task(directory, task))
+        .transpose()?;
     let standings = told(directory)?;
     let path = directory.join(JOBS);
     let file = File::open(&path).map_err(WorkerError::io(&path))?;
@@ -30,6 +36,12 @@ pub(super) fn left(directory: &Path) -> Result<Vec<Task>, WorkerError> {
     for (index, line) in BufReader::new(file).lines().enumerate().skip(1) {
         let line = line.map_err(WorkerError::io(&path))?;
         let job = JobLine::read(index + 1, &line).map_err(WorkerError::format(JOBS))?;
+        if share
+            .as_ref()
+            .is_some_and(|share| !share.contains(&job.seq))
+        {
+            continue;
+        }
         let standing = standings.get(&job.seq).copied().unwrap_or_default();
         if !standing.passed {
             tasks.push(Task {

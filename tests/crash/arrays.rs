@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
+
 use crate::{
     life::{Life, ended_within},
     matrix::{all_come_to_the_end, deaths, each, lives},
@@ -10,10 +12,15 @@ use crate::{
 
 const AT_ONCE: usize = 6;
 
+/// What starts the jobs of each task.
+const CHUNKS: &str = "launcher: chunks";
+const WORKER: &str = "launcher: worker\nworker: {silence: 5s}";
+
 /// One whose first run needs four nodes, so that it has four tasks, of which two run at once.
-fn life(retries: u32) -> Life {
-    let site =
-        format!("array: {{max_running: 2}}\nnodes: {{cores: 1, max: 4}}\nretries: {retries}");
+fn life(launcher: &str, retries: u32) -> Life {
+    let site = format!(
+        "{launcher}\narray: {{max_running: 2}}\nnodes: {{cores: 1, max: 4}}\nretries: {retries}"
+    );
     Life::at(&site).expecting(1500)
 }
 
@@ -29,9 +36,11 @@ fn tasks_of_the_first(life: &Life) -> usize {
         .count()
 }
 
-#[test]
-fn whatever_dies_at_whichever_step_of_an_array_the_end_is_the_same() {
-    let model = life(2);
+#[rstest]
+#[case::chunks(CHUNKS)]
+#[case::worker(WORKER)]
+fn whatever_dies_at_whichever_step_of_an_array_the_end_is_the_same(#[case] launcher: &str) {
+    let model = life(launcher, 2);
     model.drive(None);
     model.is_sound("no death");
     let way = model.way();
@@ -41,17 +50,19 @@ fn whatever_dies_at_whichever_step_of_an_array_the_end_is_the_same() {
     let deaths = deaths(&model.steps(), 1);
     assert!(deaths.len() > 20, "{deaths:#?}");
     let driver = ("remote run: ", Life::way);
-    all_come_to_the_end(&deaths, AT_ONCE, || life(2), &model, driver);
+    all_come_to_the_end(&deaths, AT_ONCE, || life(launcher, 2), &model, driver);
 }
 
-#[test]
-fn drivers_and_tasks_killed_at_random_times_come_to_the_same_end() {
-    let model = life(6);
+#[rstest]
+#[case::chunks(CHUNKS)]
+#[case::worker(WORKER)]
+fn drivers_and_tasks_killed_at_random_times_come_to_the_same_end(#[case] launcher: &str) {
+    let model = life(launcher, 6);
     model.drive(None);
     let end = model.end();
     each(&lives(1), AT_ONCE, |random| {
         let (which, mut chance) = (&random.which, random.chance());
-        let life = life(6);
+        let life = life(launcher, 6);
         let mut driver = life.driver(None);
         for _ in 0..8 {
             ended_within(&mut driver, Duration::from_millis(chance.u64(10..300)));

@@ -8,6 +8,9 @@ use super::{
     until::until,
 };
 
+/// What starts the jobs of each task.
+const CHUNKS: &str = "launcher: chunks";
+
 /// Each job waits for `go`, and has a task of its own.
 const STAGE: &str = r#"
 stage: a
@@ -36,6 +39,16 @@ fn slurmrestd_runs_an_array_and_what_one_cancelled_task_had_goes_into_the_next_r
 }
 
 #[test]
+fn slurm_runs_an_array_of_workers_and_what_one_cancelled_task_had_goes_into_the_next_run() {
+    array_with("slurm", "launcher: worker");
+}
+
+#[test]
+fn moab_runs_an_array_of_workers_and_what_one_cancelled_task_had_goes_into_the_next_run() {
+    array_with("moab", "launcher: worker");
+}
+
+#[test]
 fn slurm_ends_all_tasks_of_a_run_that_is_cancelled() {
     cancelled("slurm");
 }
@@ -51,11 +64,11 @@ fn slurmrestd_ends_all_tasks_of_a_run_that_is_cancelled() {
 }
 
 /// Writes the project of a run of four jobs, which each have a task of their own, two of them at once.
-fn write(workspace: &Workspace<'_>) {
+fn write(workspace: &Workspace<'_>, launcher: &str) {
     let dir = workspace.path();
     let config = workspace.config().replace(
         "nodes: {cores: 24, max: 4}",
-        "nodes: {cores: 1, max: 4}\n    array: {max_running: 2}",
+        &format!("nodes: {{cores: 1, max: 4}}\n    array: {{max_running: 2}}\n    {launcher}"),
     );
     fs::write(dir.join("outrigger.yaml"), config).unwrap();
     fs::create_dir(dir.join("stages")).unwrap();
@@ -70,7 +83,7 @@ fn what_tasks_have_done_comes_home_while_others_run() {
     let master = lab.open_master(Login::Key);
     let workspace = Workspace::new(&lab, &master);
     let dir = workspace.path();
-    write(&workspace);
+    write(&workspace, CHUNKS);
     let some = STAGE.replace("until [ -e go ]", "until [ {{ stage_id }} -lt 3 -o -e go ]");
     fs::write(dir.join("stages/a.yaml"), some).unwrap();
     let outrigger = |words: &str| workspace.outrigger(words.split(' '));
@@ -101,7 +114,7 @@ fn cancelled(site: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = Workspace::new(&lab, &master);
-    write(&workspace);
+    write(&workspace, CHUNKS);
     let outrigger = |words: &str| workspace.outrigger(words.split(' '));
     outrigger(&format!("remote define a --label t --site {site}")).success();
     outrigger("remote prepare");
@@ -120,11 +133,15 @@ fn cancelled(site: &str) {
 }
 
 fn array(site: &str) {
+    array_with(site, CHUNKS);
+}
+
+fn array_with(site: &str, launcher: &str) {
     let lab = Lab::get();
     let master = lab.open_master(Login::Key);
     let workspace = Workspace::new(&lab, &master);
     let dir = workspace.path();
-    write(&workspace);
+    write(&workspace, launcher);
     let outrigger = |words: &str| workspace.outrigger(words.split(' ')).stdout;
     let ask = |sql: &str| asked::ask(dir, sql);
     let reason = || {

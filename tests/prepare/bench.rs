@@ -23,7 +23,7 @@ use outrigger::{
         run::RunEvent,
         run_dir::{
             self,
-            decision::Allocation,
+            decision::{Allocation, FarProgram},
             jobs::{self, JobLine},
             manifest::{self, FileKind, ManifestLine},
         },
@@ -254,7 +254,26 @@ impl Bench {
                 .map(str::to_owned)
                 .to_vec()
         };
-        self.write_launch(rendered, allocation, &["#PRAGMA one".to_owned()], &step);
+        let starter = Starter::Chunks(&step);
+        self.write_launch(rendered, allocation, &["#PRAGMA one".to_owned()], starter);
+    }
+
+    /// The same, where workers are started by `outrigger worker run`, for a task with its number.
+    pub(crate) fn launch_workers(&self, rendered: &Rendered, allocation: &Allocation) {
+        let program = FarProgram {
+            remote: "/bin/outrigger".into(),
+            sent: None,
+        };
+        let command = |task: Option<u32>| {
+            let words = ["/bin/outrigger", "worker", "run"].map(str::to_owned);
+            let task = task.map(|task| format!("--task={task}"));
+            words.into_iter().chain(task).collect()
+        };
+        let starter = Starter::Worker {
+            program: &program,
+            command: &command,
+        };
+        self.write_launch(rendered, allocation, &[], starter);
     }
 
     pub(crate) fn launch_with(
@@ -263,7 +282,7 @@ impl Bench {
         directives: &[String],
         step: &dyn Fn(&str, u32, u32) -> Vec<String>,
     ) {
-        self.write_launch(rendered, &allocation(), directives, step);
+        self.write_launch(rendered, &allocation(), directives, Starter::Chunks(step));
     }
 
     fn write_launch(
@@ -271,14 +290,14 @@ impl Bench {
         rendered: &Rendered,
         allocation: &Allocation,
         directives: &[String],
-        step: &dyn Fn(&str, u32, u32) -> Vec<String>,
+        starter: Starter<'_>,
     ) {
         self.with(&self.run_dir(), |_, request| {
             let launch = Launch {
                 token: TOKEN,
                 allocation,
                 directives,
-                starter: Starter::Chunks(step),
+                starter,
             };
             launch::write(rendered, &request, &launch).unwrap();
         });

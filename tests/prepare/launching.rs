@@ -3,7 +3,7 @@
 use std::fs;
 
 use outrigger::{
-    config::site::ArrayTasks,
+    config::site::{ArrayTasks, LauncherKind},
     prepare::{
         PrepareError, Rendered, dry_run,
         launch::{self, Launch, Starter},
@@ -11,6 +11,7 @@ use outrigger::{
     state::run_dir::{
         self,
         decision::{Allocation, Decision},
+        shares,
     },
 };
 
@@ -362,8 +363,56 @@ fn the_tasks_of_an_array_each_have_their_own_configs() {
 }
 
 #[test]
-fn a_template_that_would_let_each_task_do_all_is_refused() {
+fn the_tasks_of_an_array_each_have_workers_for_their_own_share() {
+    let bench = bench();
+    let rendered = bench.render();
+    bench.launch_workers(&rendered, &allocation());
+    assert!(!bench.run_dir().join(run_dir::SHARES).exists());
+    let array = Allocation {
+        tasks: Some(4),
+        nodes: 1,
+        ..allocation()
+    };
+    bench.launch_workers(&rendered, &array);
+    let script = bench.text(run_dir::BATCH_SCRIPT);
+    let branch = script.split_once("    case $or_task in\n").unwrap().1;
+    let branch = branch.split_once("    esac").unwrap().0;
+    insta::assert_snapshot!(branch, @r"
+    0)
+        or_run /bin/outrigger worker run '--task=0'
+        ;;
+    1)
+        or_run /bin/outrigger worker run '--task=1'
+        ;;
+    2)
+        or_run /bin/outrigger worker run '--task=2'
+        ;;
+    3)
+        or_run /bin/outrigger worker run '--task=3'
+        ;;
+    ");
+    let share = |task| {
+        let mut jobs: Vec<u64> = shares::of_task(&bench.run_dir(), task)
+            .unwrap()
+            .into_iter()
+            .collect();
+        jobs.sort_unstable();
+        jobs
+    };
+    assert_eq!(
+        (0..4).map(share).collect::<Vec<_>>(),
+        [vec![0, 4, 8], vec![1, 5, 9], vec![2, 6], vec![3, 7]]
+    );
+    let decision = Decision::read(&bench.run_dir()).unwrap();
+    assert!(decision.worker.is_some() && decision.chunks == 0);
+}
+
+#[rstest::rstest]
+fn a_template_that_would_let_each_task_do_all_is_refused(
+    #[values(LauncherKind::Chunks, LauncherKind::Worker)] launcher: LauncherKind,
+) {
     let mut bench = bench();
+    bench.site.launcher = launcher;
     bench.site.array = Some(ArrayTasks::default());
     let path = bench.path("templates/msub/body.sh");
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -9,8 +9,8 @@ use super::{
 use crate::config::{
     document::KeyPath,
     site::{
-        ChunkLimits, Config, Connection, Engine, LauncherKind, SchedulerKind, ScratchClean, Site,
-        SshConnection, TransferProgram, WorkerSettings,
+        ChunkLimits, Config, Connection, Engine, SchedulerKind, ScratchClean, Site, SshConnection,
+        TransferProgram, WorkerSettings,
     },
     units::{Bytes, Seconds},
 };
@@ -393,12 +393,6 @@ fn array(site: &Site, path: &KeyPath, report: &mut Report<'_>) {
     let Some(array) = &site.array else {
         return;
     };
-    report.require(
-        site.launcher == LauncherKind::Chunks,
-        path,
-        "`array` does not go with `launcher: worker`",
-        "set `launcher: chunks`, or leave `array` out: workers share the jobs of one allocation",
-    );
     report.require(
         (site.nodes.min..=site.nodes.max).contains(&array.nodes),
         &path.key("nodes"),

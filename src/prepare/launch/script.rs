@@ -61,9 +61,9 @@ pub fn check_templates(home: &Path, site_name: &str, site: &Site) -> Result<(), 
         LauncherKind::Worker => 1,
     };
     let steps = vec![vec!["step".to_owned()]];
-    let commands = match (site.launcher, &site.array) {
-        (LauncherKind::Chunks, Some(_)) => Commands::Array(vec![steps.clone(), steps]),
-        _ => Commands::Job(steps),
+    let commands = match &site.array {
+        Some(_) => Commands::Array(vec![steps.clone(), steps]),
+        None => Commands::Job(steps),
     };
     let values = Values {
         directives: &[],

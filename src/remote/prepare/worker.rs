@@ -36,8 +36,14 @@ pub(super) fn program(site: &Site, home: &Path, own: &Path) -> Result<FarProgram
     })
 }
 
-/// The command that starts a node's part; it runs in the run's directory.
-pub(super) fn command(site: &Site, program: &FarProgram, allocation: &Allocation) -> Vec<String> {
+/// The command that starts a node's part, of the batch job or of a task of the array that it is; it
+/// runs in the run's directory.
+pub(super) fn command(
+    site: &Site,
+    program: &FarProgram,
+    allocation: &Allocation,
+    task: Option<u32>,
+) -> Vec<String> {
     let mut command = vec![
         program.remote.to_string_lossy().into_owned(),
         "worker".into(),
@@ -46,6 +52,7 @@ pub(super) fn command(site: &Site, program: &FarProgram, allocation: &Allocation
     let of = AllocationArgs {
         run_dir: ".".into(),
         allocation: None,
+        task,
         workers: allocation.nodes,
         here: site.scheduler == SchedulerKind::Local,
         cores: site.nodes.cores,

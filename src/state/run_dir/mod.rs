@@ -9,6 +9,7 @@
 //! | `commands.sh` | the jobs' shell functions, cut out by offset and length |
 //! | `run-job.sh` | the wrapper of one rank |
 //! | `chunk.NNN.conf` | multi-prog configs |
+//! | `shares.tsv` | which task of an array has which job, where its tasks start workers |
 //! | `job.sh` | the batch script |
 //! | `refused.tsv` | jobs whose inputs are not on the site (from stage-in) |
 //! | `journal.tsv` | what the jobs left (after the return) |
@@ -20,6 +21,7 @@ pub mod files;
 pub mod jobs;
 pub mod journal;
 pub mod manifest;
+pub mod shares;
 pub mod tsv;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +36,8 @@ pub const MANIFEST: &str = "manifest.tsv";
 pub const COMMANDS: &str = "commands.sh";
 /// Name of the wrapper of one rank.
 pub const WRAPPER: &str = "run-job.sh";
+/// Name of the list of the jobs of an array's tasks.
+pub const SHARES: &str = "shares.tsv";
 /// Name of the batch script.
 pub const BATCH_SCRIPT: &str = "job.sh";
 /// Name of the list of jobs whose inputs are not on the site.

@@ -34,10 +34,6 @@ fn with_chip(lines: &str) -> Vec<String> {
     "4:48: error: `data` is not an absolute path (begin with `/`)"
 )]
 #[case(
-    "array: {}\n    launcher: worker",
-    "4:12: error: `array` does not go with `launcher: worker` (set `launcher: chunks`, or leave `array` out: workers share the jobs of one allocation)"
-)]
-#[case(
     "array: {nodes: 2}",
     "4:20: error: a task of 2 nodes is not within the site's own `nodes.min` (1) and `nodes.max` (1) (each task is a request of its own)"
 )]
