@@ -57,8 +57,8 @@ pub enum Starter<'a> {
     Worker {
         /// Where their program is.
         program: &'a FarProgram,
-        /// The command of the batch job, or of a task of the array that it is.
-        command: &'a dyn Fn(Option<u32>) -> Vec<String>,
+        /// The command that starts them in the batch job, or in a task of the array that it is.
+        command: &'a dyn Fn(&FarProgram, Option<u32>) -> Vec<String>,
     },
 }
 
@@ -153,12 +153,12 @@ pub fn write(
                 lanes,
             }
         },
-        Starter::Worker { command, .. } => Steps {
+        Starter::Worker { program, command } => Steps {
             commands: match launch.allocation.tasks {
-                None => Commands::Job(vec![command(None)]),
+                None => Commands::Job(vec![command(program, None)]),
                 Some(tasks) => {
                     write_shares(dir, tasks)?;
-                    let each = (0..tasks).map(|task| vec![command(Some(task))]);
+                    let each = (0..tasks).map(|task| vec![command(program, Some(task))]);
                     Commands::Array(each.collect())
                 },
             },

@@ -374,22 +374,12 @@ impl Preparation {
             .map_err(|error| RemoteError::Site(error.to_string()))
     }
 
-    /// Where the workers' program is, and the command that starts them, those of a task of an array
-    /// if it gets its number; `None` where configs are launched.
-    fn workers<'a>(
-        &'a self,
-        allocation: &'a Allocation,
-    ) -> Result<Option<(FarProgram, impl Fn(Option<u32>) -> Vec<String> + 'a)>, RemoteError> {
+    /// Where the workers' program is; `None` where configs are launched.
+    fn workers(&self) -> Result<Option<FarProgram>, RemoteError> {
         match self.site.launcher {
             LauncherKind::Chunks => Ok(None),
             LauncherKind::Worker => {
-                let program = worker::program(&self.site, &self.home, &self.own_program)?;
-                let started = program.clone();
-                let command = move |task| {
-                    let command = worker::command(&self.site, &started, allocation, task);
-                    self.dialect.spread(allocation.nodes, &command)
-                };
-                Ok(Some((program, command)))
+                worker::program(&self.site, &self.home, &self.own_program).map(Some)
             },
         }
     }
@@ -404,10 +394,17 @@ impl Preparation {
         let allocation = self.allocate(rendered, reckoning)?;
         let directives = self.directives(&allocation)?;
         let step = |conf: &str, tasks, lanes| self.dialect.step_command(conf, tasks, lanes);
-        let workers = self.workers(&allocation)?;
+        let command = |program: &FarProgram, task| {
+            let command = worker::command(&self.site, program, &allocation, task);
+            self.dialect.spread(allocation.nodes, &command)
+        };
+        let workers = self.workers()?;
         let starter = match &workers {
             None => Starter::Chunks(&step),
-            Some((program, command)) => Starter::Worker { program, command },
+            Some(program) => Starter::Worker {
+                program,
+                command: &command,
+            },
         };
         Ok(write(&Launch {
             token: &self.run.token,

@@ -264,7 +264,7 @@ impl Bench {
             remote: "/bin/outrigger".into(),
             sent: None,
         };
-        let command = |task: Option<u32>| {
+        let command = |_: &FarProgram, task: Option<u32>| {
             let words = ["/bin/outrigger", "worker", "run"].map(str::to_owned);
             let task = task.map(|task| format!("--task={task}"));
             words.into_iter().chain(task).collect()
