@@ -11,6 +11,8 @@ pub(super) const BUNDLE: u64 = 64 << 20;
 pub(super) const FEW_BYTES: u64 = 4 << 20;
 /// Parts of a file that is neither too small for that many nor too large.
 const PARTS: u64 = 8;
+/// A part is a session, whose opening costs both ends time: one of less bytes is not worth it.
+const LEAST_PART: u64 = 8 << 20;
 /// Most files that travel as one.
 const MOST_FILES: usize = 2000;
 
@@ -134,7 +136,8 @@ pub(super) fn loads(files: &[(u64, Cutting)], streams: usize, bundle: u64) -> Ve
 /// part) alone: what has arrived is of use to a later transfer, whatever else goes then and over
 /// whatever streams.
 pub(super) fn parts(size: u64, bundle: u64) -> impl Iterator<Item = Part> + use<> {
-    let most = (size / PARTS).clamp(FEW_BYTES, bundle.max(FEW_BYTES));
+    let bundle = bundle.max(FEW_BYTES);
+    let most = (size / PARTS).clamp(LEAST_PART.min(bundle), bundle);
     let equal = size.div_ceil(size.div_ceil(most).max(1));
     let blocks = equal.div_ceil(BLOCK).max(1);
     let of = size.div_ceil(blocks * BLOCK).max(1);

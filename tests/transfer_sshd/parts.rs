@@ -6,8 +6,8 @@ use outrigger::connection::LinkError;
 
 use super::*;
 
-/// Six parts of four blocks, the last one shorter.
-const SIZE: u32 = 24_000_000;
+/// Six parts of eight blocks, the last one shorter.
+const SIZE: u32 = 48_000_000;
 
 fn content() -> Vec<u8> {
     (0..SIZE).map(|n| n.to_le_bytes()[1]).collect()
@@ -103,10 +103,10 @@ async fn after_a_cut_within_a_part_only_what_has_not_arrived_goes_whatever_else_
 ) {
     let large = Large::new(pulling).await;
     let cut = large.sshd.cutter();
-    watched(&large.sshd, 12, &format!("moved \"$@\"\n{}", cut.display()));
+    watched(&large.sshd, 24, &format!("moved \"$@\"\n{}", cut.display()));
     let broken = large.go(std::slice::from_ref(&large.item), 1).await;
     assert!(broken.unwrap_err().is_down());
-    assert_eq!(asked(&large.sshd), [0, 4, 8, 12]);
+    assert_eq!(asked(&large.sshd), [0, 8, 16, 24]);
     assert!(!large.target().exists());
 
     large.sshd.open_master();
@@ -126,7 +126,7 @@ async fn after_a_cut_within_a_part_only_what_has_not_arrived_goes_whatever_else_
     assert!(moved.iter().all(done), "{moved:?}");
     let mut again = asked(&large.sshd);
     again.sort_unstable();
-    assert_eq!(again, [12, 16, 20]);
+    assert_eq!(again, [24, 32, 40]);
     large.assert_landed();
 }
 
@@ -134,7 +134,7 @@ async fn after_a_cut_within_a_part_only_what_has_not_arrived_goes_whatever_else_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_is_lost_is_sent_again_and_no_other(#[values(false, true)] pulling: bool) {
     let large = Large::new(pulling).await;
-    watched(&large.sshd, 8, "moved \"$@\"; exit 1");
+    watched(&large.sshd, 16, "moved \"$@\"; exit 1");
     let moved = large
         .go(std::slice::from_ref(&large.item), 3)
         .await
@@ -142,7 +142,7 @@ async fn a_part_that_is_lost_is_sent_again_and_no_other(#[values(false, true)] p
     assert!(moved.iter().all(done), "{moved:?}");
     let mut asked = asked(&large.sshd);
     asked.sort_unstable();
-    assert_eq!(asked, [0, 4, 8, 8, 12, 16, 20]);
+    assert_eq!(asked, [0, 8, 16, 16, 24, 32, 40]);
     large.assert_landed();
 }
 
@@ -161,9 +161,9 @@ async fn a_file_that_changes_while_a_part_of_it_is_read_never_lands(
     #[values(false, true)] pulling: bool,
 ) {
     let large = Large::new(pulling).await;
-    let change = r#"printf x | /usr/bin/dd of="$HOME/source" bs=1 seek=23999999 conv=notrunc 2>/dev/null
+    let change = r#"printf x | /usr/bin/dd of="$HOME/source" bs=1 seek=47999999 conv=notrunc 2>/dev/null
 exec /usr/bin/dd "$@""#;
-    watched(&large.sshd, 8, change);
+    watched(&large.sshd, 16, change);
     let moved = large
         .go(std::slice::from_ref(&large.item), 1)
         .await
@@ -217,13 +217,13 @@ async fn a_program_that_is_killed_within_a_large_file_leaves_its_parts_to_the_ne
     let top = large.sshd.path();
     watched(
         &large.sshd,
-        12,
+        24,
         r#"moved "$@"; kill -9 "$(cat "$HOME/pid")"; exec cat >/dev/null"#,
     );
     let config = format!(
         "sites:\n  lab:\n    scheduler: slurm\n    scratch: {0}\n    \
          connection: {{host: site, socket: {1}, config_file: {0}/ssh_config}}\n    \
-         transfer: {{bundle: 4 MiB, streams: 1, program: none}}\n",
+         transfer: {{bundle: 8 MiB, streams: 1, program: none}}\n",
         top.display(),
         large.sshd.socket().display(),
     );
@@ -242,11 +242,11 @@ async fn a_program_that_is_killed_within_a_large_file_leaves_its_parts_to_the_ne
     };
     let killed = tokio::task::block_in_place(pull);
     assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
-    assert_eq!(asked(&large.sshd), [0, 4, 8, 12]);
+    assert_eq!(asked(&large.sshd), [0, 8, 16, 24]);
     assert!(!top.join("to/source").exists());
     let came = tokio::task::block_in_place(pull);
     assert!(came.status.success(), "{came:?}");
-    assert_eq!(asked(&large.sshd), [12, 16, 20]);
+    assert_eq!(asked(&large.sshd), [24, 32, 40]);
     assert!(fs::read(top.join("to/source")).unwrap() == content());
     assert_eq!(leftovers(&top.join("to")), Vec::<PathBuf>::new());
 }
