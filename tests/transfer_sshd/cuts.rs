@@ -1,4 +1,4 @@
-//! A link that ends within a bundle: in a header, in data, in the trailer.
+//! A link that ends: between files, and within a bundle in a header, in data, in the trailer.
 
 use super::*;
 
@@ -94,4 +94,68 @@ async fn a_link_that_ends_within_a_bundle_leaves_nothing_half_written_and_the_ne
     assert_eq!(fs::read(target("one")).unwrap(), [1; 3000]);
     assert_eq!(fs::read(target("two")).unwrap(), [2; 3000]);
     assert_eq!(leftovers(&sshd.path().join("to")), Vec::<PathBuf>::new());
+}
+
+/// Ends the link when the first file has its outcome.
+#[derive(Debug)]
+struct Cut<'a>(&'a Sshd);
+
+impl Progress for Cut<'_> {
+    fn bytes(&self, _: u64) {}
+
+    fn files(&self, _: u64) {
+        self.0.drop_connections();
+    }
+}
+
+#[rstest::rstest]
+#[case::by_the_script(false)]
+#[case::by_our_program(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_cut_short_goes_on_from_what_has_landed(#[case] program: bool) {
+    let (sshd, host) = linked().await;
+    let (from, site) = (sshd.path().join("from"), sshd.path().join("site"));
+    fs::create_dir_all(&from).unwrap();
+    let content = |n: u8| vec![n; 3_000_000];
+    let mut items = Vec::new();
+    for n in 0..8 {
+        let name = format!("f{n}");
+        fs::write(from.join(&name), content(n)).unwrap();
+        items.push(item(from.join(&name), site.join(&name)));
+    }
+    let mut opts = with_program(program, options(&site));
+    opts.streams = 1;
+    for pulling in [false, true] {
+        let cut = Cut(&sshd);
+        let broken = if pulling {
+            transfer::pull(&host, &items, &opts, &cut).await
+        } else {
+            transfer::push(&host, &items, &opts, &cut).await
+        };
+        assert!(broken.unwrap_err().is_down());
+        let target = if pulling { &from } else { &site };
+        for n in 0..8 {
+            if let Ok(found) = fs::read(target.join(format!("f{n}"))) {
+                assert_eq!(found, content(n));
+            }
+        }
+        sshd.open_master();
+        let outcomes = if pulling {
+            transfer::pull(&host, &items, &opts, &Quiet).await.unwrap()
+        } else {
+            transfer::push(&host, &items, &opts, &Quiet).await.unwrap()
+        };
+        assert!(
+            outcomes.iter().any(there) && outcomes.iter().any(done),
+            "{outcomes:?}"
+        );
+        assert!(
+            outcomes.iter().all(|one| there(one) || done(one)),
+            "{outcomes:?}"
+        );
+        if !pulling {
+            fs::remove_dir_all(&from).unwrap();
+        }
+    }
+    assert_eq!(sshd.logins(), 3);
 }

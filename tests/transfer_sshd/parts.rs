@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use outrigger::connection::LinkError;
 
-use super::*;
+use super::{disk::Small, *};
 
 /// Six parts of eight blocks, the last one shorter.
 const SIZE: u32 = 48_000_000;
