@@ -92,7 +92,7 @@ pub(super) enum Way {
         /// Its port.
         port: u16,
     },
-    /// By files in [`mail`].
+    /// By files in [`Place::mail`].
     Files,
     /// Not any more: there is no more work.
     Over,
