@@ -37,7 +37,7 @@ use std::{
 
 use outrigger::{
     config::site::SourceHost,
-    connection::Host,
+    connection::{Host, LinkError},
     state::run_dir::decision::SentProgram,
     transfer::{
         self, Engine, FarProgram, FileKey, Hash, HashLedger, Item, NoLedger, Outcome, Progress,
@@ -132,6 +132,30 @@ fn item(local: impl Into<PathBuf>, remote: impl Into<PathBuf>) -> Item {
         remote: remote.into(),
         size: None,
         hash: None,
+    }
+}
+
+/// What moves a file from the one side to the other: from the site to here where that is `pulling`.
+fn moving(pulling: bool, from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Item {
+    if pulling {
+        item(to, from)
+    } else {
+        item(from, to)
+    }
+}
+
+/// Moves files, from the site to here where that is `pulling`.
+async fn moved(
+    pulling: bool,
+    host: &Host,
+    items: &[Item],
+    opts: &TransferOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<Vec<Outcome>, LinkError> {
+    if pulling {
+        transfer::pull(host, items, opts, progress).await
+    } else {
+        transfer::push(host, items, opts, progress).await
     }
 }
 

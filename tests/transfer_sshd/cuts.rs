@@ -65,17 +65,9 @@ async fn a_link_that_ends_within_a_bundle_leaves_nothing_half_written_and_the_ne
         let source = sshd.path().join(name);
         fs::write(&source, vec![n; 3000]).unwrap();
         let target = sshd.path().join("to").join(name);
-        items.push(if pulling {
-            item(target, source)
-        } else {
-            item(source, target)
-        });
+        items.push(moving(pulling, source, target));
     }
-    let broken = if pulling {
-        transfer::pull(&host, &items, &opts, &Quiet).await
-    } else {
-        transfer::push(&host, &items, &opts, &Quiet).await
-    };
+    let broken = moved(pulling, &host, &items, &opts, &Quiet).await;
     assert!(broken.is_err_and(|error| error.is_down()));
     let target = |name: &str| sshd.path().join("to").join(name);
     for (n, name) in [(1, "one"), (2, "two")] {
@@ -84,12 +76,7 @@ async fn a_link_that_ends_within_a_bundle_leaves_nothing_half_written_and_the_ne
         }
     }
     sshd.open_master();
-    let moved = if pulling {
-        transfer::pull(&host, &items, &opts, &Quiet).await
-    } else {
-        transfer::push(&host, &items, &opts, &Quiet).await
-    };
-    let moved = moved.unwrap();
+    let moved = moved(pulling, &host, &items, &opts, &Quiet).await.unwrap();
     assert!(moved.iter().all(|one| done(one) || there(one)), "{moved:?}");
     assert_eq!(fs::read(target("one")).unwrap(), [1; 3000]);
     assert_eq!(fs::read(target("two")).unwrap(), [2; 3000]);
@@ -127,11 +114,7 @@ async fn a_transfer_cut_short_goes_on_from_what_has_landed(#[case] program: bool
     opts.streams = 1;
     for pulling in [false, true] {
         let cut = Cut(&sshd);
-        let broken = if pulling {
-            transfer::pull(&host, &items, &opts, &cut).await
-        } else {
-            transfer::push(&host, &items, &opts, &cut).await
-        };
+        let broken = moved(pulling, &host, &items, &opts, &cut).await;
         assert!(broken.unwrap_err().is_down());
         let target = if pulling { &from } else { &site };
         for n in 0..8 {
@@ -140,11 +123,7 @@ async fn a_transfer_cut_short_goes_on_from_what_has_landed(#[case] program: bool
             }
         }
         sshd.open_master();
-        let outcomes = if pulling {
-            transfer::pull(&host, &items, &opts, &Quiet).await.unwrap()
-        } else {
-            transfer::push(&host, &items, &opts, &Quiet).await.unwrap()
-        };
+        let outcomes = moved(pulling, &host, &items, &opts, &Quiet).await.unwrap();
         assert!(
             outcomes.iter().any(there) && outcomes.iter().any(done),
             "{outcomes:?}"

@@ -2,8 +2,6 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use outrigger::connection::LinkError;
-
 use super::{disk::Small, *};
 
 /// Six parts of eight blocks, the last one shorter.
@@ -56,14 +54,10 @@ impl Large {
         let (sshd, host) = linked().await;
         let (source, target) = (sshd.path().join("source"), sshd.path().join("to/target"));
         fs::write(&source, content()).unwrap();
-        let item = if pulling {
-            Item {
-                size: Some(u64::from(SIZE)),
-                hash: Some(Hash::of(&content())),
-                ..item(target, source)
-            }
-        } else {
-            item(source, target)
+        let item = Item {
+            size: pulling.then_some(u64::from(SIZE)),
+            hash: pulling.then(|| Hash::of(&content())),
+            ..moving(pulling, source, target)
         };
         Self {
             sshd,
@@ -82,11 +76,7 @@ impl Large {
             streams,
             ..options(self.sshd.path())
         };
-        if self.pulling {
-            transfer::pull(&self.host, items, &opts, &Quiet).await
-        } else {
-            transfer::push(&self.host, items, &opts, &Quiet).await
-        }
+        moved(self.pulling, &self.host, items, &opts, &Quiet).await
     }
 
     fn assert_landed(&self) {
@@ -116,11 +106,7 @@ async fn after_a_cut_within_a_part_only_what_has_not_arrived_goes_whatever_else_
         let (source, target) = (large.sshd.path().join(&name), large.target());
         fs::write(&source, vec![n; 5_000_000]).unwrap();
         let target = target.with_file_name(name);
-        items.push(if pulling {
-            item(target, source)
-        } else {
-            item(source, target)
-        });
+        items.push(moving(pulling, source, target));
     }
     let moved = large.go(&items, 3).await.unwrap();
     assert!(moved.iter().all(done), "{moved:?}");
@@ -189,18 +175,14 @@ async fn a_full_disk_keeps_no_part_of_a_file_that_does_not_fit(
     let small = large.sshd.path().join("small");
     fs::write(&small, "small").unwrap();
     let beside = large.target().with_file_name("beside");
-    let (beside, staging) = if pulling {
-        (item(beside, small), large.sshd.path())
+    let staging = if pulling {
+        large.sshd.path()
     } else {
-        (item(small, beside), full.0.as_path())
+        full.0.as_path()
     };
-    let items = [large.item.clone(), beside];
+    let items = [large.item.clone(), moving(pulling, small, beside)];
     let opts = options(staging);
-    let moved = if pulling {
-        transfer::pull(&large.host, &items, &opts, &Quiet).await
-    } else {
-        transfer::push(&large.host, &items, &opts, &Quiet).await
-    };
+    let moved = moved(pulling, &large.host, &items, &opts, &Quiet).await;
     let moved = moved.unwrap();
     assert!(
         matches!(moved[0], Outcome::Failed(TransferError::NoSpace { .. })),

@@ -62,11 +62,8 @@ async fn our_program_is_sent_once_it_was_missed_and_takes_part_from_then_on(#[ca
         let source = sshd.path().join(name);
         fs::write(&source, vec![7; bytes]).unwrap();
         let target = sshd.path().join("to").join(name);
-        let moved = if home {
-            transfer::pull(&host, &[item(&target, &source)], &opts, &Quiet).await
-        } else {
-            transfer::push(&host, &[item(&source, &target)], &opts, &Quiet).await
-        };
+        let items = [moving(home, &source, &target)];
+        let moved = moved(home, &host, &items, &opts, &Quiet).await;
         assert!(moved.unwrap().iter().all(done));
     }
     let asked = fs::read_to_string(asked).unwrap();
@@ -178,19 +175,9 @@ async fn a_far_end_that_is_killed_when_all_has_been_said_to_it_is_missed_at_once
     };
     let (from, to) = (sshd.path().join("from"), sshd.path().join("to"));
     fs::write(&from, "content").unwrap();
-    let items = [if home {
-        item(&to, &from)
-    } else {
-        item(&from, &to)
-    }];
-    let moving = async {
-        if home {
-            transfer::pull(&host, &items, &opts, &Quiet).await
-        } else {
-            transfer::push(&host, &items, &opts, &Quiet).await
-        }
-    };
-    let moved = tokio::time::timeout(PATIENCE, moving).await.unwrap();
+    let items = [moving(home, &from, &to)];
+    let moved = moved(home, &host, &items, &opts, &Quiet);
+    let moved = tokio::time::timeout(PATIENCE, moved).await.unwrap();
     assert!(moved.unwrap().iter().all(done));
     assert_eq!(fs::read(&to).unwrap(), b"content");
     assert!(Path::new(&once).exists());
